@@ -1,0 +1,45 @@
+# Two commands from nothing: `make run` and `make test`. Only Python >= 3.11 and make are needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test check notebooks bench clean help
+
+help:            ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(VENV)/run.stamp  ## compare theory and simulation on the default tree and the 8-item table, into results/
+	$(BIN)/workbench compare --task tree --out results/tree --force
+	$(BIN)/workbench compare --task table:rumelhart --out results/rumelhart --force
+	@echo
+	@echo "Open results/tree/report.html and results/rumelhart/report.html in a browser."
+
+test: $(VENV)/dev.stamp  ## the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp  ## style, types and import directions
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
+
+bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run
+	$(BIN)/python benchmarks/sgld.py
+	$(BIN)/python benchmarks/theory.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+clean:           ## remove the environment and the results
+	rm -rf $(VENV) results

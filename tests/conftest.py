@@ -1,0 +1,76 @@
+"""What several tests share: the command line, called in this process and as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from workbench.cli import main
+
+# Small tensors: sharing a step among threads costs more than the step, and results must not depend on the machine.
+torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def call(*argv: object) -> Ran:
+    """`workbench ARGV` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main([str(arg) for arg in argv])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def start(*argv: object, **options: object) -> subprocess.Popen[str]:
+    """`python -m workbench ARGV`, started; Ctrl-C reaches it even if this process ignores it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *map(str, argv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def run_cli():
+    """Call the command line in this process: ``run_cli("compare", ...) -> Ran``."""
+    return call
+
+
+@pytest.fixture(scope="session")
+def start_cli():
+    """Start the command line as a process: ``start_cli("compare", ...) -> Popen``."""
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_process():
+    """Run the command line as a process to its end: ``run_process("compare", ...) -> Ran``."""
+
+    def run(*argv: object, **options: object) -> Ran:
+        process = start(*argv, **options)
+        out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err)
+
+    return run

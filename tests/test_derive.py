@@ -1,0 +1,150 @@
+"""The catalogue holds every closed form, and `workbench derive` shows and writes them."""
+
+import html.parser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import workbench.theory
+from workbench.errors import WorkbenchError
+from workbench.report.derive import as_html, as_latex, escape_latex
+from workbench.semantics import Hierarchy
+from workbench.theory.catalogue import catalogue, find, listing
+
+#: Forms whose derivation takes sympy longer than a second; their own tests check their steps.
+SLOW = {"scalar_volume", *(f"nu_diffusion_k{k}" for k in range(4))}
+
+
+def test_every_function_that_returns_a_closed_form_is_in_the_catalogue():
+    sources = Path(workbench.theory.__file__).parent.glob("*.py")
+    public = {
+        name
+        for path in sources
+        for name in re.findall(r"^def ([a-z]\w*)\([^)]*\) -> ClosedForm:", path.read_text(), re.M)
+    }
+    from workbench.theory import catalogue as module
+
+    text = Path(module.__file__).read_text()
+    helpers = {"find"}
+    assert len(public) > 30
+    assert {name for name in public - helpers if f'"{name}"' not in text} == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(catalogue()) - SLOW))
+def test_a_form_builds_and_every_step_of_its_derivation_checks(name):
+    form = find(name).build()
+    assert all(step.passed for step in form.self_check())
+    assert form.text().endswith(f"Source: {form.source}")
+
+
+def test_listing_the_names_builds_nothing():
+    code = (
+        "import workbench.theory.catalogue as c, workbench.theory.closed_form as f\n"
+        "made = []\n"
+        "f.ClosedForm.__post_init__ = lambda self: made.append(self.name)\n"
+        "assert 'mode_strength' in c.listing() and not made, made\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_forms_on_a_tree_follow_its_branching():
+    deep = catalogue(Hierarchy((3, 2, 2, 2)))
+    assert {f"tree_kernel_m{m}" for m in range(4)} <= set(deep) and "tree_kernel_m4" not in deep
+    assert {"tree_derivative_m4", "nu_indicator_k4"} <= set(deep)
+    assert "flip_equation_m1" in listing(Hierarchy((2, 3)))
+    symbols = {str(v.symbol) for v in find("tree_kernel_m1", Hierarchy((2, 3))).build().variables}
+    assert symbols == {"a_0", "a_1", "a_2", "s_0", "s_1", "s_2", "c"}
+
+
+def test_any_depth_can_be_asked_for():
+    assert find("mode_time_depth_7").build().name == "mode_time_depth_7"
+    with pytest.raises(WorkbenchError, match=r"D = 3 to 12; got 2"):
+        find("mode_time_depth_2")
+    with pytest.raises(WorkbenchError, match=r"D = 3 to 4; got 5"):
+        find("phi_5")
+
+
+def test_an_unknown_name_is_refused_in_one_line_with_near_matches(run_cli):
+    ran = run_cli("derive", "mode_strenght")
+    assert ran.code == 2 and ran.err.count("\n") == 1
+    assert "mode_strength" in ran.err and "--list" in ran.err
+
+
+@pytest.mark.parametrize("argv", [[], ["mode_loss", "--branching", "2;2"], ["mode_loss", "--html", "/nowhere/x.html"]])
+def test_bad_input_is_refused_in_one_line(run_cli, argv):
+    ran = run_cli("derive", *argv)
+    assert ran.code == 2 and ran.err.count("\n") == 1 and not ran.out
+
+
+def test_the_terminal_shows_steps_with_their_checks(run_cli):
+    ran = run_cli("derive", "mode_strength", "flip_equation_m1")
+    assert ran.code == 0
+    assert ran.out.count("(checked)") >= 7 and "CHECK FAILED" not in ran.out
+    assert "Solve for a:" in ran.out and "R_1[e^2]" in ran.out
+    assert "tree_kernel_m2" in run_cli("derive", "--list").out
+
+
+def test_a_step_that_is_not_true_is_marked_and_exits_1(run_cli, monkeypatch):
+    from dataclasses import replace
+
+    from workbench.theory import closed_form, mode_dynamics
+
+    right = mode_dynamics.half_rise_form()
+    wrong = replace(right, steps=(*right.steps, closed_form.Step("One is two:", right.expression, right.expression)))
+    monkeypatch.setattr(mode_dynamics, "half_rise_form", lambda: wrong)
+    ran = run_cli("derive", "half_rise_time")
+    assert ran.code == 1 and ran.out.count("CHECK FAILED") == 1
+
+
+class _Balance(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_balanced_and_unfolded_and_needs_no_script(run_cli, tmp_path):
+    target = tmp_path / "page.html"
+    assert run_cli("derive", "mode_strength", "gradient_kernel", "--html", target).code == 0
+    text = target.read_text(encoding="utf-8")
+    page = _Balance()
+    page.feed(text)
+    assert not page.open and page.seen.count("math") > 20 and "script" not in page.seen
+    assert text.count("<details open") == 2 and "check failed" not in text
+    assert "http" not in re.sub(r"xmlns=\"[^\"]*\"", "", text)
+
+
+def test_the_latex_document_balances_braces_and_environments(run_cli, tmp_path):
+    target = tmp_path / "forms.tex"
+    assert run_cli("derive", "mode_response", "riccati_solution", "pair_curvature", "--latex", target).code == 0
+    text = target.read_text(encoding="utf-8")
+    bare = re.sub(r"\\[\\{}]|\\left\s*\\?[{}.]|\\right\s*\\?[{}.]", "", text)
+    depth = 0
+    for character in bare:
+        depth += (character == "{") - (character == "}")
+        assert depth >= 0
+    assert depth == 0
+    for name in set(re.findall(r"\\begin{(\w+)}", text)):
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}")
+    assert text.count(r"\left") == text.count(r"\right")
+    assert text.count(r"\section*") == 3
+
+
+def test_plain_text_survives_latex():
+    assert escape_latex("50% of a_0^2 & {x}") == r"50\% of a\_0\textasciicircum{}2 \& \{x\}"
+
+
+def test_several_forms_make_one_document():
+    forms = [find(name).build() for name in ("mode_loss", "half_rise_time")]
+    assert as_html(forms).count("<article") == 2 and "<h1>Derivations</h1>" in as_html(forms)
+    assert as_latex(forms).count(r"\begin{document}") == 1

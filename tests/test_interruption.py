@@ -1,0 +1,159 @@
+"""Ctrl-C and termination at any moment: one line, nothing half-written, and an earlier result untouched."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.report import directory
+from workbench.report.directory import staged
+
+EARLIER = {
+    "config.json": '{"settings": {}, "resolved": {}}',
+    "influence.nc": "earlier",
+    "report.html": "earlier",
+}
+SMALL = ("--task", "tree:2,2", "--checkpoints", 5, "--draws", 40, "--hidden", 5)
+
+#: Options that keep a run busy in one stage for as long as a test may take.
+BUSY = {
+    "training": ("--eta", 1e-6, "--measures", "gradient_kernel"),
+    "sampling": ("--eta", 0.05, "--measures", "local_bif", "--draws", 10_000_000),
+    "retraining": ("--eta", 2e-6, "--measures", "leave_one_out"),
+    "figures": ("--eta", 0.05, "--measures", "gradient_kernel"),
+}
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+def earlier_result(folder: Path) -> None:
+    folder.mkdir()
+    for name, content in EARLIER.items():
+        (folder / name).write_text(content)
+
+
+def content_of(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def wait_for(condition, process, seconds=60.0) -> None:
+    """Wait until the condition holds; the process must still be at work then."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "the stage was never reached"
+        time.sleep(0.02)
+
+
+def reach(stage: str, process, parent: Path) -> None:
+    """Return once the process is in the stage."""
+    first = process.stdout.readline()
+    assert first.startswith("tree 2,2"), (first, process.communicate())
+    if stage == "figures":
+        wait_for(lambda: any(parent.glob(".result.*.tmp/figures")), process)
+    else:
+        time.sleep(1.0)  # predictions take milliseconds; the busy stage lasts for minutes
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "times", "force"),
+    [
+        ("training", signal.SIGINT, 1, True),
+        ("training", signal.SIGTERM, 1, False),
+        ("sampling", signal.SIGINT, 1, False),
+        ("retraining", signal.SIGTERM, 1, True),
+        ("figures", signal.SIGINT, 1, True),
+        ("figures", signal.SIGINT, 2, True),
+        ("figures", signal.SIGTERM, 1, False),
+    ],
+)
+def test_an_interrupted_run_says_so_in_one_line_and_leaves_everything_as_it_was(
+    start_cli, tmp_path, stage, number, times, force
+):
+    out = tmp_path / "result"
+    if force:
+        earlier_result(out)
+    process = start_cli("compare", "--out", out, *SMALL, *BUSY[stage], *["--force"] * force)
+    try:
+        reach(stage, process, tmp_path)
+        for _ in range(times):
+            process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
+    assert err == f"workbench: {WORDS[number]}; nothing was written\n"
+    assert [path.name for path in tmp_path.iterdir()] == (["result"] if force else [])
+    if force:
+        assert content_of(out) == EARLIER
+
+
+# --- the directory, failing at every step -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError, MemoryError])
+def test_a_failure_while_writing_keeps_the_earlier_result(tmp_path, failure):
+    earlier_result(tmp_path / "result")
+    with pytest.raises(failure), staged(tmp_path / "result", force=True) as work:
+        (work / "influence.nc").write_text("half")
+        raise failure
+    assert content_of(tmp_path / "result") == EARLIER
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_failure_while_writing_removes_the_parents_that_were_made_for_it(tmp_path):
+    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "a" / "b" / "result", force=False) as work:
+        (work / "influence.nc").write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_failure_of_either_rename_restores_the_earlier_result(tmp_path, monkeypatch, which):
+    earlier_result(tmp_path / "result")
+    calls, rename = [], Path.rename
+
+    def failing(self, target):
+        calls.append(self)
+        if len(calls) == which:
+            raise OSError("disk on fire")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="on fire"), staged(tmp_path / "result", force=True) as work:
+        (work / "influence.nc").write_text("new")
+    assert content_of(tmp_path / "result") == EARLIER
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_signal_while_the_result_is_swapped_in_does_not_split_it(tmp_path, monkeypatch):
+    earlier_result(tmp_path / "result")
+    swap = directory._swap_in
+
+    def interrupted(work, target):
+        signal.raise_signal(signal.SIGINT)
+        swap(work, target)
+
+    monkeypatch.setattr(directory, "_swap_in", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with staged(tmp_path / "result", force=True) as work:
+        (work / "influence.nc").write_text("new")
+    assert content_of(tmp_path / "result") == {"influence.nc": "new"}
+    assert signal.getsignal(signal.SIGINT) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_directory_made_by_someone_else_meanwhile_is_kept(tmp_path):
+    with pytest.raises(ValueError, match="exists already"), staged(tmp_path / "result", force=False) as work:
+        (work / "influence.nc").write_text("new")
+        earlier_result(tmp_path / "result")
+    assert content_of(tmp_path / "result") == EARLIER
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_the_command_line_restores_the_signal_handlers(run_cli, tmp_path):
+    before = [signal.getsignal(number) for number in WORDS]
+    run_cli("compare", "--task", "tree:1", "--out", tmp_path / "result")
+    assert [signal.getsignal(number) for number in WORDS] == before

@@ -1,0 +1,150 @@
+"""The Gaussian prediction of the local BIF: blocks against dense matrices, and dense matrices against autograd."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.errors import ConditionError, WorkbenchError
+from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
+from workbench.simulation import extreme_curvatures
+from workbench.theory.dense_posterior import dense_local_bif, dense_map, hessian, item_features
+from workbench.theory.hessian import curvature_range, hessian_spectrum, required_gamma
+from workbench.theory.local_posterior import local_bif, localised_map
+from workbench.theory.network import aligned_trajectory, mode_strengths
+from workbench.trajectory import Init, initial_weights
+
+TIMES = np.array([0.0, 3.0, 7.0, 10.0, 14.0, 25.0])
+
+
+def repeated_rows():
+    """Six items of which the last repeats the first; more items than properties."""
+    Y = np.random.default_rng(0).integers(0, 2, (5, 6)).astype(float)
+    Y[:, 5] = Y[:, 0]
+    return SemanticTask("repeated", tuple("abcdef"), tuple("uvwxy"), Y)
+
+
+CASES = {
+    "idle hidden units": (task_from_spec("tree"), 16),
+    "one unit a mode": (task_from_spec("tree"), 8),
+    "bottleneck": (task_from_spec("tree"), 3),
+    "table": (rumelhart_task(), 10),
+    "repeated rows": (repeated_rows(), 7),
+    "repeated rows, bottleneck": (repeated_rows(), 3),
+    "no root": (Hierarchy((2, 2, 2)).indicator_task(root=False), 9),
+    "ternary": (task_from_spec("tree:3,2"), 8),
+}
+
+
+def losses_of(task, w, shape1, shape2):
+    n = shape1[0] * shape1[1]
+    W1, W2 = w[:n].reshape(shape1), w[n:].reshape(shape2)
+    return 0.5 * (torch.tensor(task.Y) - W2 @ W1 @ torch.tensor(task.X)).square().sum(dim=0)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_spectrum_in_closed_form_is_that_of_the_dense_hessian(case):
+    task, hidden = CASES[case]
+    start = initial_weights(task, Init.parse("balanced:0.01"), hidden)
+    a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
+    spectrum = hessian_spectrum(start.modes, a, hidden, task.n_inputs, task.n_outputs, start.active)
+    dense = np.stack([np.linalg.eigvalsh(hessian(task.X, task.Y, *w)) for w in zip(path.W1, path.W2, strict=True)])
+    np.testing.assert_allclose(spectrum, dense, atol=1e-13)
+    low, high = curvature_range(start.modes, a, hidden, start.active)
+    np.testing.assert_allclose(low, dense[:, 0], atol=1e-13)
+    np.testing.assert_allclose(high, dense[:, -1], atol=1e-13)
+
+
+def test_the_smallest_curvature_is_minus_the_largest_residual_with_idle_units():
+    task = task_from_spec("tree")
+    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    times = np.array([0, 3, 7, 10, 14, 20, 30.0])
+    low, _ = curvature_range(start.modes, mode_strengths(start, times), 16, 8)
+    # theory notes, section 7.
+    np.testing.assert_allclose(low, [-0.483, -0.462, -0.238, -0.150, -0.094, -0.050, -0.0065], atol=5e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_blocks_give_the_same_covariance_as_dense_matrices(case):
+    task, hidden = CASES[case]
+    start = initial_weights(task, Init.parse("balanced:0.01"), hidden)
+    a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
+    gamma = required_gamma(start.modes, 100.0)
+    blocks = local_bif(
+        start.modes, a, TIMES, n_beta=100.0, gamma=gamma, hidden=hidden, n_outputs=task.n_outputs, active=start.active
+    )
+    dense = dense_local_bif(task.X, task.Y, path.W1, path.W2, TIMES, n_beta=100.0, gamma=gamma)
+    scale = np.abs(dense).max(axis=(1, 2), keepdims=True)
+    assert (np.abs(blocks - dense) / scale).max() < 1e-12
+
+
+def test_the_dense_hessian_and_item_forms_are_those_of_autograd():
+    rng = np.random.default_rng(1)
+    task = task_from_spec("tree:3,2")
+    W1, W2 = rng.normal(size=(4, 6)), rng.normal(size=(task.n_outputs, 4))
+    w = torch.tensor(np.concatenate([W1.ravel(), W2.ravel()]))
+
+    def loss(v):
+        return losses_of(task, v, W1.shape, W2.shape).mean()
+
+    auto = torch.autograd.functional.hessian(loss, w).numpy()
+    np.testing.assert_allclose(hessian(task.X, task.Y, W1, W2), auto, atol=1e-12 * np.abs(auto).max())
+    n_out, h = W2.shape
+    for i, F in enumerate(item_features(task.X, task.Y, W1, W2)):
+        f, p, q = F[:n_out], F[n_out : n_out + h], F[n_out + h :]
+        form = f.T @ f - p.T @ q - q.T @ p
+        item = torch.autograd.functional.hessian(lambda v, i=i: losses_of(task, v, W1.shape, W2.shape)[i], w)
+        np.testing.assert_allclose(form, item.numpy(), atol=1e-12 * np.abs(auto).max() * 6)
+
+
+def test_lanczos_finds_the_extreme_curvatures():
+    rng = np.random.default_rng(2)
+    task = task_from_spec("tree")
+    W1, W2 = rng.normal(size=(16, 8)), rng.normal(size=(15, 16))
+    dense = np.linalg.eigvalsh(hessian(task.X, task.Y, W1, W2))
+    np.testing.assert_allclose(extreme_curvatures(task.X, task.Y, W1, W2), dense[[0, -1]], rtol=1e-5)
+
+
+def test_the_localised_map_is_stationary_and_agrees_with_newton_on_all_weights():
+    task = task_from_spec("tree")
+    start = initial_weights(task, Init.parse("balanced:0.01"), 9)
+    path, a = aligned_trajectory(start, [6.0]), mode_strengths(start, [6.0])[0]
+    u = localised_map(np.sqrt(a), start.modes.s, start.modes.c, 100.0, 900.0)
+    W1, W2 = dense_map(task.X, task.Y, path.W1[0], path.W2[0], 100.0, 900.0)
+    strengths = np.einsum("oh,hp,ok,pk->k", W2, W1, start.modes.U, start.modes.V)
+    np.testing.assert_allclose(strengths, u**2, rtol=1e-10)
+
+
+def test_for_a_strong_localization_the_covariance_is_the_kernel_over_gamma():
+    task = task_from_spec("tree")
+    start = initial_weights(task, Init.parse("balanced:0.01"), 8)
+    from workbench.theory.kernel import gradient_kernel
+
+    a = mode_strengths(start, [7.0])
+    K = gradient_kernel(start.modes, a)[0]
+    gaps = []
+    for gamma in (1e5, 1e6, 1e7):
+        bif = local_bif(start.modes, a, np.array([7.0]), n_beta=10.0, gamma=gamma, hidden=8, n_outputs=15, active=8)[0]
+        gaps.append(np.abs(-bif * gamma - K).max() / np.abs(K).max())
+    # The correction is of order 1/gamma.
+    np.testing.assert_allclose(np.array(gaps[:-1]) / gaps[1:], 10, rtol=0.1)
+
+
+def test_a_posterior_that_does_not_exist_is_refused_with_the_gamma_that_would_do():
+    task = task_from_spec("tree")
+    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
+    with pytest.raises(ConditionError, match=r"gamma = 40 at t = 0, where lambda_min = -0\.48.*above 48"):
+        local_bif(start.modes, a, TIMES, n_beta=100.0, gamma=40.0, hidden=16, n_outputs=15, active=8)
+    with pytest.raises(ConditionError, match="local posterior exists"):
+        dense_local_bif(task.X, task.Y, path.W1, path.W2, TIMES, n_beta=100.0, gamma=40.0)
+
+
+def test_a_dense_hessian_that_is_too_large_is_refused_before_it_is_made():
+    X, Y = np.eye(150), np.ones((800, 150))
+    with pytest.raises(WorkbenchError, match=r"60800 weights .* GB .*--measures"):
+        dense_local_bif(X, Y, np.zeros((1, 64, 150)), np.zeros((1, 800, 64)), np.zeros(1), n_beta=1.0, gamma=1.0)
+
+
+def test_default_localization_suits_the_eight_item_trees():
+    start = initial_weights(task_from_spec("tree"), Init.parse("balanced:0.01"), 16)
+    assert required_gamma(start.modes, 100.0) == 1000.0

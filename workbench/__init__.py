@@ -1,0 +1,38 @@
+"""Stagewise influence workbench: exact theory and simulation of how influence changes while a network learns.
+
+>>> import workbench
+>>> workbench.Hierarchy((2, 2, 2)).n_items
+8
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+#: The few names most users need, and where they live; they load on first use, so that importing stays quick.
+_NAMES = {
+    "Hierarchy": "workbench.semantics",
+    "SemanticTask": "workbench.semantics",
+    "rumelhart_task": "workbench.semantics",
+    "task_from_csv": "workbench.semantics",
+    "task_from_dataframe": "workbench.semantics",
+    "task_from_spec": "workbench.semantics",
+    "Settings": "workbench.agreement",
+    "compare": "workbench.agreement",
+    "error_table": "workbench.agreement",
+    "event_table": "workbench.agreement",
+    "verdicts": "workbench.agreement",
+}
+
+__all__ = ["__version__", *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    return getattr(import_module(_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,154 @@
+"""Claims about the closed forms, each beside the independent computation that could refute it.
+
+A claim is a sentence a reader could doubt. It is put to the test by computing the same quantity a second time
+in a way that shares nothing with the formula (an ODE solver, automatic differentiation, quadrature, brute
+force, retraining), and holds where the two differ by no more than a tolerance whose reason is stated. A claim
+that does not hold stays visible.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workbench.errors import WorkbenchError
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a test of a claim found: representative values for people, and the difference that decides."""
+
+    predicted: float
+    computed: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and its test.
+
+    Attributes:
+        family: part of the theory it belongs to.
+        sentence: what is claimed.
+        forms: names in the catalogue that it tests; families of forms without their last number.
+        against: the independent computation.
+        tolerance: largest difference at which it holds.
+        reason: why that much.
+        test: computes both sides.
+    """
+
+    family: str
+    sentence: str
+    forms: tuple[str, ...]
+    against: str
+    tolerance: float
+    reason: str
+    test: Callable[[], Found]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A claim after its test; ``error`` holds the message of a test that could not be finished."""
+
+    claim: Claim
+    found: Found
+    seconds: float
+    error: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is a number within the tolerance."""
+        return not self.error and bool(self.found.difference <= self.claim.tolerance)
+
+    @property
+    def verdict(self) -> str:
+        """``holds`` or ``FAIL``."""
+        return "holds" if self.holds else "FAIL"
+
+    def record(self) -> dict[str, Any]:
+        """As plain data for JSON; numbers that are not finite become None."""
+        numbers = {key: value if np.isfinite(value) else None for key, value in asdict(self.found).items()}
+        told = {
+            key: getattr(self.claim, key) for key in ("family", "sentence", "forms", "against", "tolerance", "reason")
+        }
+        return told | numbers | {"verdict": self.verdict, "seconds": round(self.seconds, 3), "error": self.error}
+
+
+def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Found:
+    """Largest difference of two arrays relative to ``scale``, the largest computed value unless given.
+
+    The values shown are those of the entry that differs most.
+    """
+    p, q = np.broadcast_arrays(np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64))
+    size = float(np.abs(q).max()) if scale is None else scale
+    gap = np.abs(p - q)
+    if not np.isfinite(gap).all():
+        return Found(float("nan"), float("nan"), float("inf"))
+    worst = np.unravel_index(int(gap.argmax()), gap.shape)
+    return Found(float(p[worst]), float(q[worst]), float(gap[worst]) / size if gap[worst] else 0.0)
+
+
+def pointwise(predicted: ArrayLike, computed: ArrayLike) -> Found:
+    """Largest relative difference, entry by entry."""
+    p, q = np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64)
+    worst = np.unravel_index(int(np.abs(p / q - 1).argmax()), q.shape)
+    ratio = np.abs(p / q - 1)
+    return Found(float(p[worst]), float(q[worst]), float(ratio[worst]) if np.isfinite(ratio).all() else float("inf"))
+
+
+def check(claim: Claim) -> Checked:
+    """Put one claim to the test; a test that raises is a claim that fails."""
+    began = time.perf_counter()
+    try:
+        found, error = claim.test(), ""
+    except Exception as caught:
+        found, error = Found(float("nan"), float("nan"), float("inf")), f"{type(caught).__name__}: {caught}"
+    return Checked(claim, found, time.perf_counter() - began, " ".join(error.split()))
+
+
+def verify(claims: Sequence[Claim], advance: Callable[[int], Any] = lambda done: None) -> list[Checked]:
+    """Put all claims to the test, in order; ``advance`` is called with 1 after each."""
+    results = []
+    for claim in claims:
+        results.append(check(claim))
+        advance(1)
+    return results
+
+
+def select(claims: Iterable[Claim], text: str) -> list[Claim]:
+    """Claims whose family, sentence or forms contain ``text``, in any case."""
+    wanted = text.lower()
+    claims = list(claims)
+    found = [c for c in claims if wanted in " ".join((c.family, c.sentence, *c.forms)).lower()]
+    if not found:
+        families = ", ".join(dict.fromkeys(c.family for c in claims))
+        raise WorkbenchError(f"no claim mentions {text!r}; the families are {families}")
+    return found
+
+
+def claims_table(results: Sequence[Checked]) -> str:
+    """Predicted, computed, difference and verdict of every claim, by family."""
+    lines = [f"{'verdict':<8}{'difference':>11}{'allowed':>9}{'predicted':>15}{'computed':>15}  claim"]
+    family = ""
+    for result in results:
+        claim, found = result.claim, result.found
+        if claim.family != family:
+            family = claim.family
+            lines += ["", family]
+        lines.append(
+            f"{result.verdict:<8}{found.difference:>11.1e}{claim.tolerance:>9.1e}{found.predicted:>15.7g}"
+            f"{found.computed:>15.7g}  {claim.sentence}"
+        )
+        if not result.holds:
+            lines.append(f"{'':<8}against {claim.against}; allowed: {claim.reason}")
+            if result.error:
+                lines.append(f"{'':<8}{result.error}")
+    failed = sum(not result.holds for result in results)
+    seconds = sum(result.seconds for result in results)
+    lines += ["", f"{len(results) - failed} of {len(results)} claims hold; {seconds:.0f} s"]
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""How far the simulated side is from the analytic one: relative errors by group of pairs, and z-scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from workbench.agreement.groups import pair_groups
+
+Array = NDArray[np.float64]
+
+
+def measures_in(ds: xr.Dataset) -> list[str]:
+    """Measures of which the dataset holds both sides."""
+    return [
+        str(name).removesuffix("_analytic")
+        for name in ds.data_vars
+        if str(name).endswith("_analytic")
+        and f"{str(name).removesuffix('_analytic')}_simulated" in ds
+        and "source" in ds[name].dims
+    ]
+
+
+def relative_l2(reference: Array, other: Array) -> float:
+    """``|other - reference| / |reference|`` in the Euclidean norm; 0 where both vanish, inf where only one does."""
+    size, difference = float(np.linalg.norm(reference)), float(np.linalg.norm(other - reference))
+    return 0.0 if difference == 0 else difference / size if size > 0 else float("inf")
+
+
+def z_scores(ds: xr.Dataset, measure: str = "local_bif") -> Array:
+    """``(T, P, P)`` difference between the sides over the Monte Carlo standard error."""
+    difference = ds[f"{measure}_simulated"].values - ds[f"{measure}_analytic"].values
+    return np.asarray(difference / ds[f"{measure}_simulated_stderr"].values)
+
+
+def error_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Relative L2 error over all checkpoints, one row per measure and group of pairs.
+
+    Columns: ``relative_l2``; for sampled measures also ``monte_carlo`` (the error that the standard errors alone
+    explain) and ``within_4_se`` (share of entries). Pooled errors are dominated by the diagonal, so the groups
+    are what to read.
+    """
+    off = ~np.eye(ds.sizes["source"], dtype=bool)
+    masks = {"all pairs": np.ones_like(off), "item on itself": ~off, "all others": off, **pair_groups(ds)}
+    rows = []
+    for measure in measures_in(ds):
+        analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
+        sampled = f"{measure}_simulated_stderr" in ds
+        for group, mask in masks.items():
+            row = {
+                "measure": measure,
+                "pairs": group,
+                "relative_l2": relative_l2(analytic[:, mask], simulated[:, mask]),
+            }
+            if sampled:
+                stderr = ds[f"{measure}_simulated_stderr"].values[:, mask]
+                row["monte_carlo"] = relative_l2(analytic[:, mask], analytic[:, mask] + stderr)
+                row["within_4_se"] = float((np.abs(z_scores(ds, measure)[:, mask]) <= 4).mean())
+            rows.append(row)
+    return pd.DataFrame(rows)

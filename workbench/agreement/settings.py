@@ -1,0 +1,88 @@
+"""What to compare and how: one frozen record that travels into every result."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from workbench.errors import WorkbenchError
+from workbench.influence import DEFAULT_MEASURES, MEASURES, N_BETA
+from workbench.simulation.retraining import Convention
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a comparison; ``None`` means chosen from the theory.
+
+    Attributes:
+        task: task specification or path, for the record.
+        hidden: hidden units.
+        init: ``balanced:a0`` or ``gaussian:sigma``.
+        checkpoints: number of checkpoints, evenly spaced in flow time from 0.
+        t_max: last flow time; None: until 99.5% of the learnable loss is gone, and a quarter more.
+        eta: learning rate; None: for mode strengths within 1e-3.
+        measures: which measures of influence.
+        convention: weights of the remaining items in leave-one-out.
+        chains, draws, sampler, step_size: of the sampled local posterior.
+        n_beta, gamma: of the local posterior; gamma None: from the largest singular value.
+        damping: of the damped influence function; None: twice the largest singular value.
+        seed: of everything random.
+        device, dtype: of the simulation; dtype concerns the sampler, training is always float64.
+    """
+
+    task: str = "tree"
+    hidden: int = 16
+    init: str = "balanced:0.01"
+    checkpoints: int = 60
+    t_max: float | None = None
+    eta: float | None = None
+    measures: tuple[str, ...] = DEFAULT_MEASURES
+    convention: Convention = "unnormalised"
+    chains: int = 4
+    draws: int = 500
+    sampler: Literal["sgld", "rmsprop"] = "sgld"
+    step_size: float | None = None
+    n_beta: float = N_BETA
+    gamma: float | None = None
+    damping: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.measures if name not in MEASURES]
+        if unknown or not self.measures:
+            raise WorkbenchError(
+                f"measure {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(MEASURES)}"
+            )
+        for name in ("t_max", "eta", "step_size", "n_beta", "gamma", "damping"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise WorkbenchError(f"{name.replace('_', '-')} {value:g}; give a positive number")
+        if self.hidden < 1:
+            raise WorkbenchError(f"hidden {self.hidden}; a network needs at least 1 hidden unit")
+        if self.checkpoints < 4:
+            raise WorkbenchError(f"checkpoints {self.checkpoints}; give at least 4, so that curves can be told apart")
+        if not 0 <= self.seed < 2**63:
+            raise WorkbenchError(f"seed {self.seed}; give a whole number from 0 to 2^63 - 1")
+        if self.dtype not in ("float32", "float64"):
+            raise WorkbenchError(f"dtype {self.dtype!r} is unknown; use float32 or float64")
+
+    def resolve_device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise WorkbenchError(f"device {self.device!r} is unknown; use auto, cpu or cuda")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise WorkbenchError("device cuda: no CUDA device is available here; use --device cpu")
+        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+    def torch_dtype(self) -> torch.dtype:
+        """The sampler's dtype."""
+        return torch.float64 if self.dtype == "float64" else torch.float32
+
+    def record(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,13 @@
+"""What `workbench verify` checks: every closed form against a computation that shares nothing with it."""
+
+from workbench.agreement.claims import Claim
+from workbench.agreement.verification import bayes, complexity, depth, dynamics, influence, posterior, spectra, training
+
+
+def all_claims() -> list[Claim]:
+    """All claims, in the order of the theory notes."""
+    modules = (spectra, dynamics, depth, influence, posterior, training, bayes, complexity)
+    return [claim for module in modules for claim in module.CLAIMS]
+
+
+__all__ = ["all_claims"]

@@ -1,0 +1,53 @@
+"""What the commands share: parsers that answer in one line, numbers that may be ``auto``, progress bars."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+
+class Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps paragraphs and shows defaults."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # Options whose default is chosen from the theory say so themselves.
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """One line on stderr and exit code 2, as for every other bad input."""
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[[int], Any]]:
+    """A progress bar that advances by what it is given."""
+    from tqdm import tqdm
+
+    # disable=None: only a terminal gets bars; a log file gets the messages alone.
+    with tqdm(
+        total=total,
+        desc=f"{title:<24}",
+        leave=False,
+        unit_scale=True,
+        mininterval=0.2,
+        delay=0.5,
+        disable=None,
+    ) as shown:
+        yield shown.update
+
+
+def auto(text: str, option: str) -> float | None:
+    """A number, or None for ``auto``."""
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise WorkbenchError(f"{option} {text!r} is no number; give a positive number or auto") from None

@@ -1,0 +1,82 @@
+"""``workbench derive``: show how a formula comes about, and write it down."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.commands.console import Help
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.theory.closed_form import ClosedForm
+
+_DERIVE = """\
+Show the derivation of a closed form: every step, and whether sympy confirms it.
+
+  workbench derive --list
+      the names, with one line each
+  workbench derive mode_strength
+  workbench derive tree_kernel_m1 flip_equation_m1 --html flips.html
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of `workbench`."""
+    p = commands.add_parser(
+        "derive",
+        help="show the derivation of a closed form",
+        description=_DERIVE,
+        formatter_class=Help,
+    )
+    p.add_argument("names", nargs="*", metavar="NAME", help="closed forms, as in --list")
+    p.add_argument("--list", action="store_true", help="print all names")
+    p.add_argument(
+        "--branching",
+        default="2,2,2",
+        metavar="B,B",
+        help="children per node, level by level, for the formulas that hold on a tree",
+    )
+    p.add_argument("--latex", type=Path, metavar="FILE", help="write a LaTeX document")
+    p.add_argument("--html", type=Path, metavar="FILE", help="write a page for the browser")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the derivations, or write them; nothing is built before all names are known."""
+    from workbench.semantics import Hierarchy
+    from workbench.theory.catalogue import find, listing
+
+    hierarchy = Hierarchy(_branching(args.branching))
+    if args.list:
+        print(listing(hierarchy))
+        return 0
+    if not args.names:
+        raise WorkbenchError("derive needs the NAME of a closed form; workbench derive --list shows them")
+    entries = [find(name, hierarchy) for name in args.names]
+    for path in (args.latex, args.html):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise WorkbenchError(f"{path}: the directory {path.resolve().parent} does not exist; create it first")
+    forms = [entry.build() for entry in entries]
+    if args.latex is None and args.html is None:
+        print("\n\n\n".join(form.text() for form in forms))
+    else:
+        _write(forms, args.latex, args.html)
+    return 0 if all(step.passed for form in forms for step in form.self_check()) else 1
+
+
+def _write(forms: list[ClosedForm], latex: Path | None, html: Path | None) -> None:
+    from workbench.report.derive import as_html, as_latex
+
+    for path, write in ((latex, as_latex), (html, as_html)):
+        if path is not None:
+            path.write_text(write(forms), encoding="utf-8")
+            print(f"wrote {path}")
+
+
+def _branching(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise WorkbenchError(f"--branching {text!r} is no tree; give whole numbers, such as 2,2,2") from None

@@ -1,0 +1,57 @@
+"""``workbench verify``: put every closed form to the test against an independent computation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from workbench.commands.console import Help
+from workbench.commands.console import bar as shown_bar
+from workbench.errors import WorkbenchError
+
+_VERIFY = """\
+Check every closed form against a computation that shares nothing with it: an ODE solver, automatic differentiation,
+quadrature, brute force, retraining, or a published value.
+
+Prints a table of predicted and computed values, their difference, the largest difference allowed and the verdict.
+The exit code is 1 if any claim fails.
+
+  workbench verify
+  workbench verify --only "mode dynamics"
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of `workbench`."""
+    p = commands.add_parser(
+        "verify",
+        help="check every closed form against an independent computation",
+        description=_VERIFY,
+        formatter_class=Help,
+    )
+    p.add_argument("--only", metavar="TEXT", help="claims whose family, sentence or closed forms mention TEXT")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the table, with the reasons, as JSON too")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, print, and exit with 1 where a claim fails."""
+    if args.json is not None and not args.json.resolve().parent.is_dir():
+        raise WorkbenchError(f"{args.json}: the directory does not exist; create it first")
+    from workbench import __version__
+    from workbench.agreement.claims import claims_table, select, verify
+    from workbench.agreement.comparison import no_bar
+    from workbench.agreement.verification import all_claims
+
+    claims = select(all_claims(), args.only) if args.only else all_claims()
+    with (no_bar if args.quiet else shown_bar)("verify", len(claims)) as advance:
+        results = verify(claims, advance)
+    print(claims_table(results))
+    if args.json is not None:
+        record = {"code_version": __version__, "claims": [result.record() for result in results]}
+        args.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(f"wrote {args.json}")
+    return 0 if all(result.holds for result in results) else 1

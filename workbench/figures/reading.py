@@ -1,0 +1,183 @@
+"""What the figures read from a dataset: measures, stages, groups of modes, names as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+#: Curves closer than this (relative to the largest value of the measure) coincide.
+COINCIDENCE = 1e-6
+
+_TITLES = {
+    "gradient_kernel": "gradient kernel",
+    "local_bif": "local BIF",
+    "leave_one_out": "leave-one-out",
+    "damped_newton": "damped Newton",
+    "trajectory_derivative": "trajectory derivative",
+    "window_removal": "window removal",
+}
+_ORDER = tuple(_TITLES)
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """One measure of influence, ``(T, P, P)`` as (time, source, target); a side that is absent is None."""
+
+    name: str
+    title: str
+    units: str
+    analytic: Array | None
+    simulated: Array | None
+    stderr: Array | None
+
+    @property
+    def sides(self) -> tuple[tuple[str, Array], ...]:
+        """The sides there are, theory first."""
+        both = (("theory", self.analytic), ("simulation", self.simulated))
+        return tuple((label, values) for label, values in both if values is not None)
+
+
+def measures(ds: xr.Dataset) -> tuple[Measure, ...]:
+    """Every measure in the dataset, in the order of the theory notes."""
+    names = {
+        name.removesuffix(side)
+        for name in map(str, ds.data_vars)
+        for side in ("_analytic", "_simulated")
+        if name.endswith(side) and set(ds[name].dims) == {"time", "source", "target"}
+    }
+    if not names:
+        raise WorkbenchError(
+            "the dataset holds no measure of influence; expected variables such as gradient_kernel_analytic "
+            "with dimensions (time, source, target)"
+        )
+    known = [name for name in _ORDER if name in names]
+    return tuple(_measure(ds, name) for name in known + sorted(names - set(known)))
+
+
+def _measure(ds: xr.Dataset, name: str) -> Measure:
+    def values(suffix: str) -> Array | None:
+        key = f"{name}_{suffix}"
+        if key not in ds:
+            return None
+        return np.asarray(ds[key].transpose("time", "source", "target").values, dtype=np.float64)
+
+    present = next(ds[key] for key in (f"{name}_analytic", f"{name}_simulated") if key in ds)
+    return Measure(
+        name=name,
+        title=_TITLES.get(name, name.replace("_", " ")),
+        units=str(present.attrs.get("units", "")),
+        analytic=values("analytic"),
+        simulated=values("simulated"),
+        stderr=values("simulated_stderr"),
+    )
+
+
+@dataclass(frozen=True)
+class ModeGroup:
+    """Modes that share one curve: those of a tree level, or a single mode."""
+
+    label: str
+    members: tuple[int, ...]
+    half_rise: float
+
+
+def mode_groups(ds: xr.Dataset) -> tuple[ModeGroup, ...]:
+    """Modes by tree level where the task is tree-symmetric, one by one otherwise; strongest first."""
+    level = ds["mode_level"].values if "mode_level" in ds else np.full(ds.sizes["mode"], -1)
+    half_rise, names = ds["half_rise_time"].values, ds["mode"].values
+    groups: dict[tuple[str, int], list[int]] = {}
+    for a, k in enumerate(level):
+        groups.setdefault(("level", int(k)) if k >= 0 else ("mode", int(names[a])), []).append(a)
+    return tuple(
+        ModeGroup(f"{kind} {number}", tuple(members), float(half_rise[members[0]]))
+        for (kind, number), members in groups.items()
+    )
+
+
+def stages(ds: xr.Dataset) -> tuple[ModeGroup, ...]:
+    """The groups that are learned before the last checkpoint, in order of time."""
+    end = float(ds["time"].values[-1])
+    return tuple(sorted((g for g in mode_groups(ds) if g.half_rise <= end), key=lambda g: g.half_rise))
+
+
+def stage_columns(ds: xr.Dataset, at_most: int) -> tuple[tuple[int, str], ...]:
+    """Up to ``at_most`` checkpoints nearest to half-rise times, spread over the stages, with what rises."""
+    time = ds["time"].values
+    learned = stages(ds)
+    if not learned:
+        picked = np.unique(np.linspace(0, len(time) - 1, at_most).round().astype(int))
+        return tuple((int(i), "") for i in picked)
+    chosen = np.unique(np.linspace(0, len(learned) - 1, min(at_most, len(learned))).round().astype(int))
+    columns = {int(np.abs(time - learned[k].half_rise).argmin()): f"{learned[k].label} half learned" for k in chosen}
+    return tuple(columns.items())
+
+
+def ancestor_groups(ds: xr.Dataset, source: int, found: Sequence[Measure]) -> tuple[tuple[str, Index], ...] | None:
+    """Targets whose curves coincide by the symmetry of the tree, with a name; None where they do not.
+
+    Two items influence each other through the level of their common ancestor alone if the task is symmetric
+    under its tree (this project's theory notes). Believed only where the predicted curves do coincide.
+    """
+    if "common_ancestor_level" not in ds:
+        return None
+    level = ds["common_ancestor_level"].values[source]
+    groups = [(int(m), np.flatnonzero((level == m) & (np.arange(len(level)) != source))) for m in np.unique(level)]
+    groups = [(m, members) for m, members in groups if members.size]
+    for measure in found:
+        if measure.analytic is None:
+            return None
+        curves = measure.analytic[:, source]
+        scale = COINCIDENCE * max(float(np.nanmax(np.abs(curves), initial=0.0)), np.finfo(float).tiny)
+        if any(np.nanmax(np.ptp(curves[:, members], axis=1), initial=0.0) > scale for _, members in groups):
+            return None
+    names = ds["target"].values
+    return tuple((_group_name(m, [str(names[j]) for j in members]), members) for m, members in groups)
+
+
+def _group_name(level: int, names: list[str]) -> str:
+    if len(names) == 1:
+        return text(names[0])
+    shown = ", ".join(text(name, 12) for name in names[:2]) + ("" if len(names) == 2 else ", …")
+    where = "root" if level == 0 else f"level {level}"
+    return f"{len(names)} items via {where} ({shown})"
+
+
+def span(time: Array) -> tuple[float, float]:
+    """Limits of a time axis: the points at both ends stay whole."""
+    room = 0.012 * float(time[-1] - time[0])
+    return float(time[0]) - room, float(time[-1]) + room
+
+
+def unit(measure: Measure) -> str:
+    """The measure's unit in brackets, powers raised."""
+    if not measure.units:
+        return ""
+    return f" [{text(powers(measure.units).replace(' / ', '/'), 30)}]"
+
+
+def powers(units: str) -> str:
+    """Units with raised exponents: ``loss² / weight⁴`` for ``loss^2 / weight^4``."""
+    return re.sub(r"\^([0-9])", lambda found: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(found[1])], units)
+
+
+def thin(count: int, at_most: int) -> Index:
+    """Indices of at most ``at_most`` evenly spread entries of ``count``."""
+    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
+
+
+def text(name: object, longest: int = 24) -> str:
+    """A name from the data as label: one line, not too long, dollar signs not taken for formulas."""
+    line = " ".join(str(name).split())
+    # A legend leaves out labels that begin with an underscore.
+    line = f" {line}" if line.startswith("_") else line
+    return (line if len(line) <= longest else line[: longest - 1].rstrip() + "…").replace("$", r"\$")

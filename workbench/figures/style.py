@@ -1,0 +1,253 @@
+"""How figures look: sizes, fonts, colours told apart without red-green vision, and files with provenance."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+#: Hues in degrees (OKLCH) of the top branches of a tree, neighbours far apart also without red-green vision:
+#: blue, orange, green, purple, yellow, cyan.
+HUES = (255.0, 55.0, 160.0, 325.0, 95.0, 215.0)
+
+#: From the linear responses of the cones in OKLab to linear sRGB (Ottosson 2020).
+_TO_RGB = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+_TO_CONES = np.array(
+    [
+        [1.0, 0.3963377774, 0.2158037573],
+        [1.0, -0.1055613458, -0.0638541728],
+        [1.0, -0.0894841775, -1.2914855480],
+    ]
+)
+
+
+def oklch(lightness: ArrayLike, chroma: ArrayLike, hue: ArrayLike) -> Array:
+    """``(..., 3)`` sRGB of perceptual lightness in [0, 1], chroma and hue (degrees); clipped to the gamut."""
+    L, C, h = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (lightness, chroma, hue)))
+    lab = np.stack([L, C * np.cos(np.radians(h)), C * np.sin(np.radians(h))], axis=-1)
+    linear = np.clip((lab @ _TO_CONES.T) ** 3 @ _TO_RGB.T, 0, 1)
+    return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
+class Picture(Figure):
+    """A figure that notebooks show by itself, without pyplot or a magic command."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=110)
+        return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Style:
+    """One look: page width in inches, font size in points, and the colours of a theme."""
+
+    width: float = 7.2
+    font: float = 8.0
+    background: str = "#ffffff"
+    ink: str = "#1d1d22"
+    muted: str = "#6b6b76"
+    faint: str = "#c9c9d2"
+    blank: str = "#e4e4ea"
+    lightness: tuple[float, float] = (0.40, 0.76)
+    centre: float = 0.985
+    ends: float = 0.5
+
+    @property
+    def small(self) -> float:
+        """Size of tick and curve labels, in points."""
+        return 0.86 * self.font
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for panels side by side."""
+        return self.width / self.font > 0.6
+
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        """Defaults of all artists made inside."""
+        settings: dict[Any, Any] = {
+            "font.size": self.font,
+            "axes.titlesize": self.font,
+            "axes.labelsize": self.font,
+            "figure.titlesize": self.font,
+            "legend.fontsize": self.small,
+            "legend.frameon": False,
+            "legend.handlelength": 1.6,
+            "lines.linewidth": 0.17 * self.font,
+            "lines.markersize": 0.4 * self.font,
+            "axes.linewidth": 0.08 * self.font,
+            "figure.facecolor": self.background,
+            "axes.facecolor": self.background,
+            "savefig.facecolor": self.background,
+            "text.color": self.ink,
+            "axes.labelcolor": self.ink,
+            "axes.titlecolor": self.ink,
+            "axes.edgecolor": self.muted,
+            "axes.titlelocation": "left",
+            "axes.formatter.limits": (-3, 4),
+            "axes.formatter.use_mathtext": True,
+        }
+        with mpl.rc_context(settings):
+            yield
+
+    def figure(self, height: float) -> Figure:
+        """An empty figure as wide as the page and ``height`` inches tall (scaled with the font)."""
+        figure = Picture(figsize=(self.width, height * self.font / 8.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure
+
+    def legend_columns(self, labels: Sequence[str]) -> int:
+        """How many columns of a legend below the panels fit the page."""
+        # Handle and gaps take about 5 characters' width, an average character 0.6 of the font size.
+        entry = (max(map(len, labels), default=1) * 0.6 + 4.5) * self.small
+        return max(1, min(6, len(labels), int(72 * self.width / entry)))
+
+    def tidy(self, ax: Axes) -> Axes:
+        """Quiet axes: no upper and right spine, ticks in the theme's colours."""
+        ax.spines[["top", "right"]].set_visible(False)
+        # Ticks are made when drawn, outside `context`: their look must be set here.
+        ax.tick_params(
+            which="both",
+            labelsize=self.small,
+            color=self.muted,
+            labelcolor=self.ink,
+            length=0.35 * self.font,
+            width=0.08 * self.font,
+            pad=0.3 * self.font,
+        )
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.get_offset_text().set_fontsize(self.small)
+        return ax
+
+    def bare(self, ax: Axes) -> Axes:
+        """Axes without spines and ticks, for matrices and trees."""
+        self.tidy(ax).spines[:].set_visible(False)
+        ax.set(xticks=[], yticks=[])
+        ax.tick_params(length=0)
+        return ax
+
+    def item_colours(self, branch: NDArray[np.int64], place: Array) -> list[str]:
+        """A colour an item: hue by its top branch, lightness by its ``place`` in [0, 1] within."""
+        low, high = self.lightness
+        hue = np.asarray(HUES)[branch % len(HUES)]
+        return [to_hex(colour) for colour in oklch(low + (high - low) * place, 0.13, hue)]
+
+    def sequence(self, n: int) -> list[str]:
+        """``n`` colours in an order one can see, for modes and levels: dark blue to light yellow-green."""
+        low, high = self.lightness
+        position = np.linspace(0, 1, max(n, 2))[:n]
+        return [to_hex(rgb) for rgb in oklch(low + (high - low) * position, 0.13, 285 - 185 * position)]
+
+    def diverging(self) -> Colormap:
+        """Blue (negative, helps) through the background to orange (positive, harms); masked entries grey."""
+        u = np.linspace(-1, 1, 101)
+        colours = oklch(
+            self.centre + (self.ends - self.centre) * np.abs(u),
+            0.17 * np.abs(u) ** 0.8,
+            np.where(u < 0, 255, 50),
+        )
+        named = LinearSegmentedColormap.from_list("helps_harms", [tuple(rgb) for rgb in colours], N=255)
+        return named.with_extremes(bad=self.blank)
+
+    def amount(self) -> Colormap:
+        """From the background (none) to grey-blue, for data without sign."""
+        shade = oklch(0.5, 0.05, 265)
+        return LinearSegmentedColormap.from_list("amount", [self.blank_paper(), tuple(shade)])
+
+    def blank_paper(self) -> tuple[float, ...]:
+        """The neutral middle of `diverging`."""
+        return tuple(oklch(self.centre, 0.0, 0.0))
+
+
+PAGE = Style()
+COLUMN = replace(PAGE, width=3.5, font=7.0)
+SLIDE = replace(PAGE, width=12.0, font=14.0)
+
+
+def dark(style: Style) -> Style:
+    """The same sizes on a dark background."""
+    return replace(
+        style,
+        background="#16161a",
+        ink="#ececf1",
+        muted="#a2a2ad",
+        faint="#4a4a55",
+        blank="#34343c",
+        lightness=(0.58, 0.90),
+        centre=0.22,
+        ends=0.66,
+    )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A drawn figure: the text of its SVG and the bytes of its PNG."""
+
+    svg: str
+    png: bytes
+
+
+def render(figure: Figure, metadata: Mapping[str, Any], title: str = "") -> Rendered:
+    """Draw as PNG (150 dpi) and SVG; the same figure always gives the same bytes.
+
+    ``metadata`` (code version, configuration) goes into both files, as JSON where it is not text.
+    """
+    facts = {
+        key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in metadata.items()
+    }
+    description = json.dumps(facts, sort_keys=True, ensure_ascii=True)
+    creator = f"workbench {facts.get('code_version', '')}".strip()
+    facecolor = figure.get_facecolor()
+    png, svg = io.BytesIO(), io.StringIO()
+    # Laid out once, then frozen: both files show the same figure, and the second costs no second layout.
+    figure.set_dpi(150)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}):
+        figure.savefig(
+            png,
+            format="png",
+            dpi=150,
+            facecolor=facecolor,
+            metadata={"Software": creator, "Title": title, "Description": description},
+        )
+        figure.savefig(
+            svg,
+            format="svg",
+            facecolor=facecolor,
+            metadata={"Creator": creator, "Title": title, "Description": description, "Date": None},
+        )
+    return Rendered(svg.getvalue(), png.getvalue())
+
+
+def save(figure: Figure, directory: str | Path, name: str, metadata: Mapping[str, Any]) -> Rendered:
+    """Write ``name.png`` and ``name.svg`` into ``directory``; returns what was written."""
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = render(figure, metadata, title=name)
+    (folder / f"{name}.png").write_bytes(drawn.png)
+    (folder / f"{name}.svg").write_text(drawn.svg, encoding="utf-8")
+    return drawn

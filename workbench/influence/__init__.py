@@ -1,0 +1,35 @@
+"""Measures of influence, analytic and simulated side by side."""
+
+from workbench.influence.history import leave_one_out, schedule_of, trajectory_derivative, window_removal
+from workbench.influence.measures import (
+    DEFAULT_MEASURES,
+    MEASURES,
+    N_BETA,
+    damped_newton,
+    default_damping,
+    default_gamma,
+    gradient_kernel,
+    local_bif,
+    predict,
+)
+from workbench.influence.result import ESTIMANDS, SIGN_CONVENTION, Estimand, influence_array
+
+__all__ = [
+    "DEFAULT_MEASURES",
+    "ESTIMANDS",
+    "MEASURES",
+    "N_BETA",
+    "SIGN_CONVENTION",
+    "Estimand",
+    "damped_newton",
+    "default_damping",
+    "default_gamma",
+    "gradient_kernel",
+    "influence_array",
+    "leave_one_out",
+    "local_bif",
+    "predict",
+    "schedule_of",
+    "trajectory_derivative",
+    "window_removal",
+]

@@ -1,0 +1,176 @@
+"""Measures at a checkpoint. Each takes a trajectory, predicted or trained, and answers on that side.
+
+Every function returns an `xarray.DataArray` with dims (time, source, target), negative where the source helps the
+target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import xarray as xr
+
+from workbench import simulation, theory
+from workbench.influence.history import leave_one_out, trajectory_derivative
+from workbench.influence.result import influence_array
+from workbench.simulation.sampling import Plan, Sampling
+from workbench.theory.hessian import required_gamma
+from workbench.trajectory import Trajectory
+
+Progress = Callable[[int], None]
+Side = Literal["analytic", "simulated"]
+
+#: Inverse temperature times number of items, unless given.
+N_BETA = 100.0
+
+
+def predict(start: theory.Start, times: Any) -> Trajectory:
+    """The analytic trajectory of a start: mode by mode if it is aligned, by the exact matrix solution if not."""
+    return theory.aligned_trajectory(start, times) if start.active is not None else theory.exact_solution(start, times)
+
+
+def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
+    """``-g_i . g_j``: what one gradient step on the source does to the target, per learning rate.
+
+    Analytic: sums over modes for aligned networks, Gram matrices of the predicted weights otherwise.
+    Simulated: per-item gradients of the trained weights.
+    """
+    task = trajectory.task
+    if trajectory.origin == "simulated":
+        kernel = simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
+    elif trajectory.start.active is not None:
+        kernel = theory.gradient_kernel(
+            trajectory.start.modes, theory.mode_strengths(trajectory.start, trajectory.times)
+        )
+    else:
+        kernel = theory.gradient_kernel_from_weights(task.X, task.Y, trajectory.W1, trajectory.W2)
+    return influence_array("gradient_kernel", -kernel, trajectory)
+
+
+def default_gamma(trajectory: Trajectory, n_beta: float = N_BETA) -> float:
+    """Localization for which the local posterior is Gaussian at every checkpoint, from the largest singular value."""
+    return required_gamma(trajectory.start.modes, n_beta)
+
+
+def local_bif(
+    trajectory: Trajectory,
+    *,
+    n_beta: float = N_BETA,
+    gamma: float | None = None,
+    sampling: Sampling | None = None,
+    planned: Plan | None = None,
+    progress: Progress | None = None,
+) -> xr.DataArray:
+    """``-Cov(l_i, l_j)`` under the local posterior around every checkpoint (Kreer et al. 2025).
+
+    Analytic: Gaussian prediction, second order at the localised maximum. Simulated: SGLD; the array then carries the
+    coordinates ``stderr``, ``stderr_between_chains`` (time, source, target), ``rhat`` and ``ess`` (time, target).
+
+    Args:
+        trajectory: the network at its checkpoints.
+        n_beta: inverse temperature times number of items.
+        gamma: localization; None chooses `default_gamma`.
+        sampling, planned: chains, draws and sampler of the simulated side.
+        progress: called with the checkpoints (analytic) or chain-steps (simulated) done since the last call.
+    """
+    gamma = default_gamma(trajectory, n_beta) if gamma is None else gamma
+    task, start = trajectory.task, trajectory.start
+    attrs: dict[str, Any] = {"n_beta": n_beta, "gamma": gamma}
+    if trajectory.origin == "simulated":
+        samples = simulation.sample_local_posterior(
+            trajectory, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned, progress=progress
+        )
+        how, used = samples.plan, sampling or Sampling()
+        attrs |= {
+            "sampler": used.sampler,
+            "chains": used.chains,
+            "draws": used.draws,
+            "step_size": how.step,
+            "burn_in": how.burn_in,
+            "thin": how.thin,
+            "expected_step_size_bias": how.expected_bias,
+            "sampling_seed": used.seed,
+        }
+        result = influence_array("local_bif", -samples.estimate.covariance, trajectory, **attrs)
+        pair, item = ("time", "source", "target"), ("time", "target")
+        return result.assign_coords(
+            stderr=(pair, samples.estimate.stderr),
+            stderr_between_chains=(pair, samples.estimate.stderr_between),
+            rhat=(item, samples.estimate.rhat),
+            ess=(item, samples.estimate.ess),
+        )
+    if start.active is not None:
+        values = theory.local_bif(
+            start.modes,
+            theory.mode_strengths(start, trajectory.times),
+            trajectory.times,
+            n_beta=n_beta,
+            gamma=gamma,
+            hidden=start.hidden,
+            n_outputs=task.n_outputs,
+            active=start.active,
+            progress=progress,
+        )
+    else:
+        values = theory.dense_local_bif(
+            task.X,
+            task.Y,
+            trajectory.W1,
+            trajectory.W2,
+            trajectory.times,
+            n_beta=n_beta,
+            gamma=gamma,
+            progress=progress,
+        )
+    return influence_array("local_bif", values, trajectory, **attrs)
+
+
+def default_damping(trajectory: Trajectory) -> float:
+    """Twice the largest singular value of the task: at least twice what any checkpoint needs."""
+    return theory.default_damping(trajectory.start.modes)
+
+
+def damped_newton(
+    trajectory: Trajectory, *, damping: float | None = None, progress: Progress | None = None
+) -> xr.DataArray:
+    """``-g_i . (H + damping)^{-1} g_j``: the classical influence function, at the checkpoint itself.
+
+    Analytic: the Hessian's blocks in modes for aligned networks, the explicit Hessian of the predicted weights
+    otherwise. Simulated: the exact Hessian of the trained weights.
+
+    Args:
+        trajectory: the network at its checkpoints.
+        damping: added to the Hessian, which has negative eigenvalues during training; it must exceed ``-lambda_min`` at
+            every checkpoint. None chooses `default_damping`.
+        progress: called with the number of checkpoints done since the last call.
+    """
+    damping = default_damping(trajectory) if damping is None else damping
+    task, start, times = trajectory.task, trajectory.start, trajectory.times
+    if trajectory.origin == "analytic" and start.active is not None:
+        values = theory.damped_newton(
+            start.modes,
+            theory.mode_strengths(start, times),
+            times,
+            damping=damping,
+            hidden=start.hidden,
+            active=start.active,
+            progress=progress,
+        )
+    else:
+        dense = simulation.damped_newton if trajectory.origin == "simulated" else theory.dense_damped_newton
+        values = dense(task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=progress)
+    return influence_array("damped_newton", values, trajectory, damping=damping)
+
+
+#: The measures by name: those that answer on both sides.
+MEASURES: dict[str, Callable[..., xr.DataArray]] = {
+    "gradient_kernel": gradient_kernel,
+    "local_bif": local_bif,
+    "leave_one_out": leave_one_out,
+    "trajectory_derivative": trajectory_derivative,
+    "damped_newton": damped_newton,
+}
+
+#: What `workbench.agreement.compare` does unless told otherwise.
+DEFAULT_MEASURES = ("gradient_kernel", "local_bif", "leave_one_out")

@@ -1,0 +1,139 @@
+"""Write a comparison to a directory: data, figures, report and configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from workbench.agreement import Comparison, Verdict, error_table, event_table, verdict_table, verdicts
+from workbench.agreement.comparison import Bar, no_bar
+from workbench.figures import all_figures, save
+from workbench.report.directory import MARKER, staged
+from workbench.report.page import write_report
+from workbench.theory.closed_form import ClosedForm
+from workbench.theory.flips import flip_equation_form
+from workbench.theory.hessian import pair_block_form
+from workbench.theory.kernel import kernel_form, tree_kernel_form
+from workbench.theory.mode_dynamics import half_rise_form, mode_loss_form, mode_strength_form
+from workbench.theory.step_size import step_size_form
+
+
+def write_result(
+    comparison: Comparison, target: Path, *, force: bool = False, source: str | None = None, bar: Bar = no_bar
+) -> list[Verdict]:
+    """Write ``influence.nc``, ``report.html``, ``figures/`` and ``config.json`` into ``target``.
+
+    Args:
+        comparison: what `compare` returned.
+        target: directory to create; an earlier result there is replaced only with ``force``.
+        source: item whose influence is drawn; the first one unless given.
+        bar: opens progress bars.
+
+    Returns:
+        The verdicts that the report states.
+    """
+    ds, rulings = comparison.dataset, verdicts(comparison.dataset)
+    config: dict[str, Any] = {
+        "settings": json.loads(ds.attrs["config"]),
+        "resolved": {
+            key: _plain(ds.attrs[key])
+            for key in (
+                "task",
+                "task_source",
+                "task_digest",
+                "n_beta",
+                "gamma",
+                "eta",
+                "steps",
+                "code_version",
+            )
+        }
+        | {"t_max": float(ds["time"].values[-1])},
+        "notes": comparison.notes,
+    }
+    with staged(target, force) as work:
+        write_dataset(ds, work / "influence.nc")
+        (work / MARKER).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (work / "figures").mkdir()
+        illustrations = all_figures(ds, source=source)
+        provenance = {"code_version": str(ds.attrs["code_version"]), "config": str(ds.attrs["config"])}
+        drawn = {}
+        with bar("figures", len(illustrations)) as advance:
+            for name, illustration in illustrations.items():
+                drawn[name] = save(illustration.image, work / "figures", name, provenance)
+                advance(1)
+        write_report(
+            work / "report.html",
+            ds,
+            figures=illustrations,
+            tables=tables(ds),
+            equations=equations(ds),
+            verdicts=rulings,
+            drawn=drawn,
+            warnings=comparison.notes,
+            config=config,
+        )
+    return rulings
+
+
+def write_dataset(ds: xr.Dataset, path: Path) -> None:
+    """One netCDF file that opens with xarray alone; influence arrays are compressed."""
+    large = {
+        name: {"zlib": True, "complevel": 4}
+        for name, v in ds.data_vars.items()
+        if v.size > 10_000 and v.dtype.kind == "f"
+    }
+    ds.to_netcdf(path, engine="h5netcdf", encoding=large)
+
+
+def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
+    """Title, table and note of every table in the report."""
+    return (
+        (
+            "Differences between the sides",
+            error_table(ds),
+            "Relative L2 error over all checkpoints. For sampled measures, monte_carlo is the error that the standard "
+            "errors alone explain. Pooled errors are dominated by an item's influence on itself: read the groups.",
+        ),
+        (
+            "Sign flips and peaks",
+            event_table(ds),
+            "Flow times read off the mean curve of each group in the same way on both sides; closed_form is the root of "
+            "the flip equation. Flips of sampled curves count where both neighbours exceed 2 standard errors.",
+        ),
+    )
+
+
+def equations(ds: xr.Dataset) -> list[ClosedForm]:
+    """The closed forms behind this comparison, with their derivations."""
+    forms = [mode_strength_form(), half_rise_form(), mode_loss_form(), step_size_form()]
+    if "a0" not in ds.attrs:
+        return forms
+    branching = ds.attrs.get("branching")
+    if branching is not None and (ds["mode_level"].values >= 0).all():
+        from workbench.semantics import Hierarchy
+
+        cover = Hierarchy(tuple(int(b) for b in branching)).cover
+        for m in range(len(cover) - 1):
+            forms += [tree_kernel_form(cover, m), flip_equation_form(cover, m)]
+    else:
+        forms.append(kernel_form())
+    return [*forms, pair_block_form()]
+
+
+def summary(ds: xr.Dataset, rulings: Sequence[Verdict]) -> str:
+    """The agreement tables for the terminal."""
+    errors = error_table(ds)
+    shown = errors.to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
+    rows = verdict_table(list(rulings))
+    lines = [f"  {row.ruling:<12} {row.claim}: {row.found} (allowed {row.allowed})" for row in rows.itertuples()]
+    return f"{shown}\n\nClaims\n" + "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value

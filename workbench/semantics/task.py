@@ -1,0 +1,187 @@
+"""`SemanticTask`: the items, their properties, and the matrices a network is asked to learn."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.semantics.hierarchy import Hierarchy
+
+Array = NDArray[np.float64]
+
+#: The loss takes the fourth power of the values, and flow times spread as widely as they do.
+_LARGEST = 1e9
+
+
+def _frozen_copy(label: str, values: ArrayLike) -> Array:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise WorkbenchError(f"{label} is no matrix of numbers; give rows of equal length") from None
+    array.setflags(write=False)
+    return array
+
+
+def _check_names(kind: str, names: Sequence[str], count: int) -> None:
+    if len(names) != count:
+        raise WorkbenchError(f"{len(names)} {kind} names for a task with {count}; give exactly one name each")
+    seen: dict[str, int] = {}
+    for position, name in enumerate(names, start=1):
+        if not isinstance(name, str):
+            raise WorkbenchError(f"{kind} {position} is named {name!r}, which is no text; use str({name!r})")
+        if not name.strip():
+            raise WorkbenchError(f"{kind} {position} has an empty name; give it one")
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            raise WorkbenchError(f"the {kind} name {name!r} holds a character that cannot be shown; leave it out")
+        if name in seen:
+            raise WorkbenchError(
+                f"the {kind} name {name!r} occurs twice ({kind}s {seen[name]} and {position}); rename one"
+            )
+        seen[name] = position
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticTask:
+    """What is to be learned: map item ``i`` with input ``x_i`` to its property vector ``y_i``.
+
+    Attributes:
+        name: short name used in titles and file metadata.
+        items: P item names.
+        properties: N_o property names.
+        Y: ``(N_o, P)`` targets, one column an item.
+        X: ``(N_i, P)`` inputs, one column an item; one-hot (the identity) unless given.
+        tree: the hierarchy the items hang on, if there is one: it names the level of the common
+            ancestor of two items. The targets need not be symmetric under it; see `tree_symmetric`.
+        source: where the data come from.
+
+    The covariances follow the conventions of Saxe et al. (2019): ``Sxx = X X^T / P`` and
+    ``Syx = Y X^T / P``, so one-hot inputs have ``Sxx = I / P``.
+    """
+
+    name: str
+    items: tuple[str, ...]
+    properties: tuple[str, ...]
+    Y: Array
+    X: Array = None  # type: ignore[assignment]
+    tree: Hierarchy | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        Y = _frozen_copy("Y", self.Y)
+        if Y.ndim != 2:
+            raise WorkbenchError(f"Y has {Y.ndim} dimensions; expected a matrix (properties, items)")
+        n_properties, n_items = Y.shape
+        X = _frozen_copy("X", np.eye(n_items) if self.X is None else self.X)
+        if n_items < 2:
+            raise WorkbenchError(f"the task has {n_items} item; influence between items needs at least 2")
+        if n_properties < 1:
+            raise WorkbenchError("the task has no property; give at least one")
+        if X.ndim != 2 or X.shape[1] != n_items:
+            raise WorkbenchError(f"X has shape {X.shape}; expected (inputs, {n_items}), one column an item")
+        _check_names("item", self.items, n_items)
+        _check_names("property", self.properties, n_properties)
+        for label, matrix in (("Y", Y), ("X", X)):
+            if not np.isfinite(matrix).all():
+                row, column = np.argwhere(~np.isfinite(matrix))[0]
+                raise WorkbenchError(
+                    f"{label}[{row}, {column}] is {matrix[row, column]}; every value must be a finite number"
+                )
+        for label, matrix in (("Y", Y), ("X", X)):
+            if np.abs(matrix).max(initial=0) > _LARGEST:
+                raise WorkbenchError(
+                    f"{label} holds {np.abs(matrix).max():.3g}; rescale it to values of at most {_LARGEST:g}"
+                )
+        if not Y.any():
+            raise WorkbenchError("every property of every item is 0; there is nothing to learn")
+        if self.tree is not None and self.tree.n_items != n_items:
+            raise WorkbenchError(f"the tree has {self.tree.n_items} leaves but the task {n_items} items")
+        object.__setattr__(self, "Y", Y)
+        object.__setattr__(self, "X", X)
+        object.__setattr__(self, "items", tuple(self.items))
+        object.__setattr__(self, "properties", tuple(self.properties))
+
+    @property
+    def n_items(self) -> int:
+        """P, the number of items."""
+        return int(self.Y.shape[1])
+
+    @property
+    def n_inputs(self) -> int:
+        """N_i, the number of input units."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_outputs(self) -> int:
+        """N_o, the number of properties."""
+        return int(self.Y.shape[0])
+
+    @cached_property
+    def Sxx(self) -> Array:
+        """Input covariance ``X X^T / P``, ``(N_i, N_i)``."""
+        return self.X @ self.X.T / self.n_items
+
+    @cached_property
+    def Syx(self) -> Array:
+        """Input-output covariance ``Y X^T / P``, ``(N_o, N_i)``."""
+        return self.Y @ self.X.T / self.n_items
+
+    @cached_property
+    def one_hot(self) -> bool:
+        """Whether item i simply switches on input i."""
+        return self.X.shape[0] == self.n_items and np.array_equal(self.X, np.eye(self.n_items))
+
+    @cached_property
+    def input_scale(self) -> float | None:
+        """``c`` with ``x_i . x_j = c P delta_ij`` (then ``Sxx = c x projector``), or None."""
+        gram = self.X.T @ self.X
+        c = float(np.trace(gram)) / self.n_items**2
+        off = np.abs(gram - c * self.n_items * np.eye(self.n_items)).max()
+        return c if c > 0 and off <= 1e-10 * c * self.n_items else None
+
+    @cached_property
+    def common_ancestor_level(self) -> NDArray[np.int64] | None:
+        """``(P, P)`` level of the lowest common ancestor (0 = root, depth = the item itself), or None."""
+        return None if self.tree is None else self.tree.common_ancestor_level
+
+    @cached_property
+    def tree_symmetric(self) -> bool:
+        """Whether ``y_i . y_j`` depends only on the level of the common ancestor of i and j.
+
+        Then the closed forms on the tree hold, and influence has one curve per level.
+        """
+        levels = self.common_ancestor_level
+        if levels is None:
+            return False
+        gram = self.Y.T @ self.Y
+        scale = np.abs(gram).max()
+        return all(np.ptp(gram[levels == m]) <= 1e-10 * scale for m in np.unique(levels))
+
+    @cached_property
+    def digest(self) -> str:
+        """First 12 hex digits of a SHA-256 over names and matrices: which data made a result."""
+        h = hashlib.sha256("\0".join((*self.items, "|", *self.properties)).encode())
+        h.update(np.ascontiguousarray(self.Y).tobytes())
+        h.update(np.ascontiguousarray(self.X).tobytes())
+        return h.hexdigest()[:12]
+
+    def item_index(self, name: str) -> int:
+        """Position of the item called ``name``; a `WorkbenchError` lists near names if there is none."""
+        if name in self.items:
+            return self.items.index(name)
+        import difflib
+
+        near = difflib.get_close_matches(name, self.items, n=3, cutoff=0.4) or list(self.items[:5])
+        raise WorkbenchError(f"no item is called {name!r}; did you mean {', '.join(near)}?")
+
+    def __repr__(self) -> str:
+        return f"SemanticTask({self.name!r}: {self.n_items} items x {self.n_outputs} properties)"

@@ -1,0 +1,121 @@
+"""Losses of many runs from one start that weigh the items differently: held-out items, windows, subsets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from threading import Event, Lock
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import ConditionError, WorkbenchError
+from workbench.semantics import SemanticTask
+from workbench.simulation.backprop import activities
+from workbench.simulation.deep_training import CPU, Place, Progress, descend_batch
+from workbench.simulation.networks import Network
+from workbench.simulation.recipes import ItemWeights, Recipe
+from workbench.simulation.threads import in_threads, torch_threads
+from workbench.simulation.training import output_basis
+
+Array = NDArray[np.float64]
+
+#: Runs are trained in several batches beyond this many bytes.
+MEMORY = 1e9
+#: Floating-point operations a step from which sharing the runs among cores pays.
+_WORTH_A_CORE = 1e6
+
+
+def retrained_losses(
+    network: Network,
+    recipe: Recipe,
+    item_weights: ItemWeights | ArrayLike,
+    *,
+    place: Place = CPU,
+    memory: float = MEMORY,
+    progress: Progress | None = None,
+) -> Array:
+    """``(T, R, P)`` item losses of R runs from one start that weigh the items differently.
+
+    Args:
+        network: the start.
+        recipe: how to train.
+        item_weights: ``(R, P)`` factors, or `ItemWeights` that change on the way.
+        place: device and precision.
+        memory: bytes that the runs trained at one time may take; more are trained in several batches. The numbers of
+            a run do not depend on the runs beside it.
+        progress: called with the number of steps done since the last call, counted once for all runs.
+    """
+    weights = item_weights if isinstance(item_weights, ItemWeights) else ItemWeights.constant(item_weights)
+    P = network.task.n_items
+    if weights.values.shape[2] != P:
+        raise WorkbenchError(f"item weights for {weights.values.shape[2]} items; the task has {P}")
+    small = fewer_outputs(network, recipe)
+    inputs, targets = place.inputs(network.task), place.tensor(small.task.Y)
+    losses = np.empty((len(recipe.schedule.steps), weights.runs, P))
+    flops = 6.0 * weights.runs * small.n_weights * P
+    workers = max(1, min(torch.get_num_threads(), int(flops // _WORTH_A_CORE))) if place.device == "cpu" else 1
+    batches = run_batches(weights.runs, _bytes_per_run(small), memory / workers, workers)
+    report = shared_progress(progress, len(batches))
+
+    def train_some(runs: slice, stopped: Event) -> None:
+        def keep(k: int, layers: list[torch.Tensor]) -> None:
+            if stopped.is_set():
+                raise WorkbenchError("stopped: another batch of runs failed")
+            residual = targets - activities(layers, inputs, network.activation)[-1]
+            losses[k, runs] = residual.square().sum(dim=1).mul_(0.5).cpu().numpy()
+
+        descend_batch([small], recipe, weights.of(runs), keep, place=place, progress=report)
+
+    with torch_threads(workers):
+        in_threads(train_some, batches)
+    return losses
+
+
+def run_batches(runs: int, bytes_per_run: float, memory: float, at_least: int = 1) -> list[slice]:
+    """Slices of runs, of nearly equal size, that fit the memory; at least ``at_least``, but never an empty one."""
+    fitting = int(memory // bytes_per_run)
+    if fitting < 1:
+        raise ConditionError(
+            "memory for at least one run",
+            f"{memory:.3g} bytes, while a run takes {bytes_per_run:.3g}",
+            f"give memory = {bytes_per_run:.3g} or more",
+        )
+    count = max(-(-runs // fitting), min(at_least, runs))
+    edges = [round(k * runs / count) for k in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def shared_progress(progress: Progress | None, batches: int) -> Progress | None:
+    """Turn the steps of each of several batches into steps of all of them."""
+    if progress is None or batches == 1:
+        return progress
+    told, seen, alone = 0, 0, Lock()
+
+    def report(steps: int) -> None:
+        nonlocal told, seen
+        with alone:
+            seen += steps
+            progress(seen // batches - told)
+            told = seen // batches
+
+    return report
+
+
+def fewer_outputs(network: Network, recipe: Recipe) -> Network:
+    """The same problem on the outputs that can move, where the rule does not care about the output basis."""
+    task = network.task
+    if not recipe.optimizer.rotates:
+        return network
+    basis = output_basis(task.Y, network.weights[-1])
+    if basis.shape[1] == task.n_outputs:
+        return network
+    names = tuple(f"direction {k + 1}" for k in range(basis.shape[1]))
+    smaller = SemanticTask(task.name, task.items, names, basis.T @ task.Y, X=task.X)
+    return Network(smaller, (*network.weights[:-1], basis.T @ network.weights[-1]), network.activation)
+
+
+def _bytes_per_run(network: Network) -> float:
+    """Weights, gradient, change and two memories; activities, residuals and their temporaries; item weights."""
+    P, rows = network.task.n_items, sum(rows for rows, _ in network.shapes)
+    return 8.0 * (6 * network.n_weights + 4 * rows * P + 4 * P)

@@ -1,0 +1,179 @@
+"""Training as people train: networks of any depth, mini-batches, momentum, Adam; many runs in one batch.
+
+Run r descends ``(1/B) sum over its batch of omega_ri l_i``. The runs of a batch may differ in their initial weights
+(seeds) and item weights omega (held-out items, windows, subsets), never in the order of the items. A step is worth
+``eta`` of flow time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.semantics import SemanticTask, singular_modes
+from workbench.simulation.backprop import Inputs, activities, gradients, split_layers
+from workbench.simulation.networks import Network
+from workbench.simulation.recipes import Items, ItemWeights, Recipe
+from workbench.simulation.threads import torch_threads
+
+Array = NDArray[np.float64]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how precisely to compute."""
+
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float64
+
+    def tensor(self, values: ArrayLike) -> torch.Tensor:
+        """Numbers on the device."""
+        return torch.tensor(np.asarray(values), dtype=self.dtype, device=self.device)
+
+    def inputs(self, task: SemanticTask) -> Inputs:
+        """Of all items."""
+        return Inputs(None if task.one_hot else self.tensor(task.X))
+
+    def chosen(self, inputs: Inputs, items: Items | None) -> Inputs:
+        """Of the items of a batch."""
+        if items is None:
+            return inputs
+        index = torch.tensor(items, device=self.device)
+        return Inputs(None, index) if inputs.X is None else Inputs(inputs.X[:, index])
+
+
+CPU = Place()
+
+
+def descend_batch(
+    networks: Sequence[Network],
+    recipe: Recipe,
+    item_weights: ItemWeights,
+    record: Callable[[int, list[torch.Tensor]], None],
+    *,
+    place: Place = CPU,
+    progress: Progress | None = None,
+) -> None:
+    """Train R runs and hand their layers ``(R, n_l, n_{l-1})`` to ``record(checkpoint, layers)``.
+
+    Args:
+        networks: start of each run, or a single one for all of them.
+        recipe: how to train.
+        item_weights: of the R runs.
+        record: gets tensors that are overwritten later.
+        place: device and precision.
+        progress: called with the number of steps done since the last call.
+    """
+    first = networks[0]
+    flat = place.tensor(np.stack([network.flat for network in networks]))
+    flat = flat.expand(item_weights.runs, -1).contiguous()
+    layers = split_layers(flat, first.shapes)
+    gradient = torch.empty_like(flat)
+    gradient_layers = split_layers(gradient, first.shapes)
+    inputs, P = place.inputs(first.task), first.task.n_items
+    Y = place.tensor(first.task.Y)
+    memory, batches = recipe.optimizer.init(flat), recipe.batches(P)
+    eta, done, phase = recipe.schedule.eta, 0, 0
+    times = recipe.schedule.times
+    factors = place.tensor(item_weights.values[0])[:, None, :]
+    for k, wanted in enumerate(recipe.schedule.steps):
+        for n, items in enumerate(islice(batches, wanted - done), start=done):
+            if phase + 1 < len(item_weights.begins) and n == item_weights.begins[phase + 1]:
+                phase += 1
+                factors = place.tensor(item_weights.values[phase])[:, None, :]
+            seen = place.chosen(inputs, items)
+            h = activities(layers, seen, first.activation)
+            delta = torch.sub(h[-1], Y if items is None else Y[:, items])
+            delta *= (factors if items is None else factors[:, :, items]) / delta.shape[-1]
+            gradients(layers, h, delta, seen, first.activation, gradient_layers)
+            memory = recipe.optimizer.step(flat, memory, gradient, eta, n + 1)
+        if not bool(torch.isfinite(flat).all()):
+            raise WorkbenchError(
+                f"training diverged before t = {times[k]:.4g} with eta = {eta:.3g}; use a smaller learning rate, "
+                "such as learning_rate(network, 0.1) for a linear network"
+            )
+        record(k, layers)
+        if progress:
+            progress(wanted - done)
+        done = wanted
+
+
+@dataclass(frozen=True, eq=False)
+class DeepTrajectory:
+    """A trained network at its checkpoints.
+
+    Attributes:
+        network: the start.
+        recipe: how it was trained.
+        weights: D layers ``(T, n_l, n_{l-1})``.
+    """
+
+    network: Network
+    recipe: Recipe
+    weights: tuple[Array, ...]
+
+    @property
+    def times(self) -> Array:
+        """``(T,)`` flow times, ``eta x step``."""
+        return self.recipe.schedule.times
+
+    def at(self, k: int) -> Network:
+        """The network at checkpoint k."""
+        return Network(self.network.task, tuple(W[k] for W in self.weights), self.network.activation)
+
+    @cached_property
+    def outputs(self) -> Array:
+        """``(T, N_o, P)``."""
+        layers = [torch.tensor(W) for W in self.weights]
+        found = activities(layers, CPU.inputs(self.network.task), self.network.activation)
+        return np.asarray(found[-1].numpy(), dtype=np.float64)
+
+    @cached_property
+    def item_losses(self) -> Array:
+        """``(T, P)`` losses ``|y_i - f(x_i)|^2 / 2``."""
+        return np.asarray(0.5 * ((self.network.task.Y - self.outputs) ** 2).sum(axis=1))
+
+    @property
+    def loss(self) -> Array:
+        """``(T,)`` mean of the item losses."""
+        return np.asarray(self.item_losses.mean(axis=1))
+
+    @cached_property
+    def mode_strengths(self) -> Array:
+        """``(T, K)`` strengths ``u_k^T W_D ... W_1 v_k``, from the outputs; of any network."""
+        modes = singular_modes(self.network.task)
+        scale = np.sqrt(modes.c * modes.n_items)
+        V = modes.V[:, : modes.rank] / scale
+        return np.asarray(np.einsum("ok,top,pk->tk", modes.U, self.outputs, V, optimize=True))
+
+
+def train_networks(
+    networks: Sequence[Network],
+    recipe: Recipe,
+    *,
+    place: Place = CPU,
+    progress: Progress | None = None,
+) -> list[DeepTrajectory]:
+    """Train networks of one shape on all items of one task in one batch, and keep their weights at every checkpoint."""
+    first = networks[0]
+    for network in networks:
+        if (network.shapes, network.activation) != (first.shapes, first.activation) or network.task is not first.task:
+            raise WorkbenchError("networks of one batch share task, layer sizes and activation; train others apart")
+    kept = [np.empty((len(recipe.schedule.steps), len(networks), *shape)) for shape in first.shapes]
+
+    def keep(k: int, layers: list[torch.Tensor]) -> None:
+        for store, W in zip(kept, layers, strict=True):
+            store[k] = W.cpu().numpy()
+
+    weights = ItemWeights.constant(np.ones((len(networks), first.task.n_items)))
+    with torch_threads(1):
+        descend_batch(networks, recipe, weights, keep, place=place, progress=progress)
+    return [DeepTrajectory(network, recipe, tuple(W[:, r] for W in kept)) for r, network in enumerate(networks)]

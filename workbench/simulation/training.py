@@ -1,0 +1,219 @@
+"""Full-batch gradient descent of two-layer linear networks, many runs in one batch.
+
+    W1 <- W1 + eta W2^T E,   W2 <- W2 + eta E W1^T,   E = sum_i omega_i (y_i - W2 W1 x_i) x_i^T / P
+
+The runs of a batch may differ in their initial weights (seeds) and in the weights ``omega`` of the items (held-out
+items); flow time is ``t = eta x step``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.simulation.threads import torch_threads
+from workbench.trajectory import Start, Trajectory
+
+Array = NDArray[np.float64]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Checkpoints in flow time, each hit exactly by a whole number of steps.
+
+    Attributes:
+        eta: learning rate.
+        steps: ``(T,)`` gradient steps done at each checkpoint, ascending from 0.
+    """
+
+    eta: float
+    steps: tuple[int, ...]
+
+    @classmethod
+    def at(cls, times: ArrayLike, eta: float) -> Schedule:
+        """Checkpoints at the multiples of ``eta`` nearest to ``times``."""
+        wanted = np.asarray(times, dtype=np.float64)
+        if not eta > 0 or wanted.ndim != 1 or len(wanted) < 2 or not np.isfinite(wanted).all():
+            raise WorkbenchError(f"eta {eta:g} with {wanted.size} checkpoints; give eta > 0 and at least 2 finite times")
+        steps = np.rint(wanted / eta).astype(np.int64)
+        if steps[0] < 0 or (np.diff(steps) <= 0).any():
+            raise WorkbenchError(
+                f"eta {eta:g} is too coarse for checkpoints {wanted.min():.3g} to {wanted.max():.3g}: two of them fall on "
+                "one step; use a smaller eta or fewer checkpoints"
+            )
+        return cls(float(eta), tuple(int(n) for n in steps))
+
+    @classmethod
+    def even(cls, t_max: float, checkpoints: int, eta: float) -> Schedule:
+        """``checkpoints`` even times from 0 to t_max with the largest learning rate up to ``eta`` that hits them."""
+        if checkpoints < 2 or not t_max > 0 or not eta > 0:
+            raise WorkbenchError(
+                f"checkpoints {checkpoints}, t-max {t_max:g}, eta {eta:g}; give at least 2 checkpoints and positive times"
+            )
+        spacing = t_max / (checkpoints - 1)
+        return cls.at(np.linspace(0.0, t_max, checkpoints), spacing / max(1, int(np.ceil(spacing / eta - 1e-9))))
+
+    @property
+    def times(self) -> Array:
+        """``(T,)`` flow times ``eta x step``."""
+        return self.eta * np.array(self.steps, dtype=np.float64)
+
+    @property
+    def total(self) -> int:
+        """Number of gradient steps of the whole run."""
+        return self.steps[-1]
+
+    def finer(self, factor: int) -> Schedule:
+        """The same flow times with the learning rate divided by ``factor``."""
+        return Schedule(self.eta / factor, tuple(factor * n for n in self.steps))
+
+
+@dataclass
+class _Batch:
+    """Weights of R runs and the buffers of a step; the input Gram matrix is kept as a diagonal where it is one."""
+
+    W1: torch.Tensor
+    W2: torch.Tensor
+    Syx: torch.Tensor
+    Sxx: torch.Tensor
+    diagonal: bool
+
+    def __post_init__(self) -> None:
+        self._spare = torch.empty_like(self.W1)
+        self._E = torch.empty(
+            self.W2.shape[0], self.W2.shape[1], self.W1.shape[2], dtype=self.W1.dtype, device=self.W1.device
+        )
+
+    def step(self, eta: float) -> None:
+        torch.bmm(self.W2, self.W1, out=self._E)
+        if self.diagonal:
+            torch.addcmul(self.Syx, self._E, self.Sxx, value=-1.0, out=self._E)
+            E = self._E
+        else:
+            E = torch.baddbmm(self.Syx, self._E, self.Sxx, alpha=-1.0)
+        torch.baddbmm(self.W1, self.W2.mT, E, alpha=eta, out=self._spare)
+        self.W2.baddbmm_(E, self.W1.mT, alpha=eta)
+        self.W1, self._spare = self._spare, self.W1
+
+
+def descend(
+    X: Array,
+    Y: Array,
+    W1: Array,
+    W2: Array,
+    item_weights: Array,
+    schedule: Schedule,
+    record: Callable[[int, torch.Tensor, torch.Tensor], None],
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    progress: Progress | None = None,
+) -> None:
+    """Train a batch of R runs and hand their weights to ``record`` at every checkpoint.
+
+    Args:
+        X: ``(N_i, P)``. Y: ``(N_o, P)``.
+        W1: ``(R, N_h, N_i)``. W2: ``(R, N_o, N_h)``; initial weights.
+        item_weights: ``(R, P)`` factors omega; 1 keeps an item, 0 leaves it out.
+        schedule: learning rate and checkpoints.
+        record: called as ``record(checkpoint index, W1, W2)`` with tensors that are overwritten later.
+        progress: called with the number of steps done since the last call.
+
+    The steps are too small for several torch threads: `torch_threads(1)` around the call, or one job a core
+    (`in_threads`), is faster.
+    """
+    if not (W1.shape[0] == W2.shape[0] == item_weights.shape[0]):
+        raise WorkbenchError(f"batch sizes differ: W1 {W1.shape[0]}, W2 {W2.shape[0]}, weights {item_weights.shape[0]}")
+    P = X.shape[1]
+    weighted = item_weights[:, None, :] / P * X  # (R, N_i, P)
+    Sxx = weighted @ X.T
+    diagonal = bool((Sxx == Sxx * np.eye(X.shape[0])).all())
+
+    def tensor(values: Array) -> torch.Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    batch = _Batch(
+        tensor(W1),
+        tensor(W2),
+        tensor(Y @ weighted.transpose(0, 2, 1)),
+        tensor(np.diagonal(Sxx, axis1=1, axis2=2)[:, None, :] if diagonal else Sxx),
+        diagonal,
+    )
+    done, times = 0, schedule.times
+    for k, wanted in enumerate(schedule.steps):
+        for _ in range(wanted - done):
+            batch.step(schedule.eta)
+        if not bool(torch.isfinite(batch.W2).all()):
+            raise WorkbenchError(
+                f"training diverged before t = {times[k]:.4g} with eta = {schedule.eta:.3g}; "
+                "the largest stable learning rate is 2 / (largest curvature), about 1 / s_max: use a smaller --eta"
+            )
+        record(k, batch.W1, batch.W2)
+        if progress:
+            progress(wanted - done)
+        done = wanted
+
+
+def output_basis(Y: Array, W2: Array) -> Array:
+    """``(N_o, q)`` orthonormal columns that span the targets and the initial outputs: the space training happens in.
+
+    Gradient descent commutes with rotations of the outputs, and the residuals never leave ``span[Y, W2(0)]``: trained
+    in this basis, ``B^T Y`` and ``B^T W2``, a network has the same losses and hidden weights, with q <= P + N_h outputs.
+    """
+    columns = np.concatenate([Y, W2], axis=1)
+    left, size, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, size > 1e-13 * size[0]])
+
+
+def train(
+    start: Start,
+    schedule: Schedule,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    progress: Progress | None = None,
+) -> Trajectory:
+    """Train one network on all items and keep its weights at every checkpoint."""
+    return train_seeds([start], schedule, device=device, dtype=dtype, progress=progress)[0]
+
+
+def train_seeds(
+    starts: list[Start],
+    schedule: Schedule,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    progress: Progress | None = None,
+) -> list[Trajectory]:
+    """Train networks of one shape from several starts in one batch; one trajectory a start."""
+    task, T = starts[0].task, len(schedule.times)
+    W1 = np.empty((T, len(starts), *starts[0].W1.shape))
+    W2 = np.empty((T, len(starts), *starts[0].W2.shape))
+    basis = output_basis(task.Y, np.concatenate([start.W2 for start in starts], axis=1))
+
+    def keep(k: int, first: torch.Tensor, second: torch.Tensor) -> None:
+        W1[k], W2[k] = first.cpu().numpy(), basis @ second.cpu().numpy()
+
+    with torch_threads(1):
+        descend(
+            task.X,
+            basis.T @ task.Y,
+            np.stack([start.W1 for start in starts]),
+            np.stack([basis.T @ start.W2 for start in starts]),
+            np.ones((len(starts), task.n_items)),
+            schedule,
+            keep,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
+    return [
+        Trajectory(start, "simulated", schedule.times, W1[:, r], W2[:, r], schedule.eta)
+        for r, start in enumerate(starts)
+    ]

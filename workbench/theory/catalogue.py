@@ -1,0 +1,181 @@
+"""Every closed form of the package by name, built only when asked for.
+
+Forms that depend on a tree are named by the level they belong to (``tree_kernel_m1``), those that depend on the number
+of layers by that number (``mode_time_depth_5``): any depth may be asked for, the usual ones are listed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import groupby
+
+from workbench.errors import WorkbenchError
+from workbench.semantics.hierarchy import Hierarchy
+from workbench.theory.closed_form import ClosedForm
+
+#: Family: name: (module, function, one line).
+_FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
+    "Mode dynamics": {
+        "mode_strength": ("mode_dynamics", "mode_strength_form", "strength a(t) of a mode, two layers, balanced"),
+        "mode_residual": ("mode_dynamics", "residual_form", "what is still to be learned of a mode, e(t)"),
+        "half_rise_time": ("mode_dynamics", "half_rise_form", "when a mode has reached half of its final strength"),
+        "mode_loss": ("mode_dynamics", "mode_loss_form", "loss in one mode"),
+        "step_size_shift": ("step_size", "step_size_form", "what a finite learning rate does to a(t)"),
+        "mode_strength_depth_1": ("depth", "shallow_form", "strength of a mode without hidden layer"),
+        "infinite_depth_time": ("depth", "infinite_depth_form", "time t(a) in the limit of infinite depth"),
+        "unbalanced_strength": ("unbalanced", "unbalanced_form", "strength of a mode with unequal layers"),
+        "unbalanced_weight": ("unbalanced", "unbalanced_weight_form", "the weights of a mode with unequal layers"),
+        "lazy_strength": ("unbalanced", "lazy_limit_form", "strength of a mode in the lazy limit"),
+        "stable_manifold": ("unbalanced", "stable_manifold_form", "a mode that starts with the wrong sign"),
+    },
+    "Exact matrix solution": {
+        "growth_rate": ("riccati", "eigenvalue_form", "growth rate of a mode from a balanced start"),
+        "riccati_solution": ("riccati", "riccati_form", "Riccati solution, one mode in the eigenbasis of F"),
+    },
+    "Influence": {
+        "gradient_kernel": ("kernel", "kernel_form", "gradient kernel in modes"),
+        "gradient_kernel_depth_3": ("kernel_depth", "deep_kernel_form", "gradient kernel of three layers"),
+        "flip_limit": ("flips", "flip_limit_form", "sign flip of the kernel for a vanishing initial strength"),
+        "pair_curvature": ("hessian", "pair_block_form", "blocks of the Hessian, smallest curvature of two modes"),
+        "damped_pair": ("damped_newton", "damped_pair_form", "damped influence function, pair of modes"),
+        "mode_response": ("mode_response", "mode_response_form", "response of two modes to the weight of an item"),
+        "equal_mode_response": ("mode_response", "equal_mode_response_form", "response of a mode with itself"),
+    },
+    "Bayesian learning": {
+        "total_covariance": ("phases", "total_covariance_form", "law of total covariance of two phases"),
+        "prior_spread": ("mode_prior", "prior_spread_form", "mean square strength of a mode under the prior"),
+        "penalty": ("phases", "penalty_form", "localization penalty of a mode, |a|^(2/D)"),
+        "learned_strength": ("phases", "learned_strength_form", "most probable strength, two layers"),
+        "low_temperature_variance": ("phases", "low_temperature_variance_form", "variance of a learned mode's loss"),
+        "coexistence_strength": ("phases", "coexistence_strength_form", "strength of the learned phase, D >= 3"),
+        "coexistence_temperature": ("phases", "coexistence_temperature_form", "n beta of the transition, D >= 3"),
+        "learned_pair": ("coupled_forms", "learned_pair_form", "coupling of two learned modes"),
+        "unlearned_pair": ("coupled_forms", "unlearned_pair_form", "coupling of a learned and an unlearned mode"),
+    },
+    "Learning coefficient": {
+        "scalar_volume": ("learning_coefficient", "scalar_volume_form", "volume of almost-zero loss, case (1, 1, 1)"),
+    },
+}
+
+#: Name up to the depth: (module, function, smallest depth, largest depth or None, depths listed, one line).
+_BY_DEPTH: dict[str, tuple[str, str, int, int | None, tuple[int, ...], str]] = {
+    "mode_time_depth_": ("depth", "depth_time_form", 3, None, (3, 4, 5), "time t(a) with {} layers, s > 0"),
+    "mode_time_negative_depth_": ("depth", "depth_time_form", 3, None, (3,), "time t(a) with {} layers, s < 0"),
+    "phi_": ("depth", "explicit_time_form", 3, 4, (3, 4), "t(a) with {} layers in elementary functions"),
+    "null_mode_depth_": ("depth", "null_mode_form", 2, None, (2, 3), "decay of a mode without signal, {} layers"),
+}
+
+#: Name up to the level: (module, function, whether level D counts, one line).
+_BY_LEVEL: dict[str, tuple[str, str, bool, str]] = {
+    "tree_kernel_m": ("kernel", "tree_kernel_form", False, "gradient kernel, common ancestor on level {}"),
+    "flip_equation_m": ("flips", "flip_equation_form", False, "sign flip of the kernel, ancestor on level {}"),
+    "tree_derivative_m": ("mode_response", "tree_derivative_form", True, "trajectory derivative, ancestor on level {}"),
+}
+
+_SPECTRA = {
+    "nu_indicator_k": ("indicator", "eigenvalue of level {}, 0/1 properties"),
+    "nu_pm1_k": ("indicator_pm1", "eigenvalue of level {}, +-1 properties"),
+    "nu_diffusion_k": ("diffusion", "eigenvalue of level {}, branching diffusion"),
+}
+
+
+_FAMILIES = ("Spectra of hierarchies", *_FIXED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A closed form that can be built.
+
+    Attributes:
+        name: what `workbench derive` calls it.
+        title: one line.
+        family: what it belongs to.
+        build: makes it (cached by the form's own function).
+    """
+
+    name: str
+    title: str
+    family: str
+    build: Callable[[], ClosedForm]
+
+
+def catalogue(hierarchy: Hierarchy | None = None) -> dict[str, Entry]:
+    """All entries by name; those on a tree for ``hierarchy``, (2, 2, 2) unless given. Builds nothing."""
+    tree = hierarchy or Hierarchy((2, 2, 2))
+    return {entry.name: entry for entry in (*_spectra(tree), *_fixed(), *_at_depth(), *_on_tree(tree))}
+
+
+def find(name: str, hierarchy: Hierarchy | None = None) -> Entry:
+    """The entry called ``name``, of any depth; a `WorkbenchError` lists near names if there is none."""
+    known = catalogue(hierarchy)
+    if name in known:
+        return known[name]
+    parts = re.fullmatch(r"(.*_)(\d+)", name)
+    if parts and parts[1] in _BY_DEPTH:
+        low, high = _BY_DEPTH[parts[1]][2:4]
+        if int(parts[2]) < low or (high is not None and int(parts[2]) > high) or int(parts[2]) > 12:
+            raise WorkbenchError(f"{parts[1]}D is derived for D = {low} to {high or 12}; got {parts[2]}")
+        return _deep(parts[1], int(parts[2]))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:3]
+    raise WorkbenchError(
+        f"no closed form is called {name!r}; did you mean {', '.join(near)}? workbench derive --list shows all"
+    )
+
+
+def listing(hierarchy: Hierarchy | None = None) -> str:
+    """Names and titles by family, for a terminal."""
+    entries = sorted(catalogue(hierarchy).values(), key=lambda entry: list(_FAMILIES).index(entry.family))
+    width = max(len(entry.name) for entry in entries)
+    blocks = [
+        "\n".join([family, *(f"  {entry.name:<{width}}  {entry.title}" for entry in members)])
+        for family, members in groupby(entries, key=lambda entry: entry.family)
+    ]
+    return "\n\n".join(blocks)
+
+
+def _call(module: str, function: str, *arguments: object) -> Callable[[], ClosedForm]:
+    def build() -> ClosedForm:
+        made: ClosedForm = getattr(import_module(f"workbench.theory.{module}"), function)(*arguments)
+        return made
+
+    return build
+
+
+def _fixed() -> Iterator[Entry]:
+    for family, forms in _FIXED.items():
+        for name, (module, function, title) in forms.items():
+            yield Entry(name, title, family, _call(module, function))
+
+
+def _deep(prefix: str, depth: int) -> Entry:
+    module, function, *_, title = _BY_DEPTH[prefix]
+    arguments = (depth, -1) if "negative" in prefix else (depth,)
+    return Entry(f"{prefix}{depth}", title.format(depth), "Mode dynamics", _call(module, function, *arguments))
+
+
+def _at_depth() -> Iterator[Entry]:
+    for prefix, (*_, listed, _title) in _BY_DEPTH.items():
+        for depth in listed:
+            yield _deep(prefix, depth)
+
+
+def _on_tree(tree: Hierarchy) -> Iterator[Entry]:
+    for prefix, (module, function, self_too, title) in _BY_LEVEL.items():
+        for m in range(tree.depth + self_too):
+            yield Entry(f"{prefix}{m}", title.format(m), "Influence", _call(module, function, tree.cover, m))
+
+
+def _spectra(tree: Hierarchy) -> Iterator[Entry]:
+    for prefix, (kind, title) in _SPECTRA.items():
+        for k in range(tree.depth + 1):
+
+            def build(kind: str = kind, k: int = k) -> ClosedForm:
+                from workbench.theory.spectrum import hierarchy_spectrum
+
+                return hierarchy_spectrum(tree, kind).eigenvalues[k]
+
+            yield Entry(f"{prefix}{k}", title.format(k), "Spectra of hierarchies", build)

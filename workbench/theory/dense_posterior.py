@@ -1,0 +1,123 @@
+"""The same Gaussian prediction for any weights, from the explicit Hessian: the reference, and the unaligned case.
+
+Costs N^3 per checkpoint with ``N = N_h (N_i + N_o)`` weights; `local_posterior` does aligned networks without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from workbench.errors import ConditionError, WorkbenchError, human_bytes
+
+Array = NDArray[np.float64]
+
+#: A Hessian and the item covariances beyond this are refused.
+MEMORY_LIMIT = 2e9
+
+
+def hessian(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
+    """``(N, N)`` Hessian of ``L = |Y - W2 W1 X|^2 / 2P`` in the order (W1 row by row, W2 row by row)."""
+    P, (h, n_in), n_out = X.shape[1], W1.shape, W2.shape[0]
+    Sxx, E = X @ X.T / P, (Y - W2 @ W1 @ X) @ X.T / P
+    first = np.kron(W2.T @ W2, Sxx)
+    second = np.kron(np.eye(n_out), W1 @ Sxx @ W1.T)
+    mixed = np.einsum("oh,bg->hbog", W2, Sxx @ W1.T) - np.einsum("ob,hg->hbog", E, np.eye(h))
+    mixed = mixed.reshape(h * n_in, n_out * h)
+    return np.block([[first, mixed], [mixed.T, second]])
+
+
+def _gradient(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
+    E = (Y - W2 @ W1 @ X) @ X.T / X.shape[1]
+    return np.concatenate([-(W2.T @ E).ravel(), -(E @ W1.T).ravel()])
+
+
+def refuse_if_too_large(n_inputs: int, hidden: int, n_outputs: int, n_items: int) -> None:
+    """Raise before allocating: the message names the bytes and what to do instead."""
+    N = hidden * (n_inputs + n_outputs)
+    rows = n_items * (n_outputs + 2 * hidden)
+    needed = 8.0 * (3 * N**2 + 2 * N * rows + rows**2)
+    if needed > MEMORY_LIMIT:
+        raise WorkbenchError(
+            f"a dense Hessian of {N} weights and the covariances of {n_items} items take {human_bytes(needed)} "
+            f"(limit {human_bytes(MEMORY_LIMIT)}); use --init balanced:0.01, whose prediction needs no Hessian, "
+            "a smaller --hidden, or --measures without local_bif"
+        )
+
+
+def dense_map(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: float) -> tuple[Array, Array]:
+    """Weights at the maximum of the local posterior around (W1, W2), by Newton's method."""
+    star = np.concatenate([W1.ravel(), W2.ravel()])
+    w, split = star.copy(), W1.size
+    for _ in range(50):
+        V1, V2 = w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
+        force = n_beta * _gradient(X, Y, V1, V2) + gamma * (w - star)
+        precision = n_beta * hessian(X, Y, V1, V2) + gamma * np.eye(len(w))
+        step = scipy.linalg.cho_solve(scipy.linalg.cho_factor(precision), force)
+        w -= step
+        if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(w).max()):
+            break
+    return w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
+
+
+def item_features(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
+    """``(P, N_o + 2 N_h, N)``: the linear maps f_i, p_i, q_i with ``H_i = |f|^2 - 2 p.q`` as quadratic forms."""
+    P, (h, n_in), n_out = X.shape[1], W1.shape, W2.shape[0]
+    H, R = W1 @ X, Y - W2 @ W1 @ X
+    features = np.zeros((P, n_out + 2 * h, h * n_in + n_out * h))
+    on_first, on_second = features[:, :, : h * n_in], features[:, :, h * n_in :]
+    on_first[:, :n_out] = np.einsum("oh,bi->iohb", W2, X).reshape(P, n_out, -1)
+    on_second[:, :n_out] = np.einsum("op,hi->ioph", np.eye(n_out), H).reshape(P, n_out, -1)
+    on_second[:, n_out : n_out + h] = np.einsum("oi,hg->igoh", R, np.eye(h)).reshape(P, h, -1)
+    on_first[:, n_out + h :] = np.einsum("bi,hg->ighb", X, np.eye(h)).reshape(P, h, -1)
+    return features
+
+
+def dense_local_bif(
+    X: Array,
+    Y: Array,
+    W1: Array,
+    W2: Array,
+    times: Array,
+    *,
+    n_beta: float,
+    gamma: float,
+    progress: Callable[[int], None] | None = None,
+) -> Array:
+    """``(T, P, P)`` predicted ``-Cov(l_i, l_j)``: second order at the localised MAP, any two-layer weights."""
+    P, n_out, h = X.shape[1], W2.shape[1], W1.shape[1]
+    refuse_if_too_large(X.shape[0], h, n_out, P)
+    bif = np.empty((len(times), P, P))
+    for k, t in enumerate(times):
+        smallest = float(scipy.linalg.eigvalsh(hessian(X, Y, W1[k], W2[k]), subset_by_index=[0, 0])[0])
+        if n_beta * smallest + gamma <= 0:
+            raise ConditionError(
+                "the local posterior exists (gamma > -n beta lambda_min)",
+                f"gamma = {gamma:g} at t = {t:.4g}, where lambda_min = {smallest:.4g}",
+                f"use gamma above {-n_beta * smallest:.4g}, or a smaller n beta",
+            )
+        bif[k] = -_covariance_at(X, Y, *dense_map(X, Y, W1[k], W2[k], n_beta, gamma), n_beta, gamma)
+        if progress:
+            progress(1)
+    return bif
+
+
+def _covariance_at(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: float) -> Array:
+    P, h, n_out = X.shape[1], W1.shape[0], W2.shape[0]
+    precision = n_beta * hessian(X, Y, W1, W2)
+    precision[np.diag_indices_from(precision)] += gamma
+    features = item_features(X, Y, W1, W2)
+    n = features.shape[1]
+    flat = features.reshape(P * n, -1)
+    solved = scipy.linalg.cho_solve(scipy.linalg.cho_factor(precision), flat.T)
+    G = (flat @ solved).reshape(P, n, P, n).transpose(0, 2, 1, 3)
+    R = Y - W2 @ W1 @ X
+    first = np.einsum("ai,ijab,bj->ij", R, G[:, :, :n_out, :n_out], R, optimize=True)
+    # M G^T M exchanges p and q and flips their sign: H_i = F_i^T M F_i with M = diag(1, [[0, -1], [-1, 0]]).
+    order = np.r_[0:n_out, n_out + h : n, n_out : n_out + h]
+    sign = np.r_[np.ones(n_out), -np.ones(2 * h)]
+    swapped = G[:, :, order][:, :, :, order] * np.outer(sign, sign)
+    return np.asarray(first + 0.5 * (G * swapped).sum(axis=(2, 3)))

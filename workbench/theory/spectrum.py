@@ -1,0 +1,143 @@
+"""Spectra of hierarchies: which modes a tree has, how strong they are, how often they repeat.
+
+Sources: Saxe et al. (2019) for the branching diffusion; the node-indicator spectra follow from the same Haar basis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.semantics.hierarchy import Hierarchy
+from workbench.semantics.modes import haar_basis
+from workbench.theory.closed_form import ClosedForm, Step, Variable
+
+Array = NDArray[np.float64]
+
+
+def level_projector(hierarchy: Hierarchy, level: int) -> sp.Matrix:
+    """Exact ``(P, P)`` projector ``H_k`` on the modes of one level: block means of level k minus those of k-1."""
+
+    def block_mean(k: int) -> sp.Matrix:
+        ancestor, size = hierarchy.ancestor(k), hierarchy.cover[k]
+        return sp.Matrix(
+            hierarchy.n_items,
+            hierarchy.n_items,
+            lambda i, j: sp.Rational(1, size) if ancestor[i] == ancestor[j] else sp.S.Zero,
+        )
+
+    return block_mean(level) - block_mean(level - 1) if level else block_mean(0)
+
+
+@dataclass(frozen=True)
+class HierarchySpectrum:
+    """Eigenvalues of ``Y^T Y`` for a hierarchy, level by level.
+
+    Attributes:
+        eigenvalues: D + 1 closed forms ``nu_k``; the singular values of Y are ``sqrt(nu_k)`` and those of Syx
+            ``sqrt(nu_k c / P)``.
+        multiplicities: how many modes each level has.
+        hierarchy: the tree.
+    """
+
+    hierarchy: Hierarchy
+    eigenvalues: tuple[ClosedForm, ...]
+    multiplicities: tuple[int, ...]
+
+    def item_vectors(self) -> tuple[Array, NDArray[np.int64]]:
+        """The Haar basis; see `haar_basis`. Within a level only the projector on all of them is identifiable."""
+        return haar_basis(self.hierarchy)
+
+    def values(self, **parameters: float) -> Array:
+        """``(D + 1,)`` the eigenvalues as numbers; parameters are those of the closed forms."""
+        return np.array([form(**parameters) for form in self.eigenvalues])
+
+    def singular_values(self, c: float | None = None, **parameters: float) -> Array:
+        """``(D + 1,)`` singular values of Syx, ``sqrt(nu_k c / P)``; c = 1/P (one-hot items) unless given."""
+        P = self.hierarchy.n_items
+        return np.asarray(np.sqrt(self.values(**parameters) * (1 / P if c is None else c) / P))
+
+
+def multiplicities(hierarchy: Hierarchy) -> tuple[int, ...]:
+    """Modes per level: 1 for the root, ``N_k - N_{k-1}`` below."""
+    nodes = hierarchy.nodes
+    return (1, *(nodes[k] - nodes[k - 1] for k in range(1, hierarchy.depth + 1)))
+
+
+@lru_cache(maxsize=64)
+def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> HierarchySpectrum:
+    """Eigenvalues of ``Y^T Y`` on a balanced tree, as closed forms that verify themselves on the tree.
+
+    Args:
+        hierarchy: the tree.
+        kind: ``"indicator"`` for 0/1 node properties with ``q0..qD`` copies per level (q0 = root);
+            ``"indicator_pm1"`` for +-1 ones; ``"diffusion"`` for branching diffusion with flip probabilities
+            ``eps1..epsD`` and infinitely many properties (then ``nu_k`` is per property).
+
+    Returns:
+        The spectrum; each ``nu_k`` is evaluated with keywords ``q0=1, q1=1, ...`` or ``eps1=0.1, ...``.
+    """
+    D, M, N, P = hierarchy.depth, hierarchy.cover, hierarchy.nodes, hierarchy.n_items
+    if kind == "diffusion":
+        symbols = sp.symbols(f"eps1:{D + 1}", positive=True)
+        keep = [(1 - 2 * e) ** 2 for e in symbols]
+        rho = [sp.prod(keep[level:]) for level in range(D + 1)]
+        weights: list[Any] = [rho[0], *(rho[k] - rho[k - 1] for k in range(1, D + 1))]
+        offset, meaning = sp.S.Zero, "flip probability on the edges into level {}"
+        explain = "C = sum_l (rho_l - rho_{l-1}) x [same node of level l]"
+        nu = [sum(w * m for w, m in zip(weights[k:], M[k:], strict=True)) for k in range(D + 1)]
+        first = 1
+    elif kind in ("indicator", "indicator_pm1"):
+        symbols = sp.symbols(f"q0:{D + 1}", nonnegative=True)
+        scale = 4 if kind == "indicator_pm1" else 1
+        weights = [scale * q for q in symbols]
+        nu = [sum(w * m for w, m in zip(weights[k:], M[k:], strict=True)) for k in range(D + 1)]
+        # (2Y-1)^T(2Y-1) = 4 Y^T Y - 4 J + N J per node property: only the constant vector feels the last two.
+        offset = sum(q * (n - 4) for q, n in zip(symbols, N, strict=True)) if scale == 4 else sp.S.Zero
+        nu[0] += offset * P
+        meaning, explain = "copies of the properties of level {}", "Y^T Y = sum_l q_l x [same node of level l]"
+        first = 0
+    else:
+        raise WorkbenchError(f"kind {kind!r} is unknown; use 'indicator', 'indicator_pm1' or 'diffusion'")
+    variables = tuple(Variable(symbol, meaning.format(level)) for level, symbol in enumerate(symbols, start=first))
+    gram = _gram(hierarchy, weights, offset)
+    basis, levels = haar_basis(hierarchy)
+    forms = []
+    for k in range(D + 1):
+        exact = sp.simplify(nu[k]) if kind == "diffusion" else sp.expand(nu[k])
+        column = int(np.flatnonzero(levels == k)[0]) if (levels == k).any() else None
+        steps = [Step(f"The Gram matrix of the items, {explain}; its entry for item 1 with itself:", gram[0, 0])]
+        if column is not None:
+            # Any rescaling of the Haar vector to whole numbers keeps sympy exact.
+            v = sp.Matrix(
+                [sp.nsimplify(round(x / np.abs(basis[basis[:, column] != 0, column]).min())) for x in basis[:, column]]
+            )
+            steps.append(
+                Step(f"applied to a Haar vector of level {k} gives back that vector times", exact, gram * v - exact * v)
+            )
+        forms.append(
+            ClosedForm(
+                name=f"nu_{k}",
+                title=f"Eigenvalue of Y^T Y on level {k} of a {','.join(map(str, hierarchy.branching))} tree",
+                quantity=sp.Symbol(f"nu_{k}"),
+                expression=exact,
+                variables=variables,
+                steps=tuple(steps),
+                source="Saxe et al. (2019), supplement; Haar basis of a balanced tree",
+                unit="property^2",
+            )
+        )
+    return HierarchySpectrum(hierarchy, tuple(forms), multiplicities(hierarchy))
+
+
+def _gram(hierarchy: Hierarchy, weights: Sequence[Any], offset: Any) -> sp.Matrix:
+    by_level = [sp.expand(sum(weights[: level + 1]) + offset) for level in range(hierarchy.depth + 1)]
+    lca = hierarchy.common_ancestor_level
+    return sp.Matrix(hierarchy.n_items, hierarchy.n_items, lambda i, j: by_level[lca[i, j]])
