@@ -155,13 +155,13 @@ def test_identical_settings_give_identical_results():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(measures=("hessian",)), "measure hessian is unknown"),
-        (dict(measures=()), "is unknown; choose from"),
-        (dict(checkpoints=2), "give at least 4"),
-        (dict(hidden=0), "at least 1 hidden unit"),
-        (dict(gamma=-1.0), "gamma -1; give a positive number"),
-        (dict(dtype="float16"), "dtype"),
-        (dict(seed=-1), "seed -1"),
+        ({"measures": ("hessian",)}, "measure hessian is unknown"),
+        ({"measures": ()}, "is unknown; choose from"),
+        ({"checkpoints": 2}, "give at least 4"),
+        ({"hidden": 0}, "at least 1 hidden unit"),
+        ({"gamma": -1.0}, "gamma -1; give a positive number"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"seed": -1}, "seed -1"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_line(settings, message):

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from workbench.errors import ConditionError, SamplingError
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, diagnostics, plan, sample_local_posterior, train
+from workbench.simulation.batch_means import batch_lengths, relative_error, variance_of_mean
 from workbench.simulation.learning_coefficient import (
     gaussian_expectation,
     local_learning_coefficient,
@@ -39,7 +40,7 @@ def autoregressive(seed, chains, draws, phi):
     return out
 
 
-def estimated(draws, chains, batches=20):
+def estimated(draws, chains, batches=40):
     moments = BatchMoments(torch.zeros(draws.shape[1:], dtype=torch.float64), len(draws), batches)
     for row in draws:
         moments.add(torch.tensor(row))
@@ -57,34 +58,32 @@ def coverage(z):
     return float((np.abs(z) < 1.96).mean())
 
 
-#: 200 repetitions: 3 standard errors of a share of 95% are 4.6%, but its entries are only partly correlated and batch
-#: means of 25 draws at phi = 0.6 are 4% short, which costs 1% of coverage.
-COVERED = {"abs": 0.035}
+#: 1000 repetitions: 3 standard errors of a share of 95% are 2%, less over several entries. The standard errors' own
+#: noise costs 0.5% of coverage; those of second moments, which rise and fall with the moments, 1%.
+REPETITIONS, COVERED = 1000, {"abs": 0.025}
 
 
-def test_standard_errors_cover_the_truth_in_95_percent_of_200_repetitions():
-    repetitions, chains = 200, 4
-    result = estimated(autoregressive(0, repetitions * chains, 500, phi=0.6), chains)
+def test_standard_errors_cover_the_truth_in_95_percent_of_repetitions():
+    result = estimated(autoregressive(0, REPETITIONS * 4, 500, phi=0.6), 4)
     truth = MIX @ MIX.T
     sd = np.sqrt(np.diag(truth))
     off = ~np.eye(3, dtype=bool)
     scores = {
         "covariance": (result.covariance - truth) / result.stderr,
-        "correlation": ((result.correlation - truth / np.outer(sd, sd)) / result.correlation_stderr)[:, off],
+        "correlation": (result.correlation - truth / np.outer(sd, sd))[:, off] / result.correlation_stderr[:, off],
         "mean": result.mean / result.mean_stderr,
         "mean over items": result.excess / result.excess_stderr,
     }
     for name, z in scores.items():
         assert coverage(z) == pytest.approx(0.95, **COVERED), name
-        assert 0.9 < z.std() < 1.15, name
+        assert 0.95 < z.std() < 1.1, name
 
 
 def test_standard_errors_cover_on_the_local_posterior_of_a_network():
-    repetitions = 200
-    again = copies(SMALL_RUN, 0, repetitions)
+    again = copies(SMALL_RUN, 0, REPETITIONS)
     how = Sampling(sampler="hmc", chains=4, draws=120, burn_in=60, seed=2)
     found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=how).estimate
-    # The truth is the mean of the repetitions, whose own error is a fourteenth of each one's.
+    # The truth is the mean of the repetitions, whose own error is a thirtieth of each one's.
     off = ~np.eye(SMALL.n_items, dtype=bool)
     for values, stderr in (
         (found.covariance, found.stderr),
@@ -94,11 +93,42 @@ def test_standard_errors_cover_on_the_local_posterior_of_a_network():
     ):
         z = (values - values.mean(axis=0)) / stderr
         assert coverage(z) == pytest.approx(0.95, **COVERED)
-        assert 0.9 < z.std() < 1.15
+        assert 0.95 < z.std() < 1.1
+
+
+def test_standard_errors_of_a_mean_are_right_for_the_shortest_chains_that_pass():
+    # Autocorrelation time 9: 450 draws are the 50 of them that are asked for. 1000 repetitions know a spread to 2.2%,
+    # three of these are 5% with the correlated entries; plain batch means would be 11% short.
+    result = estimated(autoregressive(4, 4000, 450, phi=0.8), 4)
+    for values, stderr in ((result.mean, result.mean_stderr), (result.excess[:, None], result.excess_stderr[:, None])):
+        ratio = values.std(axis=0) / np.sqrt((stderr**2).mean(axis=0))
+        np.testing.assert_allclose(ratio, 1.0, atol=0.065)
+
+
+def test_the_variance_of_a_mean_is_that_of_its_definition():
+    # Three chains of unequal batches with neighbours correlated by MA(1): the variance is known exactly.
+    rng, lengths, C, T = np.random.default_rng(0), batch_lengths(100, 40), 3, 4000
+    noise = rng.normal(size=(41, T, C))
+    batch = (noise[1:] + 0.5 * noise[:-1]) / lengths[:, None, None]
+    total = lengths.sum() * C
+    exact = C * (40 * 1.25 + 2 * 39 * 0.5) / total**2
+    found = variance_of_mean(batch, lengths)
+    assert set(lengths) == {2, 3}
+    assert found.mean() == pytest.approx(exact, rel=4 * found.std() / exact / T**0.5)
+    assert found.std() / exact == pytest.approx(relative_error(40, C), rel=0.25)
+
+
+def test_the_draws_of_a_chain_are_cut_into_batches_that_differ_by_one_at_most():
+    for draws, batches in ((40, 40), (60, 40), (500, 40), (403, 20)):
+        lengths = batch_lengths(draws, batches)
+        assert lengths.sum() == draws
+        assert lengths.max() - lengths.min() <= 1
+        members = np.arange(draws) * batches // draws
+        np.testing.assert_array_equal(np.bincount(members), lengths)
 
 
 def test_too_small_error_bars_would_be_noticed():
-    result = estimated(autoregressive(0, 800, 500, phi=0.6), 4)
+    result = estimated(autoregressive(0, REPETITIONS * 4, 500, phi=0.6), 4)
     z = (result.covariance - MIX @ MIX.T) / (0.8 * result.stderr)
     assert coverage(z) < 0.95 - COVERED["abs"]
 
@@ -118,7 +148,7 @@ def test_the_mean_loss_over_items_has_the_error_of_a_sum_of_correlated_terms():
     assert result.excess[0] == pytest.approx(draws.mean(), abs=1e-12)
     tau = (1 + 0.3) / (1 - 0.3)
     expected = np.sqrt((MIX @ MIX.T).sum() / 9 * tau / 8000)
-    # 80 batches: the standard error is known to 8%.
+    # 160 batches: the standard error is known to 10%.
     assert result.excess_stderr[0] == pytest.approx(expected, rel=0.3)
 
 
@@ -131,7 +161,7 @@ def test_kept_traces_are_diagnosed_by_arviz():
     assert samples.estimate.rhat[4, 5] == pytest.approx(float(array_stats.rhat(one, method="rank")), rel=1e-12)
     assert samples.estimate.ess[4, 5] == pytest.approx(float(array_stats.ess(one, method="mean")), rel=1e-12)
     without = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=replace(how, traces=False))
-    # Batch means with 60 batches know the effective sample size to 18%.
+    # Batch means with 120 batches know the effective sample size to 22%.
     assert np.median(without.estimate.ess / samples.estimate.ess) == pytest.approx(1.0, abs=0.25)
 
 
@@ -221,11 +251,12 @@ def test_at_a_minimum_the_gaussian_value_is_half_the_sum_over_curvatures():
     W1, W2 = SMALL_RUN.W1[1], SMALL_RUN.W2[1]
     h = np.linalg.eigvalsh(hessian(SMALL.X, SMALL.Y, W1, W2))
     assert (h > 1e-6).sum() == 28
-    for n_beta, gamma in ((10.0, 100.0), (1e4, 3.0), (1e8, 1.0)):
+    for n_beta, gamma in ((10.0, 100.0), (1e4, 3.0), (1e6, 1.0)):
         expected = (n_beta * h / (n_beta * h + gamma)).sum() / 2
-        assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, n_beta, gamma) == pytest.approx(expected, rel=1e-9)
+        # A flat direction's curvature, 0 up to 1e-16, counts by n beta / gamma times that.
+        assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, n_beta, gamma) == pytest.approx(expected, abs=1e-8)
         assert quadratic_expectation(h, n_beta, gamma) == pytest.approx(expected, rel=1e-9)
-    assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, 1e10, 1.0) == pytest.approx(14, rel=1e-7)
+    assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, 1e8, 1.0) == pytest.approx(14, rel=1e-6)
 
 
 def test_the_step_of_sgld_raises_lambda_hat_as_stated():
@@ -258,7 +289,7 @@ def test_along_the_way_lambda_hat_is_what_the_gaussian_says_and_no_volume(sample
 
 
 def scalar_product(n_beta, gamma):
-    """``E[n beta (w1 w2)^2 / 2]`` under the localised posterior at 0, by quadrature over w1 once w2 is integrated out."""
+    """``E[n beta (w1 w2)^2 / 2]`` under the localised posterior at 0, by quadrature over w1; w2 is integrated out."""
 
     def density(z):
         w = np.exp(z)
@@ -270,13 +301,17 @@ def scalar_product(n_beta, gamma):
 
     low, high = -0.5 * np.log(n_beta) - 20, 3.0 - 0.5 * np.log(gamma)
     middle = -0.5 * np.log(n_beta / gamma)
-    parts = [sum(quad(f, a, b, limit=500, epsabs=0, epsrel=1e-10)[0] for a, b in ((low, middle), (middle, high))) for f in (weighted, density)]
-    return parts[0] / parts[1]
+    spans = (low, middle), (middle, high)
+
+    def integral(f):
+        return sum(quad(f, a, b, limit=500, epsabs=0, epsrel=1e-10)[0] for a, b in spans)
+
+    return integral(weighted) / integral(density)
 
 
 def test_the_singular_minimum_of_a_product_of_two_weights_is_sampled_exactly():
-    # An item far from 0 cannot be in a task of zeros: the second property carries it, and the network has no output there.
-    task = SemanticTask("one", ("item",), ("property",), np.array([[1e-9]]))
+    # Two equal items of one input and no target: L = (w1 w2)^2 / 2. The task itself must not be all zeros.
+    task = SemanticTask("one", ("item", "copy"), ("property",), np.full((1, 2), 1e-9), X=np.ones((1, 2)))
     zero = np.zeros((1, 1, 1))
     start = Start(task, Init.parse("balanced:0.01"), 0, zero[0], zero[0], SMALL_START.modes)
     singular = Trajectory(start, "simulated", np.zeros(1), zero, zero)
@@ -294,7 +329,7 @@ def test_lambda_hat_of_a_singular_minimum_nears_the_learning_coefficient_like_on
     assert (float(truth.value), truth.multiplicity) == (0.5, 2)
     logs = np.array([40.0, 60.0, 80.0])
     found = np.array([scalar_product(float(np.exp(log)), 1.0) for log in logs])
-    # lambda_hat = lambda - (m - 1) / (log n + const) + ...: the reciprocal gap is linear in log n with slope 1 / (m - 1).
+    # lambda_hat = lambda - (m - 1) / (log n + const) + ...: the reciprocal gap is linear in log n, slope 1 / (m - 1).
     slopes = np.diff(1 / (float(truth.value) - found)) / np.diff(logs)
     np.testing.assert_allclose(slopes, 1 / (truth.multiplicity - 1), rtol=1e-3)
 

@@ -123,8 +123,8 @@ def test_the_energy_error_falls_with_the_fourth_power_of_the_step():
     gamma, measured = 50.0, []
     for h in (0.4, 0.2):
         # The same angle in all: leapfrogs doubled as the step is halved.
-        for state in trajectories(isotropic_target(300, gamma), h / gamma**0.5, round(1.6 / h), 100, 10, adapt=False):
-            pass
+        target = isotropic_target(300, gamma)
+        *_, state = trajectories(target, h / gamma**0.5, round(1.6 / h), 100, 10, adapt=False)
         measured.append(1 - float(state.acceptance.mean()))
     assert measured[0] / measured[1] == pytest.approx(4, rel=0.1)
 
@@ -133,8 +133,7 @@ def test_the_energy_error_falls_with_the_fourth_power_of_the_step():
 def test_dual_averaging_reaches_its_target_from_either_side(first):
     # Two leapfrogs: turns stay below half a circle, so acceptance falls with the step and has one root.
     target = isotropic_target(100)
-    for state in trajectories(target, first / 50.0**0.5, 2, 150, 300):
-        pass
+    *_, state = trajectories(target, first / 50.0**0.5, 2, 150, 300)
     # The adapted steps still scatter by 5%, and the scatter is slow to forget the first step.
     assert float(state.acceptance.mean()) == pytest.approx(hmc.TARGET, abs=0.04)
     # The steps stay as they were when the warm-up ended.

@@ -1,5 +1,7 @@
 """Leave-one-out on the flow against an explicit integration of every weight of every run."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -170,7 +172,7 @@ def test_arbitrary_item_weights_equal_an_explicit_integration():
 def test_the_order_of_the_times_and_the_batching_of_the_runs_do_not_matter(monkeypatch):
     start = STARTS["tree, gaussian"]()
     shuffled = held_out_losses(start, TIMES[[3, 0, 4, 1, 3]], rtol=1e-11)
-    monkeypatch.setattr("workbench.theory.weighted_flow._BATCH", 1)
+    monkeypatch.setattr(sys.modules["workbench.theory.weighted_flow"], "_BATCH", 1)
     np.testing.assert_allclose(
         shuffled, held_out_losses(start, TIMES, rtol=1e-11)[[3, 0, 4, 1, 3]], atol=1e-9
     )

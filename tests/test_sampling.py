@@ -107,7 +107,8 @@ def test_the_same_seed_gives_the_same_draws_however_the_batch_is_split(monkeypat
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1)
     split = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=how).estimate
     np.testing.assert_allclose(split.covariance, whole.covariance, rtol=1e-9)
-    other = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=Sampling(chains=2, draws=60, seed=6)).estimate
+    another = Sampling(chains=2, draws=60, seed=6)
+    other = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=another).estimate
     assert np.abs(other.covariance / whole.covariance - 1).max() > 1e-3
 
 
@@ -130,7 +131,7 @@ def test_repeating_every_item_leaves_the_draws_unchanged():
 
 
 def test_a_diverging_chain_is_named_with_its_checkpoint_and_the_stable_step():
-    with pytest.raises(SamplingError, match=r"chains diverged, the first at checkpoint t = .*steps below .* are stable"):
+    with pytest.raises(SamplingError, match=r"diverged, the first at checkpoint t = .*steps below .* are stable"):
         sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=Sampling(draws=100, step=0.01))
 
 
@@ -162,7 +163,7 @@ def correlated_draws(seed, T=2, C=4, n=400, P=3, phi=0.6):
     return out, mix @ mix.T
 
 
-def moments_of(draws, batches=20):
+def moments_of(draws, batches=40):
     moments = BatchMoments(torch.zeros(draws.shape[1], draws.shape[2], dtype=torch.float64), len(draws), batches)
     for row in draws:
         moments.add(torch.tensor(row))
@@ -200,7 +201,7 @@ def test_rhat_and_ess_agree_with_arviz():
         chains = draws[:, :, item].T
         rhat = array_stats.rhat(chains, chain_axis=0, draw_axis=1, method="split")
         assert result.rhat[0, item] == pytest.approx(float(rhat), abs=2e-3)
-        # 80 batches: a standard error of sqrt(2/80) = 16% on the variance of the mean.
+        # 160 batches: a standard error of sqrt(6/160) = 19% on the variance of the mean.
         ess = array_stats.ess(chains, chain_axis=0, draw_axis=1, method="mean")
         assert result.ess[0, item] == pytest.approx(float(ess), rel=0.6)
 

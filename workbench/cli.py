@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from workbench import __version__
-from workbench.commands import compare, derive, verify
+from workbench.commands import compare, derive, figures, verify
 from workbench.commands.console import Help, Parser
 from workbench.errors import WorkbenchError
 
@@ -26,10 +26,14 @@ first steps
       a (2,2,2) hierarchy of living things; then open results/tree/report.html
   workbench compare --task my_table.csv --out results/mine
       your own items x properties: first column item names, header = property names, numbers
+  workbench figures --out slides --size slide
+      twelve figures and two animations for a lecture, in seconds
   workbench derive --list
       every formula the predictions rest on; `workbench derive mode_strength` shows how one comes about
   workbench verify
       every formula against an independent computation, in about a minute
+  workbench explore
+      sliders and linked panels in the browser
   workbench compare --help
       every option, with its meaning and unit
 """
@@ -40,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, derive, verify):
+    for command in (compare, figures, derive, verify):
         command.add_parser(commands)
     return top
 
@@ -55,12 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = parser().parse_args(argv)
             return int(args.run(args))
     except _Interrupted as caught:
-        print(f"workbench: {caught.word}; nothing was written", file=sys.stderr)
+        print(f"workbench: {caught.word}; {_notes(caught) or 'nothing was written'}", file=sys.stderr)
         return 128 + caught.number
     except WorkbenchError as error:
-        return _refuse(str(error))
-    except MemoryError:
-        return _refuse("out of memory; use fewer --checkpoints, --chains or a smaller --hidden")
+        return _refuse(str(error), error)
+    except MemoryError as error:
+        return _refuse("out of memory; use fewer --checkpoints, --chains or a smaller --hidden", error)
     except OverflowError:
         return _refuse("a number grows beyond what can be computed with; use settings nearer to the defaults")
     except BrokenPipeError:
@@ -68,14 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _refuse(
-            f"cannot read or write{f' {error.filename}' if error.filename else ''}: {error.strerror}"
-        )
+        return _refuse(f"cannot read or write{f' {error.filename}' if error.filename else ''}: {error.strerror}", error)
 
 
-def _refuse(message: str) -> int:
-    print(f"workbench: {' '.join(message.split())}", file=sys.stderr)
+def _refuse(message: str, error: BaseException | None = None) -> int:
+    line = "; ".join(filter(None, (message, _notes(error))))
+    print(f"workbench: {' '.join(line.split())}", file=sys.stderr)
     return 2
+
+
+def _notes(error: BaseException | None) -> str:
+    """What the command has noted on the error: what it keeps."""
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 class _Interrupted(KeyboardInterrupt):

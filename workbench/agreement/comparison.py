@@ -6,14 +6,23 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from workbench import __version__, simulation
+from workbench.agreement.chains import both_local_bifs, curvatures, note_on_chains, plan_ahead, sampling_of
 from workbench.agreement.limits import refuse_nan, refuse_oversized
-from workbench.agreement.planning import Schedules, choose_schedules, notes_on_task
+from workbench.agreement.planning import (
+    Schedules,
+    choose_schedules,
+    first_stage,
+    fraction_of_stable,
+    notes_on_task,
+)
 from workbench.agreement.settings import Settings
 from workbench.influence import (
     SIGN_CONVENTION,
@@ -22,12 +31,12 @@ from workbench.influence import (
     default_gamma,
     gradient_kernel,
     leave_one_out,
-    local_bif,
     predict,
     trajectory_derivative,
+    window_removal,
 )
 from workbench.semantics import SemanticTask
-from workbench.simulation.sampling import Sampling
+from workbench.store import Slot, Store
 from workbench.theory import half_rise_times
 from workbench.theory.damped_newton import check_damping
 from workbench.theory.hessian import check_local_posterior
@@ -35,6 +44,7 @@ from workbench.trajectory import Init, Start, Trajectory, initial_weights
 
 #: ``bar(title, total)`` opens a progress bar and yields a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
+Progress = Callable[[int], Any]
 
 
 def no_bar(title: str, total: int) -> AbstractContextManager[Callable[[int], Any]]:
@@ -50,7 +60,9 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
 
-def compare(task: SemanticTask, settings: Settings | None = None, bar: Bar = no_bar) -> Comparison:
+def compare(
+    task: SemanticTask, settings: Settings | None = None, bar: Bar = no_bar, store: Store | None = None
+) -> Comparison:
     """Predict and simulate a task, and measure influence on both sides.
 
     Everything that can be refused is refused before long work starts.
@@ -59,6 +71,7 @@ def compare(task: SemanticTask, settings: Settings | None = None, bar: Bar = no_
         task: what is to be learned.
         settings: see `Settings`.
         bar: opens progress bars.
+        store: keeps the work as it is done; what it holds already is not computed again, and changes no number.
 
     Returns:
         A `Comparison`; its dataset has ``<measure>_analytic`` and ``<measure>_simulated`` with dims (time, source,
@@ -69,104 +82,88 @@ def compare(task: SemanticTask, settings: Settings | None = None, bar: Bar = no_
     init = Init.parse(how.init)
     refuse_oversized(task, init, how)
     start = initial_weights(task, init, how.hidden, how.seed)
-    schedules = choose_schedules(start, how.checkpoints, how.t_max, how.eta, how.measures)
+    eta = how.eta if how.eta_fraction is None else fraction_of_stable(start, how.eta_fraction)
+    schedules = choose_schedules(start, how.checkpoints, how.t_max, eta, how.measures, spacing=how.spacing)
     schedule, notes = schedules.training, [*schedules.notes, *notes_on_task(start)]
     predicted = predict(start, schedule.times)
     gamma = how.gamma if how.gamma is not None else default_gamma(predicted, how.n_beta)
+    ends = curvatures(predicted)
     if "local_bif" in how.measures:
         notes.append(f"local posterior: n beta = {how.n_beta:g}, gamma = {gamma:g}")
-        check_local_posterior(schedule.times, _lambda_min(predicted), how.n_beta, gamma)
+        check_local_posterior(schedule.times, ends[:, 0], how.n_beta, gamma)
+        sampling = sampling_of(how, device)
+        plan_ahead(predicted, ends, how.n_beta, gamma, sampling)
     damping = how.damping
     if "damped_newton" in how.measures:
         damping = default_damping(predicted) if damping is None else damping
         notes.append(f"damped_newton: damping = {damping:.4g}")
-        check_damping(schedule.times, np.maximum(-_lambda_min(predicted), 0), damping)
+        check_damping(schedule.times, np.maximum(-ends[:, 0], 0), damping)
+    once = partial(_once, bar, store)
     with bar("train", schedule.total) as advance:
-        trained = simulation.train(start, schedule, device=device, progress=advance)
+        trained = simulation.train(start, schedule, device=device, progress=advance, slot=Slot(store, "train"))
     arrays: list[xr.DataArray] = []
     extras: dict[str, Any] = {}
     if "gradient_kernel" in how.measures:
         arrays += [gradient_kernel(predicted), gradient_kernel(trained)]
     if "local_bif" in how.measures:
-        pair, extras = _local_bif(predicted, trained, how, gamma, device, bar)
+        planned = simulation.plan(trained, how.n_beta, gamma, sampling)
+        notes.append(note_on_chains(planned, sampling))
+        pair, extras = both_local_bifs(predicted, trained, how.n_beta, gamma, sampling, planned, once)
         arrays += pair
     again = schedules.retraining
     if "leave_one_out" in how.measures:
-        with bar("leave-one-out, theory", 1000) as advance:
-            arrays.append(leave_one_out(predicted, convention=how.convention, progress=advance))
-        with bar("leave-one-out, retrain", again.total) as advance:
-            arrays.append(
-                leave_one_out(trained, convention=how.convention, schedule=again, device=device, progress=advance)
+        held_out = partial(leave_one_out, convention=how.convention)
+        arrays += [
+            once("leave-one-out, theory", 1000, lambda advance, _: held_out(predicted, progress=advance)),
+            once(
+                "leave-one-out, retrain",
+                again.total,
+                lambda advance, slot: held_out(trained, schedule=again, device=device, progress=advance, slot=slot),
+            ),
+        ]
+    if "window_removal" in how.measures:
+        window = how.window or first_stage(start, float(schedule.times[-1]))
+        notes.append(f"window_removal: each item absent from t = {window[0]:.4g} to {window[1]:.4g}")
+        absent = partial(window_removal, windows=[window], convention=how.convention)
+        arrays += [
+            array.squeeze("window", drop=True).assign_attrs(window_begin=window[0], window_end=window[1])
+            for array in (
+                once("window removal, theory", 1000, lambda advance, _: absent(predicted, progress=advance)),
+                once(
+                    "window removal, retrain",
+                    again.total,
+                    lambda advance, _: absent(trained, schedule=again, device=device, progress=advance),
+                ),
             )
+        ]
     if "trajectory_derivative" in how.measures:
-        with bar("derivative, theory", 1000) as advance:
-            arrays.append(trajectory_derivative(predicted, progress=advance))
-        with bar("derivative, training", again.total) as advance:
-            arrays.append(trajectory_derivative(trained, schedule=again, device=device, progress=advance))
+        reweighted = trajectory_derivative
+        arrays += [
+            once("derivative, theory", 1000, lambda advance, _: reweighted(predicted, progress=advance)),
+            once(
+                "derivative, training",
+                again.total,
+                lambda advance, slot: reweighted(trained, schedule=again, device=device, progress=advance, slot=slot),
+            ),
+        ]
     if "damped_newton" in how.measures:
-        for side in (predicted, trained):
-            with bar(f"damped newton, {side.origin}", len(side.times)) as advance:
-                arrays.append(damped_newton(side, damping=damping, progress=advance))
-    dataset = _dataset(task, start, predicted, trained, arrays, extras, how, gamma, schedules)
+        newton = partial(damped_newton, damping=damping)
+        T = len(schedule.times)
+        arrays += [
+            once("damped newton, theory", T, lambda advance, _: newton(predicted, progress=advance)),
+            once("damped newton, trained", T, lambda advance, _: newton(trained, progress=advance)),
+        ]
+    dataset = _dataset(task, start, predicted, trained, arrays, extras, how, gamma, ends[:, 0], schedules)
     refuse_nan(dataset)
     return Comparison(dataset, notes)
 
 
-def _local_bif(
-    predicted: Trajectory, trained: Trajectory, how: Settings, gamma: float, device: str, bar: Bar
-) -> tuple[list[xr.DataArray], dict[str, Any]]:
-    sampling = Sampling(
-        chains=how.chains,
-        draws=how.draws,
-        sampler=how.sampler,
-        step=how.step_size,
-        seed=how.seed,
-        device=device,
-        dtype=how.torch_dtype(),
-    )
-    planned = simulation.plan(trained, how.n_beta, gamma, sampling)
-    with bar("local posterior, theory", len(predicted.times)) as advance:
-        analytic = local_bif(predicted, n_beta=how.n_beta, gamma=gamma, progress=advance)
-    chain_steps = planned.steps(how.draws) * how.chains * len(trained.times)
-    with bar("local posterior, chains", chain_steps) as advance:
-        sampled = local_bif(
-            trained, n_beta=how.n_beta, gamma=gamma, sampling=sampling, planned=planned, progress=advance
-        )
-    pair, item = ("time", "source", "target"), ("time", "item")
-    extras = {
-        "local_bif_simulated_stderr": (
-            pair,
-            sampled["stderr"].values,
-            {"long_name": "by batch means", "units": "loss^2"},
-        ),
-        "local_bif_simulated_stderr_between_chains": (
-            pair,
-            sampled["stderr_between_chains"].values,
-            {"long_name": "between whole chains", "units": "loss^2"},
-        ),
-        "local_bif_rhat": (item, sampled["rhat"].values, {"long_name": "split R-hat of the item's loss"}),
-        "local_bif_ess": (item, sampled["ess"].values, {"long_name": "effective sample size of the item's mean loss"}),
-        "lambda_min_simulated": (
-            "time",
-            planned.lambda_min,
-            {"long_name": "smallest curvature of the trained network"},
-        ),
-    }
-    return [analytic, sampled.drop_vars(["stderr", "stderr_between_chains", "rhat", "ess"])], extras
-
-
-def _lambda_min(predicted: Trajectory) -> Any:
-    start, task = predicted.start, predicted.task
-    if start.active is not None:
-        from workbench.theory.hessian import curvature_range
-
-        return curvature_range(start.modes, predicted.mode_strengths, start.hidden, start.active)[0]
-    return np.array(
-        [
-            simulation.extreme_curvatures(task.X, task.Y, W1, W2)[0]
-            for W1, W2 in zip(predicted.W1, predicted.W2, strict=True)
-        ]
-    )
+def _once(
+    bar: Bar, store: Store | None, title: str, total: int, compute: Callable[[Progress, Slot], xr.DataArray]
+) -> xr.DataArray:
+    """A measure from the store, or else computed under a progress bar of that title and kept."""
+    with bar(title, total) as advance:
+        return Slot(store, title).once(lambda slot: compute(advance, slot))
 
 
 def _dataset(
@@ -178,12 +175,12 @@ def _dataset(
     extras: dict[str, Any],
     how: Settings,
     gamma: float,
+    lambda_min: NDArray[np.float64],
     schedules: Schedules,
 ) -> xr.Dataset:
     modes, K = start.modes, start.modes.rank
     strength = {"units": "weight^2", "long_name": "mode strength a"}
     loss = {"units": "loss", "long_name": "loss"}
-    lambda_min = _lambda_min(predicted)
     variables: dict[str, Any] = {
         "mode_strength_analytic": (("time", "mode"), predicted.mode_strengths, strength),
         "mode_strength_simulated": (("time", "mode"), trained.mode_strengths, strength),

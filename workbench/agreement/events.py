@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -35,7 +36,7 @@ def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array
     keep = np.flatnonzero(np.abs(values) > noise)
     flips = []
     spline = CubicSpline(times, values) if len(times) > 3 else None
-    for i, j in zip(keep[:-1], keep[1:], strict=True):
+    for i, j in itertools.pairwise(keep):
         if values[i] * values[j] >= 0:
             continue
         chord = times[i] - values[i] * (times[j] - times[i]) / (values[j] - values[i])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.agreement.settings import Spacing
 from workbench.errors import WorkbenchError
 from workbench.parallel import cores
-from workbench.simulation import Schedule
-from workbench.theory import settling_time
+from workbench.simulation import Schedule, learning_rate, log_spaced_times, network_of, stage_times
+from workbench.theory import half_rise_times, settling_time
 from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
@@ -22,6 +23,8 @@ STRENGTH_ERROR = 1e-3
 _SECONDS = 45.0
 _STEP_SECONDS = 1.2e-5
 _FLOPS_PER_SECOND = 2e10
+#: Measures that train once more for every item.
+_THROUGH_TRAINING = {"leave_one_out", "window_removal", "trajectory_derivative"}
 #: A schedule that would take longer is a slip of the keyboard.
 _HOURS = 24.0
 #: Checkpoints that fall before the first mode is half learned, at least.
@@ -38,7 +41,13 @@ class Schedules:
 
 
 def choose_schedules(
-    start: Start, checkpoints: int, t_max: float | None, eta: float | None, measures: Sequence[str]
+    start: Start,
+    checkpoints: int,
+    t_max: float | None,
+    eta: float | None,
+    measures: Sequence[str],
+    *,
+    spacing: Spacing = "even",
 ) -> Schedules:
     """Checkpoints and learning rates, and what the user should know about them.
 
@@ -50,8 +59,8 @@ def choose_schedules(
     s_max, a0 = float(start.modes.s[0]), start.a0 if start.a0 is not None else start.init.scale**2 * start.hidden / 2
     log_kappa = float(np.log(max(s_max / (start.modes.c * a0), np.e)))
     sharpness = s_max * log_kappa / 2
-    grid = _grid(end, checkpoints, log_kappa / (2 * s_max))
-    runs = start.task.n_items + 1 if {"leave_one_out", "trajectory_derivative"} & set(measures) else 1
+    grid = _grid(start, end, checkpoints, log_kappa / (2 * s_max), spacing)
+    runs = start.task.n_items + 1 if _THROUGH_TRAINING & set(measures) else 1
     largest_step = eta if eta is not None else 0.5 / s_max
     _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
     if eta is not None:
@@ -67,9 +76,9 @@ def choose_schedules(
     for what, schedule in (("training", training), ("retraining without each item", coarse)):
         if schedule.eta > 1.01 * accurate and (schedule is training or runs > 1):
             notes.append(
-                f"learning rate of {what}: {schedule.eta:.2g} instead of {accurate:.2g}, to keep it short; expect mode "
-                f"strengths off by up to {100 * schedule.eta * sharpness:.2g}% while they rise (--eta {accurate:.2g} is "
-                "accurate but slower)"
+                f"learning rate of {what}: {schedule.eta:.2g} instead of {accurate:.2g}, to keep it short; expect "
+                f"mode strengths off by up to {100 * schedule.eta * sharpness:.2g}% while they rise "
+                f"(--eta {accurate:.2g} is accurate but slower)"
             )
     return Schedules(training, coarse, notes)
 
@@ -83,8 +92,28 @@ def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
         )
 
 
-def _grid(end: float, checkpoints: int, first_stage: float) -> Array:
-    """Even times, or denser ones early (a power law) where the first stage would otherwise be missed."""
+def fraction_of_stable(start: Start, fraction: float) -> float:
+    """A learning rate as a fraction of the largest at which training can settle, ``1 / s_max`` for two layers."""
+    return learning_rate(network_of(start), fraction)
+
+
+def first_stage(start: Start, end: float) -> tuple[float, float]:
+    """From 0 to the first half-rise time: before anything is learned."""
+    rises = half_rise_times(start)
+    return 0.0, float(min(rises[rises > 0].min(initial=np.inf), end))
+
+
+def _grid(start: Start, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
+    """Log-spaced times; the stages and even times between them; or even times (denser early, by a power law, where
+    the first stage would otherwise be missed)."""
+    if spacing == "log":
+        return log_spaced_times(min(first_stage, end) / _BEFORE_FIRST_STAGE, end, checkpoints)
+    if spacing == "stages":
+        rises = half_rise_times(start)
+        gaps = len(stage_times(rises, end, 0)) - 1
+        if gaps + 1 > checkpoints:
+            raise WorkbenchError(f"checkpoints {checkpoints} for {gaps - 1} stages; give at least {gaps + 1}")
+        return stage_times(rises, end, (checkpoints - 1) // gaps - 1)
     fraction = np.linspace(0.0, 1.0, checkpoints)
     before = min(_BEFORE_FIRST_STAGE, checkpoints // 4) / (checkpoints - 1)
     if first_stage >= before * end:
@@ -123,6 +152,7 @@ def notes_on_task(start: Start) -> list[str]:
             )
     if modes.rank < modes.n_items:
         notes.append(
-            f"the {modes.n_items} items span {modes.rank} modes (repeated or dependent rows); the rest has nothing to learn"
+            f"the {modes.n_items} items span {modes.rank} modes (repeated or dependent rows); "
+            "the rest has nothing to learn"
         )
     return notes

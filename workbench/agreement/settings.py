@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from workbench.errors import WorkbenchError
 from workbench.influence import DEFAULT_MEASURES, MEASURES, N_BETA
 from workbench.simulation.retraining import Convention
+
+Spacing = Literal["even", "log", "stages"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,18 @@ class Settings:
         task: task specification or path, for the record.
         hidden: hidden units.
         init: ``balanced:a0`` or ``gaussian:sigma``.
-        checkpoints: number of checkpoints, evenly spaced in flow time from 0.
+        checkpoints: number of checkpoints from 0.
+        spacing: of the checkpoints: ``"even"`` in flow time (denser early if the first stage would be missed),
+            ``"log"``, or ``"stages"``: where theory puts the half-rise times of the modes, and evenly between them.
         t_max: last flow time; None: until 99.5% of the learnable loss is gone, and a quarter more.
         eta: learning rate; None: for mode strengths within 1e-3.
+        eta_fraction: the learning rate as a fraction of the largest stable one, instead of eta.
         measures: which measures of influence.
-        convention: weights of the remaining items in leave-one-out.
+        convention: weights of the remaining items in leave-one-out and window removal.
+        window: (t0, t1) of window removal; None: from 0 to the first half-rise time.
         chains, draws, sampler, step_size: of the sampled local posterior.
+        batch_size: items a mini-batch of SGLD; None: all.
+        force_short: accept chains too short for their autocorrelation time.
         n_beta, gamma: of the local posterior; gamma None: from the largest singular value.
         damping: of the damped influence function; None: twice the largest singular value.
         seed: of everything random.
@@ -39,12 +47,17 @@ class Settings:
     checkpoints: int = 60
     t_max: float | None = None
     eta: float | None = None
+    eta_fraction: float | None = None
+    spacing: Spacing = "even"
     measures: tuple[str, ...] = DEFAULT_MEASURES
     convention: Convention = "unnormalised"
+    window: tuple[float, float] | None = None
     chains: int = 4
     draws: int = 500
-    sampler: Literal["sgld", "rmsprop"] = "sgld"
+    sampler: Literal["sgld", "rmsprop", "hmc"] = "sgld"
     step_size: float | None = None
+    batch_size: int | None = None
+    force_short: bool = False
     n_beta: float = N_BETA
     gamma: float | None = None
     damping: float | None = None
@@ -58,10 +71,18 @@ class Settings:
             raise WorkbenchError(
                 f"measure {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(MEASURES)}"
             )
-        for name in ("t_max", "eta", "step_size", "n_beta", "gamma", "damping"):
+        for name in ("t_max", "eta", "eta_fraction", "step_size", "n_beta", "gamma", "damping"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise WorkbenchError(f"{name.replace('_', '-')} {value:g}; give a positive number")
+        if self.eta is not None and self.eta_fraction is not None:
+            raise WorkbenchError(
+                f"eta {self.eta:g} and eta-fraction {self.eta_fraction:g}; give the learning rate one way"
+            )
+        if self.spacing not in get_args(Spacing):
+            raise WorkbenchError(f"spacing {self.spacing!r} is unknown; use {', '.join(get_args(Spacing))}")
+        if self.window is not None and not 0 <= self.window[0] < self.window[1]:
+            raise WorkbenchError(f"window {self.window[0]:g}:{self.window[1]:g}; give 0 <= t0 < t1, such as 0:5")
         if self.hidden < 1:
             raise WorkbenchError(f"hidden {self.hidden}; a network needs at least 1 hidden unit")
         if self.checkpoints < 4:

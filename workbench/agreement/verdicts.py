@@ -176,7 +176,8 @@ def _posterior_claims(ds: xr.Dataset) -> list[Verdict]:
                 claim + f", at the {int((~valid).sum())} checkpoints where gamma is small",
                 f"{100 * share:.2f}%",
                 "-",
-                f"gamma is only {ratio.min():.2g} times its bound; the prediction is claimed from {VALID_RATIO:g} times on",
+                f"gamma is only {ratio.min():.2g} times its bound; "
+                f"the prediction is claimed from {VALID_RATIO:g} times on",
                 "not claimed",
             )
         )

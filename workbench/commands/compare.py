@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help, auto
 from workbench.commands.console import bar as shown_bar
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.store import Store
 
 _COMPARE = """\
 Predict and simulate one task, measure influence on both sides, and write a report.
@@ -17,6 +24,10 @@ what comes out, in DIR
   report.html    figures, tables, equations and verdicts in one page
   figures/       PNG and SVG
   config.json    all settings, to run it again
+
+a run that was cut off
+  While it runs, DIR.partial keeps what is done; it goes when DIR is complete. However the run ended, the same command
+  with --resume goes on from there and ends with the same numbers, bit by bit.
 
 reading it
   influence(source -> target) < 0: more weight on the source lowers the target's loss, it helps; > 0: harm.
@@ -36,7 +47,8 @@ def add_parser(commands: Any) -> None:
     )
     p.add_argument("--task", default="tree", metavar="T", help=SPEC_HELP)
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write (required)")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR")
+    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
+    p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
     p.add_argument("--source", metavar="ITEM", help="item whose influence is drawn (default: the first)")
 
     g = p.add_argument_group("network and training")
@@ -54,7 +66,13 @@ def add_parser(commands: Any) -> None:
         help="balanced:a0 starts every mode at strength a0 (the closed forms' case); "
         "gaussian:sigma independent weights",
     )
-    g.add_argument("--checkpoints", type=int, default=60, metavar="N", help="evenly spaced in flow time, from 0")
+    g.add_argument("--checkpoints", type=int, default=60, metavar="N", help="how many, from flow time 0")
+    g.add_argument(
+        "--spacing",
+        choices=("even", "log", "stages"),
+        default="even",
+        help="of the checkpoints: even or log-spaced in flow time, or the stages that theory predicts and even between",
+    )
     g.add_argument(
         "--t-max",
         default="auto",
@@ -67,19 +85,29 @@ def add_parser(commands: Any) -> None:
         metavar="X",
         help="learning rate; auto: mode strengths within 1e-3 of the flow",
     )
+    g.add_argument(
+        "--eta-fraction", type=float, metavar="X", help="learning rate as a fraction of the largest stable one, 1/s_max"
+    )
 
     g = p.add_argument_group("influence")
     g.add_argument(
         "--measures",
         default="gradient_kernel,local_bif,leave_one_out",
         metavar="M,M",
-        help="which of gradient_kernel, local_bif, leave_one_out, damped_newton, separated by commas",
+        help="which of gradient_kernel, local_bif, leave_one_out, window_removal, trajectory_derivative, "
+        "damped_newton, separated by commas",
     )
     g.add_argument(
         "--convention",
         choices=("unnormalised", "renormalised"),
         default="unnormalised",
         help="leave-one-out: the other items keep their weight, or the weights are rescaled to sum to 1",
+    )
+    g.add_argument(
+        "--window",
+        default="auto",
+        metavar="T0:T1",
+        help="of window_removal, in flow time; auto: from 0 to the first half-rise time",
     )
     g.add_argument(
         "--damping",
@@ -97,13 +125,17 @@ def add_parser(commands: Any) -> None:
     )
     g.add_argument(
         "--sampler",
-        choices=("sgld", "rmsprop"),
+        choices=("sgld", "rmsprop", "hmc"),
         default="sgld",
-        help="Langevin dynamics, plain or preconditioned",
+        help="Langevin dynamics, plain or preconditioned; or Hamiltonian Monte Carlo, without a bias from its step",
     )
     g.add_argument("--chains", type=int, default=4, metavar="N", help="chains per checkpoint")
     g.add_argument("--draws", type=int, default=500, metavar="N", help="kept draws per chain")
     g.add_argument("--step-size", default="auto", metavar="X", help="of the sampler; auto: bias of 2.5%% on variances")
+    g.add_argument("--batch-size", type=int, metavar="N", help="items a mini-batch of sgld (default: all)")
+    g.add_argument(
+        "--force-short", action="store_true", help="accept chains too short for their autocorrelation time"
+    )
 
     g = p.add_argument_group("running")
     g.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
@@ -127,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
     task = task_from_spec(args.task, seed=max(args.seed, 0))
     if args.source is not None:
         task.item_index(args.source)
-    from workbench.agreement import Settings, compare, no_bar
+    from workbench.agreement import Settings, compare, no_bar, run_identity
     from workbench.report.result import summary, write_result
 
     settings = Settings(
@@ -137,12 +169,17 @@ def run(args: argparse.Namespace) -> int:
         checkpoints=args.checkpoints,
         t_max=auto(args.t_max, "--t-max"),
         eta=auto(args.eta, "--eta"),
+        eta_fraction=args.eta_fraction,
+        spacing=args.spacing,
         measures=tuple(dict.fromkeys(name.strip() for name in args.measures.split(",") if name.strip())),
         convention=args.convention,
+        window=_window(args.window),
         chains=args.chains,
         draws=args.draws,
         sampler=args.sampler,
         step_size=auto(args.step_size, "--step-size"),
+        batch_size=args.batch_size,
+        force_short=args.force_short,
         n_beta=args.n_beta,
         gamma=auto(args.gamma, "--gamma"),
         damping=auto(args.damping, "--damping"),
@@ -151,12 +188,67 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
     )
     bar = no_bar if args.quiet else shown_bar
+    store = _store(args, run_identity(task, settings))
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
-    comparison = compare(task, settings, bar)
-    for note in comparison.notes:
-        print(f"note: {note}")
-    rulings = write_result(comparison, args.out, force=args.force, source=args.source, bar=bar)
+    with _kept(store):
+        try:
+            comparison = compare(task, settings, bar, store)
+        except WorkbenchError:
+            store.remove()  # the same would happen again
+            raise
+        for note in comparison.notes:
+            print(f"note: {note}")
+        rulings = write_result(comparison, args.out, force=args.force, source=args.source, bar=bar)
+        store.remove()
     print()
     print(summary(comparison.dataset, rulings))
     print(f"\nwrote {args.out}/: open {args.out / 'report.html'} in a browser")
     return 0
+
+
+def _window(text: str) -> tuple[float, float] | None:
+    """``"T0:T1"``, or None for ``auto``."""
+    if text == "auto":
+        return None
+    try:
+        begin, end = map(float, text.split(":"))
+    except ValueError:
+        raise WorkbenchError(f"--window {text!r} is no window; give T0:T1 in flow time, such as 0:5, or auto") from None
+    return begin, end
+
+
+def _store(args: argparse.Namespace, identity: Mapping[str, Any]) -> Store:
+    """Where the run keeps its pieces: beside the result."""
+    from workbench.store import Store, when
+
+    folder = partial_of(args.out)
+    if not args.resume:
+        return Store.create(folder, identity, replace=args.force)
+    store = Store.resume(folder, identity)
+    print(
+        f"going on with the run that was cut off at {when(store.saved)}"
+        if store.saved is not None
+        else "no run that was cut off has left anything here; starting from the beginning"
+    )
+    return store
+
+
+def partial_of(out: Path) -> Path:
+    """``DIR.partial``, with DIR cut where no name may be as long."""
+    place = Path(os.path.abspath(out))
+    return place.with_name(os.fsdecode(os.fsencode(place.name)[:240]) + ".partial")
+
+
+@contextmanager
+def _kept(store: Store) -> Iterator[None]:
+    """When the run is cut off or fails, keep its pieces and say so; without any, leave nothing."""
+    try:
+        yield
+    except BaseException as error:
+        if store.pieces:
+            error.add_note(f"{store.folder} keeps what is done, add --resume to go on")
+        else:
+            store.remove()
+        raise
+    finally:
+        store.close()

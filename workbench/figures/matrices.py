@@ -60,6 +60,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         note = (
             "rows: source, columns: target, in the same order;",
             "diagonal left grey, colours scaled to the rest",
+            *(() if style.wide or len(rows) > len(found) else ("(blue helps, orange harms)",)),
         )
         figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
     return figure
@@ -67,11 +68,11 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
 
 def _largest(measure: Measure, columns: list[int]) -> float:
     """Largest magnitude off the diagonal, over the stages shown and both sides."""
-    size = max(float(np.nanmax(np.abs(_without_diagonal(values[columns])), initial=0.0)) for _, values in measure.sides)
+    size = max(float(np.nanmax(np.abs(without_diagonal(values[columns])), initial=0.0)) for _, values in measure.sides)
     return size or 1.0
 
 
-def _without_diagonal(values: Array) -> Array:
+def without_diagonal(values: Array) -> Array:
     off = values.copy()
     diagonal = np.arange(values.shape[-1])
     off[..., diagonal, diagonal] = np.nan
@@ -86,13 +87,13 @@ def _row(
     order: Arrangement,
     style: Style,
 ) -> None:
-    arranged = _without_diagonal(values)[:, order.order][:, :, order.order]
+    arranged = without_diagonal(values)[:, order.order][:, :, order.order]
     for ax, matrix in zip(row, arranged, strict=True):
         style.bare(ax).imshow(matrix, cmap=style.diverging(), vmin=-largest, vmax=largest, interpolation="nearest")
-    _colour_strip(row[0], order, style)
+    colour_strip(row[0], order, style)
 
 
-def _colour_strip(ax: Axes, order: Arrangement, style: Style) -> None:
+def colour_strip(ax: Axes, order: Arrangement, style: Style) -> None:
     colours = np.array([to_rgb(colour) for colour in style.item_colours(order.branch, order.place)])[order.order]
     P = len(colours)
     width = 0.045 * P
@@ -114,4 +115,6 @@ def _colourbars(
         place = style.tidy(figure.add_subplot(grid[members[0] : members[-1] + 1, -1]))
         bar = figure.colorbar(axes[members[0], -1].images[0], cax=place)
         bar.outline.set_visible(False)
-        bar.set_label(f"← helps      harms →\n{unit(rows[members[0]][0]).strip()}", fontsize=style.small)
+        # A bar of one narrow row has no room for words; its colours are named once, below.
+        words = "← helps      harms →\n" if style.wide or len(members) > 1 else ""
+        bar.set_label(words + unit(rows[members[0]][0]).strip(), fontsize=style.small)

@@ -1,13 +1,11 @@
-"""How figures look: sizes, fonts, colours told apart without red-green vision, and files with provenance."""
+"""How figures look: sizes, fonts, and colours that are told apart without red-green vision."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -198,56 +196,3 @@ def dark(style: Style) -> Style:
         centre=0.22,
         ends=0.66,
     )
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A drawn figure: the text of its SVG and the bytes of its PNG."""
-
-    svg: str
-    png: bytes
-
-
-def render(figure: Figure, metadata: Mapping[str, Any], title: str = "") -> Rendered:
-    """Draw as PNG (150 dpi) and SVG; the same figure always gives the same bytes.
-
-    ``metadata`` (code version, configuration) goes into both files, as JSON where it is not text.
-    """
-    facts = {
-        key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in metadata.items()
-    }
-    description = json.dumps(facts, sort_keys=True, ensure_ascii=True)
-    creator = f"workbench {facts.get('code_version', '')}".strip()
-    facecolor = figure.get_facecolor()
-    png, svg = io.BytesIO(), io.StringIO()
-    # Laid out once, then frozen: both files show the same figure, and the second costs no second layout.
-    figure.set_dpi(150)
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-    with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path"}):
-        figure.savefig(
-            png,
-            format="png",
-            dpi=150,
-            facecolor=facecolor,
-            metadata={"Software": creator, "Title": title, "Description": description},
-        )
-        figure.savefig(
-            svg,
-            format="svg",
-            facecolor=facecolor,
-            metadata={"Creator": creator, "Title": title, "Description": description, "Date": None},
-        )
-    return Rendered(svg.getvalue(), png.getvalue())
-
-
-def save(figure: Figure, directory: str | Path, name: str, metadata: Mapping[str, Any]) -> Rendered:
-    """Write ``name.png`` and ``name.svg`` into ``directory``; returns what was written."""
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = render(figure, metadata, title=name)
-    (folder / f"{name}.png").write_bytes(drawn.png)
-    (folder / f"{name}.svg").write_text(drawn.svg, encoding="utf-8")
-    return drawn

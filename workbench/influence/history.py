@@ -18,6 +18,7 @@ from workbench.simulation.networks import network_of
 from workbench.simulation.recipes import Recipe
 from workbench.simulation.retraining import Convention
 from workbench.simulation.windows import window_removal as removal_by_retraining
+from workbench.store import NOWHERE, Slot
 from workbench.theory.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.trajectory_derivative import trajectory_derivative as aligned_derivative
 from workbench.theory.window_removal import window_removal as removal_from_flow
@@ -34,6 +35,7 @@ def leave_one_out(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> xr.DataArray:
     """``l_j`` with item i in training minus ``l_j`` without it, at every checkpoint.
 
@@ -46,6 +48,7 @@ def leave_one_out(
         convention: ``"unnormalised"`` (the others keep their weight) or ``"renormalised"`` (weights sum to 1 again).
         device, dtype: of the simulated side.
         progress: called with the steps (simulated) or the flow time in per mille (analytic) done since the last call.
+        slot: where the simulated side keeps its work so far, and goes on with what was kept.
     """
     attrs: dict[str, Any] = {"convention": convention}
     if trajectory.origin == "simulated":
@@ -53,7 +56,9 @@ def leave_one_out(
         attrs["eta"] = how.eta
         P = trajectory.task.n_items
         runs = np.vstack([np.ones(P), simulation.leave_one_out_weights(P, convention)])
-        losses = simulation.retrain_weighted(trajectory.start, how, runs, device=device, dtype=dtype, progress=progress)
+        losses = simulation.retrain_weighted(
+            trajectory.start, how, runs, device=device, dtype=dtype, progress=progress, slot=slot
+        )
         change = losses[:, :1] - losses[:, 1:]
     else:
         change = theory.leave_one_out(
@@ -69,6 +74,7 @@ def trajectory_derivative(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> xr.DataArray:
     """``dl_j(t) / d eps_i`` of training on ``L + sum_i eps_i l_i``: the infinitesimal form of leave-one-out.
 
@@ -80,11 +86,14 @@ def trajectory_derivative(
         schedule: of the simulated side, if not the trajectory's own; the flow times must be the same.
         device, dtype: of the simulated side.
         progress: called with the steps (simulated) or the flow time in per mille (analytic) done since the last call.
+        slot: where the simulated side keeps its work so far, and goes on with what was kept.
     """
     start = trajectory.start
     if trajectory.origin == "simulated":
         how = _schedule(trajectory, schedule)
-        values = derivative_through_steps(network_of(start), Recipe(how), place=Place(device, dtype), progress=progress)
+        values = derivative_through_steps(
+            network_of(start), Recipe(how), place=Place(device, dtype), progress=progress, slot=slot
+        )
         return influence_array("trajectory_derivative", values, trajectory, eta=how.eta)
     if start.active is not None and start.a0 is not None:
         values = aligned_derivative(start.modes, trajectory.times, a0=start.a0, active=start.active)

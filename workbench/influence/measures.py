@@ -12,9 +12,10 @@ from typing import Any, Literal
 import xarray as xr
 
 from workbench import simulation, theory
-from workbench.influence.history import leave_one_out, trajectory_derivative
+from workbench.influence.history import leave_one_out, trajectory_derivative, window_removal
 from workbench.influence.result import influence_array
 from workbench.simulation.sampling import Plan, Sampling
+from workbench.store import NOWHERE, Slot
 from workbench.theory.hessian import required_gamma
 from workbench.trajectory import Trajectory
 
@@ -61,11 +62,14 @@ def local_bif(
     sampling: Sampling | None = None,
     planned: Plan | None = None,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> xr.DataArray:
     """``-Cov(l_i, l_j)`` under the local posterior around every checkpoint (Kreer et al. 2025).
 
     Analytic: Gaussian prediction, second order at the localised maximum. Simulated: SGLD; the array then carries the
-    coordinates ``stderr``, ``stderr_between_chains`` (time, source, target), ``rhat`` and ``ess`` (time, target).
+    coordinates ``stderr``, ``stderr_between_chains``, ``correlation`` (-Corr instead of -Cov) and
+    ``correlation_stderr`` (time, source, target), ``rhat`` and ``ess`` (time, target), and the local learning
+    coefficient ``learning_coefficient`` with ``learning_coefficient_stderr`` (time).
 
     Args:
         trajectory: the network at its checkpoints.
@@ -73,13 +77,14 @@ def local_bif(
         gamma: localization; None chooses `default_gamma`.
         sampling, planned: chains, draws and sampler of the simulated side.
         progress: called with the checkpoints (analytic) or chain-steps (simulated) done since the last call.
+        slot: where the simulated side keeps its chains, and goes on with what was kept.
     """
     gamma = default_gamma(trajectory, n_beta) if gamma is None else gamma
     task, start = trajectory.task, trajectory.start
     attrs: dict[str, Any] = {"n_beta": n_beta, "gamma": gamma}
     if trajectory.origin == "simulated":
         samples = simulation.sample_local_posterior(
-            trajectory, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned, progress=progress
+            trajectory, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned, progress=progress, slot=slot
         )
         how, used = samples.plan, sampling or Sampling()
         attrs |= {
@@ -93,10 +98,15 @@ def local_bif(
             "sampling_seed": used.seed,
         }
         result = influence_array("local_bif", -samples.estimate.covariance, trajectory, **attrs)
+        volume = simulation.local_learning_coefficient(samples.estimate, n_beta)
         pair, item = ("time", "source", "target"), ("time", "target")
         return result.assign_coords(
             stderr=(pair, samples.estimate.stderr),
             stderr_between_chains=(pair, samples.estimate.stderr_between),
+            correlation=(pair, -samples.estimate.correlation),
+            correlation_stderr=(pair, samples.estimate.correlation_stderr),
+            learning_coefficient=("time", volume.value),
+            learning_coefficient_stderr=("time", volume.stderr),
             rhat=(item, samples.estimate.rhat),
             ess=(item, samples.estimate.ess),
         )
@@ -168,6 +178,7 @@ MEASURES: dict[str, Callable[..., xr.DataArray]] = {
     "gradient_kernel": gradient_kernel,
     "local_bif": local_bif,
     "leave_one_out": leave_one_out,
+    "window_removal": window_removal,
     "trajectory_derivative": trajectory_derivative,
     "damped_newton": damped_newton,
 }

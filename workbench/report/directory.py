@@ -69,8 +69,10 @@ def _is_result(target: Path) -> bool:
 
 
 def _foreign(target: Path) -> list[str]:
-    """Names in a result directory that no comparison wrote."""
-    outside = [p for p in target.iterdir() if p.name not in _OURS]
+    """Names in a result directory that neither a comparison nor, by its own list, a set of figures wrote."""
+    config = json.loads((target / MARKER).read_text(encoding="utf-8"))
+    ours = {*_OURS, *config.get("files", ())}
+    outside = [p for p in target.iterdir() if p.name not in ours or (p.name not in _OURS and p.is_dir())]
     inside = [p for p in (target / "figures").glob("*") if p.suffix not in (".png", ".svg")]
     return sorted(str(p.relative_to(target)) for p in outside + inside if p.name not in _LITTER)
 

@@ -1,23 +1,92 @@
-"""The simulated half: train, retrain and sample with torch."""
+"""The simulated half: train, retrain and sample with torch.
 
+Two-layer linear networks, the ones theory compares with: `train`, `retrain_weighted`, `sample_local_posterior`.
+Networks of any depth and activation, trained by a `Recipe`: `train_networks`, `retrained_losses`, `subset_losses`,
+`window_removal`, `trajectory_derivative`, `network_kernel`.
+"""
+
+from workbench.simulation.checkpoints import log_spaced_times, schedule_near, stage_times
+from workbench.simulation.deep_kernel import network_kernel
+from workbench.simulation.deep_retraining import retrained_losses
+from workbench.simulation.deep_training import DeepTrajectory, Place, train_networks
+from workbench.simulation.diagnostics import rhat_and_ess
+from workbench.simulation.forward_derivative import trajectory_derivative
 from workbench.simulation.gradients import extreme_curvatures, gradient_kernel
+from workbench.simulation.learning_coefficient import (
+    LearningCoefficientEstimate,
+    gaussian_expectation,
+    local_learning_coefficient,
+    quadratic_expectation,
+)
+from workbench.simulation.learning_rate import balanced_curvature, largest_curvature, largest_stable_eta, learning_rate
+from workbench.simulation.moments import CovarianceEstimate
+from workbench.simulation.networks import Activation, Network, aligned_network, gaussian_network, network_of
 from workbench.simulation.newton import damped_newton
-from workbench.simulation.retraining import leave_one_out_weights, retrain_weighted
+from workbench.simulation.optimizers import Adam, GradientDescent, Momentum, Optimizer
+from workbench.simulation.recipes import ItemWeights, Recipe
+from workbench.simulation.retraining import Convention, leave_one_out_weights, retrain_weighted
 from workbench.simulation.sampling import LocalSamples, Plan, Sampling, plan, sample_local_posterior
+from workbench.simulation.subset_values import (
+    SubsetLosses,
+    all_subsets,
+    lds,
+    sampled_subsets,
+    shapley_values,
+    subset_losses,
+)
 from workbench.simulation.training import Schedule, train, train_seeds
+from workbench.simulation.windows import window_removal
 
 __all__ = [
+    "Activation",
+    "Adam",
+    "Convention",
+    "CovarianceEstimate",
+    "DeepTrajectory",
+    "GradientDescent",
+    "ItemWeights",
+    "LearningCoefficientEstimate",
     "LocalSamples",
+    "Momentum",
+    "Network",
+    "Optimizer",
+    "Place",
     "Plan",
+    "Recipe",
     "Sampling",
     "Schedule",
+    "SubsetLosses",
+    "aligned_network",
+    "all_subsets",
+    "balanced_curvature",
     "damped_newton",
     "extreme_curvatures",
+    "gaussian_expectation",
+    "gaussian_network",
     "gradient_kernel",
+    "largest_curvature",
+    "largest_stable_eta",
+    "lds",
+    "learning_rate",
     "leave_one_out_weights",
+    "local_learning_coefficient",
+    "log_spaced_times",
+    "network_kernel",
+    "network_of",
     "plan",
+    "quadratic_expectation",
     "retrain_weighted",
+    "retrained_losses",
+    "rhat_and_ess",
     "sample_local_posterior",
+    "sampled_subsets",
+    "schedule_near",
+    "shapley_values",
+    "stage_times",
+    "subset_losses",
     "train",
+    "train_networks",
     "train_seeds",
+    "trajectory_derivative",
+    "window_removal",
 ]

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
+from workbench.simulation import batch_means
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -72,8 +73,8 @@ def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: Trajecto
         trajectory: names the checkpoint and the item.
     """
     tau = settings.chains * settings.draws / ess
-    relative_error = math.sqrt(2 / (settings.chains * (settings.batches - 1)))
-    steps = autocorrelation_in_steps(tau * max(0.0, 1 - _REFUSED_BY * relative_error), thin)
+    error = batch_means.relative_error(settings.batches, settings.chains)
+    steps = autocorrelation_in_steps(tau * max(0.0, 1 - _REFUSED_BY * error), thin)
     if not (LENGTH * steps > settings.draws * thin).any():
         return
     k, item = np.unravel_index(np.nanargmax(steps), steps.shape)

@@ -16,6 +16,7 @@ between such events, does not see them: retraining with 1e-4 of an item's weight
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from workbench.simulation.deep_training import CPU, Place, Progress
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import Recipe
 from workbench.simulation.threads import torch_threads
+from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 
@@ -46,6 +48,7 @@ def trajectory_derivative(
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> Array:
     """``dl_j(t)/deps_i`` of training by ``recipe``, ``(T, source P, target P)``; negative = helpful.
 
@@ -56,6 +59,7 @@ def trajectory_derivative(
         place: device and precision.
         memory: bytes that the derivatives of one batch of items may take; more items go in several batches.
         progress: called with the number of steps done since the last call, counted once for all items.
+        slot: where to keep the work done so far, and to go on with what was kept there.
 
     In units of the loss per unit of eps.
     """
@@ -69,7 +73,8 @@ def trajectory_derivative(
     report = shared_progress(progress, len(batches))
     with torch_threads(1):
         for sources in batches:
-            derivative[:, sources] = _derivatives_of(small, recipe, sources, window, place, report)
+            part = slot.part(sources.start)
+            derivative[:, sources] = _derivatives_of(small, recipe, sources, window, place, report, part)
     return derivative
 
 
@@ -80,6 +85,7 @@ def _derivatives_of(
     window: tuple[float, float],
     place: Place,
     progress: Progress | None,
+    slot: Slot,
 ) -> Array:
     """``(T, M, P)`` for M source items."""
     kind, optimizer, schedule, P = network.activation, recipe.optimizer, recipe.schedule, network.task.n_items
@@ -91,9 +97,28 @@ def _derivatives_of(
     inputs, Y = place.inputs(network.task), place.tensor(network.task.Y)
     # What eps of each source does to the item weights, one source a row.
     own = place.tensor(P * np.eye(P)[sources])[:, None, :]
-    found, done = np.empty((len(schedule.steps), len(S), P)), 0
+    found, done = np.zeros((len(schedule.steps), len(S), P)), 0
+
+    def so_far() -> dict[str, Any]:
+        averages = {f"{what}{n}": x for what, xs in (("m", memory), ("d", dmemory)) for n, x in enumerate(xs)}
+        return {"done": done, "found": found} | {
+            name: x.cpu().numpy() for name, x in (averages | {"w": flat, "S": S}).items()
+        }
+
+    if (kept := slot.load()) is not None:
+        done, found = int(kept["done"]), kept["found"]
+        flat.copy_(torch.from_numpy(kept["w"]))
+        S.copy_(torch.from_numpy(kept["S"]))
+        memory = tuple(torch.from_numpy(kept[f"m{n}"]).to(x) for n, x in enumerate(memory))
+        dmemory = tuple(torch.from_numpy(kept[f"d{n}"]).to(x) for n, x in enumerate(dmemory))
+        batches = islice(batches, done, None)
+        if progress:
+            progress(done)
+    before = done
     first, last = (np.rint(min(t / schedule.eta, schedule.total)) for t in window)
     for k, wanted in enumerate(schedule.steps):
+        if wanted < before:
+            continue
         for n, items in enumerate(islice(batches, wanted - done), start=done):
             seen = place.chosen(inputs, items)
             h = activities(layers, seen, kind)
@@ -105,6 +130,11 @@ def _derivatives_of(
             gradient_derivatives(layers, directions, h, delta, weights, pushed, seen, kind, gradient_derivative)
             memory = optimizer.step(flat, memory, g, schedule.eta, n + 1)
             dmemory = optimizer.step_derivative(S, memory, dmemory, g, dg, schedule.eta, n + 1)
+            done = n + 1
+            if progress:
+                progress(1)
+            if slot.due():
+                slot.save(so_far())
         if not bool(torch.isfinite(S).all()):
             raise WorkbenchError(
                 f"the derivative diverged before t = {schedule.times[k]:.4g} with eta = {schedule.eta:.3g}; use a "
@@ -113,9 +143,7 @@ def _derivatives_of(
         h = activities(layers, inputs, kind)
         df = output_derivatives(layers, directions, h, inputs, kind)[-1]
         found[k] = ((h[-1] - Y) * df).sum(dim=1).cpu().numpy()
-        if progress:
-            progress(wanted - done)
-        done = wanted
+    slot.save(so_far())
     return found
 
 

@@ -73,9 +73,9 @@ def init(target: LocalPosterior, eps: float) -> HMCState:
     E = target.residual(W1, W2)
     zero = torch.zeros(target.chains, dtype=torch.float64, device=W1.device)
     steps = zero + log(eps)
-    return HMCState(
-        W1, W2, E, *target.gradients(W1, W2, E), target.potential(W1, W2, E), eps, steps, steps, zero, zero
-    )
+    first, second = target.gradients(W1, W2, E)
+    U = target.potential(W1, W2, E)
+    return HMCState(W1, W2, E, first, second, U, eps, steps, steps.clone(), zero, zero.clone())
 
 
 def update(

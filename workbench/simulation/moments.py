@@ -1,7 +1,7 @@
 """Covariances of per-item losses while the chains run, with their Monte Carlo errors.
 
-Every chain's draws are cut into equal batches in time. A batch keeps its sums of ``d_i`` and ``d_i d_j``, where d is
-the loss minus its value at the checkpoint, so memory does not grow with the number of draws.
+Every chain's draws are cut into batches in time (`batch_means`). A batch keeps its sums of ``d_i`` and ``d_i d_j``,
+where d is the loss minus its value at the checkpoint, so memory does not grow with the number of draws.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from workbench.simulation.batch_means import Lengths, batch_lengths, covariance_of_mean, variance_of_mean
+
 Array = NDArray[np.float64]
 
 
 class BatchMoments:
-    """Running first and second moments of ``(B, P)`` losses in ``batches`` batches of equal length a chain."""
+    """Running first and second moments of ``(B, P)`` losses, in ``batches`` batches of nearly equal length a chain."""
 
     def __init__(self, reference: torch.Tensor, draws: int, batches: int) -> None:
         chains, items = reference.shape
         self._reference = reference.clone()
-        self._length = draws // batches
+        self._draws, self._lengths = draws, batch_lengths(draws, batches)
         kwargs: dict[str, Any] = {"dtype": reference.dtype, "device": reference.device}
         self._first = torch.zeros((batches, chains, items), **kwargs)
         self._second = torch.zeros((batches, chains, items, items), **kwargs)
@@ -30,21 +32,19 @@ class BatchMoments:
 
     def add(self, losses: torch.Tensor) -> None:
         """Take in one draw of every chain."""
-        batch = min(self._count // self._length, len(self._first) - 1)
+        batch = self._count * len(self._first) // self._draws
         deviation = losses - self._reference
         self._first[batch] += deviation
         self._second[batch].baddbmm_(deviation[:, :, None], deviation[:, None, :])
         self._count += 1
 
-    def sums(self) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+    def sums(self) -> tuple[Array, Array, Array, Lengths]:
         """First moments ``(batches, B, P)``, second ``(batches, B, P, P)``, reference, draws per batch."""
-        lengths = np.full(len(self._first), self._length)
-        lengths[-1] += self._count - self._length * len(self._first)
         return (
             self._first.double().cpu().numpy(),
             self._second.double().cpu().numpy(),
             self._reference.double().cpu().numpy(),
-            lengths,
+            self._lengths,
         )
 
 
@@ -54,11 +54,11 @@ class CovarianceEstimate:
 
     Attributes:
         covariance: ``(T, P, P)``, centred within each chain and corrected for the finite length.
-        stderr: ``(T, P, P)`` Monte Carlo standard error by batch means (C x batches values).
+        stderr: ``(T, P, P)`` Monte Carlo standard error by batch means (`batch_means.variance_of_mean`).
         stderr_between: ``(T, P, P)`` the same from the spread between whole chains (C values: rougher).
         mean: ``(T, P)`` posterior mean of the losses.
         rhat: ``(T, P)`` split R-hat of the losses (Gelman et al. 2013, eq. 11.4); 1 when the chains agree.
-        ess: ``(T, P)`` effective sample size of the mean losses by batch means.
+        ess: ``(T, P)`` effective sample size of the mean losses: their variance over that of the mean by batch means.
         correlation: ``(T, P, P)`` covariance over the product of standard deviations; nan where a loss never changes.
         correlation_stderr: ``(T, P, P)`` its Monte Carlo standard error, to first order in the errors of the three
             covariances it consists of.
@@ -95,36 +95,31 @@ def estimate(moments: BatchMoments, chains: int) -> CovarianceEstimate:
     about = batch_second - crossed - crossed.swapaxes(-1, -2) + _outer(chain_mean)[None]
     chain_covariance = np.einsum("b,btcij->tcij", weight, about)
     # A chain's own mean lies closer to its draws than the true mean; its covariance, by batch means, makes up for it.
-    spread = batch_mean - chain_mean
-    of_the_mean = np.einsum("btci,btcj->tcij", spread, spread) / (batches * (batches - 1))
-    covariance = (chain_covariance + of_the_mean).mean(axis=1)
-    count = batches * chains
-    stderr = about.transpose(1, 0, 2, 3, 4).reshape(T, count, P, P).std(axis=1, ddof=1) / np.sqrt(count)
+    covariance = (chain_covariance + covariance_of_mean(batch_mean, lengths)).mean(axis=1)
     between = (
         chain_covariance.std(axis=1, ddof=1) / np.sqrt(chains) if chains > 1 else np.full_like(covariance, np.nan)
     )
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
-    variance_of_mean = np.diagonal(of_the_mean, axis1=2, axis2=3).mean(axis=1) / chains
+    variance, variance_of_means = np.diagonal(covariance, axis1=1, axis2=2), variance_of_mean(batch_mean, lengths)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ess = np.minimum(variance / variance_of_mean, total * chains)
+        ess = np.minimum(variance / variance_of_means, total * chains)
     rhat = _split_rhat(batch_mean, batch_second, lengths)
     mean = reference.reshape(T, chains, P)[:, 0] + chain_mean.mean(axis=1)
     over_items = batch_mean.mean(axis=3)
     return CovarianceEstimate(
         covariance,
-        stderr,
+        np.sqrt(variance_of_mean(about, lengths)),
         between,
         mean,
         rhat,
         ess,
-        *_correlation(covariance, about),
-        mean_stderr=batch_mean.std(axis=(0, 2), ddof=1) / np.sqrt(count),
+        *_correlation(covariance, about, lengths),
+        mean_stderr=np.sqrt(variance_of_means),
         excess=np.einsum("b,btc->t", weight, over_items) / chains,
-        excess_stderr=over_items.std(axis=(0, 2), ddof=1) / np.sqrt(count),
+        excess_stderr=np.sqrt(variance_of_mean(over_items, lengths)),
     )
 
 
-def _correlation(covariance: Array, batches: Array) -> tuple[Array, Array]:
+def _correlation(covariance: Array, batches: Array, lengths: Lengths) -> tuple[Array, Array]:
     """Correlations ``(T, P, P)`` and their standard errors, from covariances of ``(batches, T, C)`` batches.
 
     By the delta method ``dr_ij = dC_ij / (s_i s_j) - r_ij (dC_ii / C_ii + dC_jj / C_jj) / 2``, batch by batch.
@@ -136,15 +131,14 @@ def _correlation(covariance: Array, batches: Array) -> tuple[Array, Array]:
         relative = np.diagonal(batches, axis1=3, axis2=4) / variance[:, None]
         both = relative[..., :, None] + relative[..., None, :]
         change = batches * inverse[:, None] - correlation[:, None] * both / 2
-    count = batches.shape[0] * batches.shape[2]
-    return correlation, np.asarray(change.std(axis=(0, 2), ddof=1) / np.sqrt(count))
+    return correlation, np.sqrt(variance_of_mean(change, lengths))
 
 
 def _outer(vectors: Array) -> Array:
     return np.asarray(vectors[..., :, None] * vectors[..., None, :])
 
 
-def _split_rhat(batch_mean: Array, batch_second: Array, lengths: NDArray[np.int64]) -> Array:
+def _split_rhat(batch_mean: Array, batch_second: Array, lengths: Lengths) -> Array:
     """Split R-hat from the batches: every chain is cut in two halves of whole batches."""
     middle = len(lengths) // 2
     means, variances, n = [], [], float(lengths[:middle].sum())

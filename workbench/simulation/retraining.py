@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from workbench.errors import WorkbenchError
 from workbench.simulation.threads import in_threads
 from workbench.simulation.training import Progress, Schedule, descend, output_basis
+from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
@@ -44,22 +45,27 @@ def retrain_weighted(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> Array:
-    """``(T, R, P)`` item losses of R runs from the same start that weigh the items by ``(R, P)`` factors."""
+    """``(T, R, P)`` item losses of R runs from the same start that weigh the items by ``(R, P)`` factors.
+
+    With a ``slot`` the work done so far is kept there, and gone on with.
+    """
     task = start.task
     basis = output_basis(task.Y, start.W2)
     Y, W2 = basis.T @ task.Y, basis.T @ start.W2
     R = len(item_weights)
-    losses = np.empty((len(schedule.times), R, task.n_items))
     inputs = torch.tensor(task.X, dtype=dtype, device=device)
     targets = torch.tensor(Y, dtype=dtype, device=device)
 
-    def run(rows: NDArray[np.int64], stopped: Event) -> None:
+    def run(rows: NDArray[np.int64], stopped: Event) -> Array:
+        losses = np.zeros((len(schedule.times), len(rows), task.n_items))
+
         def keep(k: int, first: torch.Tensor, second: torch.Tensor) -> None:
             if stopped.is_set():
                 raise WorkbenchError("retraining was stopped")
             residual = targets - second @ (first @ inputs)
-            losses[k, rows] = (0.5 * (residual**2).sum(dim=1)).cpu().numpy()
+            losses[k] = (0.5 * (residual**2).sum(dim=1)).cpu().numpy()
 
         descend(
             task.X,
@@ -73,11 +79,13 @@ def retrain_weighted(
             dtype=dtype,
             # All jobs do the same steps; the first speaks for them.
             progress=progress if rows[0] == 0 else None,
+            slot=slot.part(rows[0]),
+            recorded={"losses": losses},
         )
+        return losses
 
     jobs = _jobs(R, start.W1.size + W2.size, 6.0 * W2.size * task.n_items) if device == "cpu" else 1
-    in_threads(run, np.array_split(np.arange(R), jobs))
-    return losses
+    return np.concatenate(in_threads(run, np.array_split(np.arange(R), jobs)), axis=1)
 
 
 def _jobs(runs: int, weights: int, flops: float) -> int:

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, SamplingError, WorkbenchError
-from workbench.simulation import diagnostics, hmc, minibatch, rmsprop, sgld
+from workbench.simulation import diagnostics, hmc, minibatch, resuming, rmsprop, sgld
 from workbench.simulation.gradients import extreme_curvatures
 from workbench.simulation.moments import BatchMoments, CovarianceEstimate, estimate
 from workbench.simulation.target import LocalPosterior, Noise, block_steps, item_losses
 from workbench.simulation.threads import in_threads
+from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -43,7 +44,7 @@ class Sampling:
         thin: steps from one kept draw to the next; None: half a relaxation time (HMC: 1), or more if the chain would
             otherwise be too short for its autocorrelation time.
         batch_size: items a mini-batch of SGLD, drawn anew for every chain and step; None: all items.
-        batches: batches a chain is cut into for its Monte Carlo error.
+        batches: batches a chain is cut into for its Monte Carlo error; see `batch_means`.
         seed: every chain draws from its own stream, numbered by (seed, checkpoint, chain).
         traces: keep the losses of every draw; R-hat and effective sample size are then those of arviz-stats.
         force: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
@@ -57,7 +58,7 @@ class Sampling:
     step: float | None = None
     burn_in: int | None = None
     thin: int | None = None
-    batches: int = 20
+    batches: int = 40
     seed: int = 0
     traces: bool = False
     batch_size: int | None = None
@@ -72,10 +73,10 @@ class Sampling:
             raise WorkbenchError(
                 f"batch size {self.batch_size} with sampler {self.sampler}; mini-batches of 1 item or more go with sgld"
             )
-        if self.chains < 1 or self.draws < 2 * self.batches:
+        if self.chains < 1 or self.draws < self.batches:
             raise WorkbenchError(
-                f"chains {self.chains}, draws {self.draws}; give at least 1 chain and {2 * self.batches} draws "
-                f"({self.batches} batches of 2, for the Monte Carlo error)"
+                f"chains {self.chains}, draws {self.draws}; give at least 1 chain and {self.batches} draws "
+                f"({self.batches} batches, for the Monte Carlo error)"
             )
 
     @property
@@ -130,8 +131,16 @@ class LocalSamples:
     acceptance: Array | None = field(default=None)
 
 
-def plan(trajectory: Trajectory, n_beta: float, gamma: float, sampling: Sampling) -> Plan:
+def plan(
+    trajectory: Trajectory, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
+) -> Plan:
     """Choose step size, burn-in and thinning from the exact extreme curvatures at every checkpoint.
+
+    Args:
+        trajectory: T checkpoints.
+        n_beta, gamma: of the local posterior.
+        sampling: what is asked for.
+        curvatures: ``(T, 2)`` smallest and largest curvature of the loss, if they are known.
 
     Raises:
         ConditionError: where ``n beta H + gamma`` is not positive definite: no local posterior to sample.
@@ -140,9 +149,10 @@ def plan(trajectory: Trajectory, n_beta: float, gamma: float, sampling: Sampling
     task = trajectory.task
     if sampling.batch_size is not None and sampling.batch_size > task.n_items:
         raise WorkbenchError(f"batch size {sampling.batch_size} of {task.n_items} items; use {task.n_items} or fewer")
-    ends = np.array(
-        [extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in zip(trajectory.W1, trajectory.W2, strict=True)]
-    )
+    if curvatures is None:
+        weights = zip(trajectory.W1, trajectory.W2, strict=True)
+        curvatures = np.array([extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])
+    ends = curvatures
     precisions = n_beta * ends + gamma
     low, high = float(precisions[:, 0].min()), float(precisions[:, 1].max())
     if low <= 0:
@@ -196,6 +206,7 @@ def sample_local_posterior(
     sampling: Sampling | None = None,
     progress: Progress | None = None,
     planned: Plan | None = None,
+    slot: Slot = NOWHERE,
 ) -> LocalSamples:
     """Covariances of the per-item losses under the local posterior around every checkpoint.
 
@@ -205,6 +216,7 @@ def sample_local_posterior(
         sampling: chains, draws, sampler and seed.
         progress: called with the number of chain-steps done since the last call.
         planned: a `plan` made before, to save its curvatures.
+        slot: where to keep the chains as they run, and to go on with what was kept there.
 
     Raises:
         SamplingError: if a chain diverges, naming its checkpoint and the largest stable step; if the chains are too
@@ -223,7 +235,8 @@ def sample_local_posterior(
     groups = [range(first, min(T, first + group)) for first in range(0, T, group)]
 
     def sample(members: range, stopped: Event) -> LocalSamples:
-        return _sample_group(trajectory, members, n_beta, gamma, settings, how, progress, stopped)
+        part = slot.part(members[0])
+        return _sample_group(trajectory, members, n_beta, gamma, settings, how, progress, stopped, part)
 
     on_cpu = settings.device == "cpu"
     results = in_threads(sample, groups) if on_cpu else [sample(members, Event()) for members in groups]
@@ -254,6 +267,7 @@ def _sample_group(
     how: Plan,
     progress: Progress | None,
     stopped: Event,
+    slot: Slot,
 ) -> LocalSamples:
     task, C = trajectory.task, settings.chains
 
@@ -276,7 +290,10 @@ def _sample_group(
     total = how.steps(settings.draws)
     precision = n_beta * how.lambda_max + gamma
     stable = 4 / precision if settings.sampler == "sgld" else 4 / precision**0.5
-    for step in range(total):
+    begin = resuming.resume(slot, kept, noise, state=state, moments=moments)
+    if progress and begin:
+        progress(target.chains * begin)
+    for step in range(begin, total):
         update(step, *noise.next())
         if step >= how.burn_in and (step - how.burn_in) % how.thin == 0:
             losses = item_losses(state.residual)
@@ -289,6 +306,9 @@ def _sample_group(
             diagnostics.check_alive(state.residual, trajectory.times[index], how.step, stable[index])
             if progress:
                 progress(target.chains * (step % noise.steps + 1))
+            if slot.due():
+                resuming.keep(slot, step + 1, kept, noise, state=state, moments=moments)
+    resuming.keep(slot, total, kept, noise, state=state, moments=moments)
     traces = acceptance = None
     if settings.traces:
         traces = torch.stack(kept, dim=1).reshape(len(members), C, settings.draws, task.n_items).cpu().numpy()

@@ -12,18 +12,22 @@ from dataclasses import dataclass
 
 import torch
 
+from workbench.simulation.products import multiply
 from workbench.simulation.target import LocalPosterior
 
 
 @dataclass
 class SGLDState:
-    """Weights of every chain, the residuals that belong to them, and a second buffer to step into."""
+    """Weights of every chain, the residuals that belong to them, and buffers for the forces on the weights.
+
+    All of them change in place, none is replaced.
+    """
 
     W1: torch.Tensor
     W2: torch.Tensor
     residual: torch.Tensor
-    spare1: torch.Tensor
-    spare2: torch.Tensor
+    force1: torch.Tensor
+    force2: torch.Tensor
 
 
 def init(target: LocalPosterior) -> SGLDState:
@@ -36,16 +40,14 @@ def update(
     state: SGLDState, target: LocalPosterior, eps: float, noise1: torch.Tensor, noise2: torch.Tensor
 ) -> SGLDState:
     """One step in place; ``noise`` holds standard normal numbers shaped like the weights (any float type)."""
-    shrink, pull = 1.0 - eps * target.gamma / 2, eps * target.gamma / 2
-    drift = eps * target.n_beta / (2 * target.Y.shape[1])
-    E = state.residual
-    torch.baddbmm(state.W2, E, target.hidden(state.W1).mT, beta=shrink, alpha=drift, out=state.spare2)
-    torch.baddbmm(state.W1, state.W2.mT, target.to_inputs(E), beta=shrink, alpha=drift, out=state.spare1)
-    state.spare1.add_(target.star1, alpha=pull).add_(noise1, alpha=eps**0.5)
-    state.spare2.add_(target.star2, alpha=pull).add_(noise2, alpha=eps**0.5)
-    state.W1, state.spare1 = state.spare1, state.W1
-    state.W2, state.spare2 = state.spare2, state.W2
-    target.residual(state.W1, state.W2, out=state.residual)
+    W1, W2, E = state.W1, state.W2, state.residual
+    pull, drift = eps * target.gamma / 2, eps * target.n_beta / (2 * target.Y.shape[1])
+    force1 = multiply(W2.mT, target.to_inputs(E), out=state.force1)
+    force2 = multiply(E, target.hidden(W1).mT, out=state.force2)
+    W1.lerp_(target.star1, pull).add_(force1, alpha=drift).add_(noise1, alpha=eps**0.5)
+    W2.lerp_(target.star2, pull).add_(force2, alpha=drift).add_(noise2, alpha=eps**0.5)
+    outputs = multiply(W2, target.hidden(W1), out=E)
+    torch.sub(target.Y, outputs, out=E)
     return state
 
 

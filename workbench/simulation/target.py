@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 #: Numbers that every chain draws at once, at most; part of its random stream, so it depends on the network alone.
 _BLOCK_NUMBERS, _BLOCK_STEPS = 2**20, 64
@@ -116,6 +117,16 @@ class Noise:
         self._shapes = target.star1.shape, target.star2.shape
         shape = target.chains, self.steps, target.n_weights + extra
         self._block = torch.empty(shape, dtype=torch.float32, device=device)
+        self._used = self.steps
+
+    def streams(self) -> NDArray[np.uint8]:
+        """``(B, bytes)`` states of the random streams; between two blocks they say what comes next."""
+        return np.stack([stream.get_state().numpy() for stream in self._streams])
+
+    def restore(self, streams: NDArray[np.uint8]) -> None:
+        """Go on, with a new block, from states that `streams` gave."""
+        for stream, state in zip(self._streams, streams, strict=True):
+            stream.set_state(torch.from_numpy(state.copy()))
         self._used = self.steps
 
     def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -17,10 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.simulation.threads import torch_threads
+from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Start, Trajectory
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
+
+#: Steps from one look at the clock to the next.
+_STRIDE = 64
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,12 @@ class Schedule:
         """Checkpoints at the multiples of ``eta`` nearest to ``times``."""
         wanted = np.asarray(times, dtype=np.float64)
         if not eta > 0 or wanted.ndim != 1 or len(wanted) < 2 or not np.isfinite(wanted).all():
-            raise WorkbenchError(f"eta {eta:g} with {wanted.size} checkpoints; give eta > 0 and at least 2 finite times")
+            raise WorkbenchError(f"eta {eta:g}, {wanted.size} checkpoints; give eta > 0 and at least 2 finite times")
         steps = np.rint(wanted / eta).astype(np.int64)
         if steps[0] < 0 or (np.diff(steps) <= 0).any():
             raise WorkbenchError(
-                f"eta {eta:g} is too coarse for checkpoints {wanted.min():.3g} to {wanted.max():.3g}: two of them fall on "
-                "one step; use a smaller eta or fewer checkpoints"
+                f"eta {eta:g} is too coarse for checkpoints {wanted.min():.3g} to {wanted.max():.3g}: two of them fall "
+                "on one step; use a smaller eta or fewer checkpoints"
             )
         return cls(float(eta), tuple(int(n) for n in steps))
 
@@ -54,7 +58,8 @@ class Schedule:
         """``checkpoints`` even times from 0 to t_max with the largest learning rate up to ``eta`` that hits them."""
         if checkpoints < 2 or not t_max > 0 or not eta > 0:
             raise WorkbenchError(
-                f"checkpoints {checkpoints}, t-max {t_max:g}, eta {eta:g}; give at least 2 checkpoints and positive times"
+                f"checkpoints {checkpoints}, t-max {t_max:g}, eta {eta:g}; "
+                "give at least 2 checkpoints and positive times"
             )
         spacing = t_max / (checkpoints - 1)
         return cls.at(np.linspace(0.0, t_max, checkpoints), spacing / max(1, int(np.ceil(spacing / eta - 1e-9))))
@@ -114,6 +119,8 @@ def descend(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
+    recorded: dict[str, Array] | None = None,
 ) -> None:
     """Train a batch of R runs and hand their weights to ``record`` at every checkpoint.
 
@@ -124,6 +131,8 @@ def descend(
         schedule: learning rate and checkpoints.
         record: called as ``record(checkpoint index, W1, W2)`` with tensors that are overwritten later.
         progress: called with the number of steps done since the last call.
+        slot: where to keep the work done so far, and to go on with what was kept there.
+        recorded: the arrays that ``record`` writes to; they are kept along.
 
     The steps are too small for several torch threads: `torch_threads(1)` around the call, or one job a core
     (`in_threads`), is faster.
@@ -145,26 +154,49 @@ def descend(
         tensor(np.diagonal(Sxx, axis1=1, axis2=2)[:, None, :] if diagonal else Sxx),
         diagonal,
     )
-    done, times = 0, schedule.times
+    recorded, times = recorded or {}, schedule.times
+    done = before = _restored(slot, batch, recorded)
+    if progress and done:
+        progress(done)
     for k, wanted in enumerate(schedule.steps):
-        for _ in range(wanted - done):
-            batch.step(schedule.eta)
+        if wanted < before:
+            continue
+        while done < wanted:
+            stride = min(_STRIDE, wanted - done)
+            for _ in range(stride):
+                batch.step(schedule.eta)
+            done += stride
+            if progress:
+                progress(stride)
+            if slot.due():
+                slot.save({"done": done, "W1": batch.W1.cpu(), "W2": batch.W2.cpu(), **recorded})
         if not bool(torch.isfinite(batch.W2).all()):
             raise WorkbenchError(
                 f"training diverged before t = {times[k]:.4g} with eta = {schedule.eta:.3g}; "
                 "the largest stable learning rate is 2 / (largest curvature), about 1 / s_max: use a smaller --eta"
             )
         record(k, batch.W1, batch.W2)
-        if progress:
-            progress(wanted - done)
-        done = wanted
+    slot.save({"done": done, "W1": batch.W1.cpu(), "W2": batch.W2.cpu(), **recorded})
+
+
+def _restored(slot: Slot, batch: _Batch, recorded: dict[str, Array]) -> int:
+    """Put what was kept back into the batch and the records; the steps it had done."""
+    kept = slot.load()
+    if kept is None:
+        return 0
+    batch.W1.copy_(torch.from_numpy(kept["W1"]))
+    batch.W2.copy_(torch.from_numpy(kept["W2"]))
+    for name, values in recorded.items():
+        values[:] = kept[name]
+    return int(kept["done"])
 
 
 def output_basis(Y: Array, W2: Array) -> Array:
     """``(N_o, q)`` orthonormal columns that span the targets and the initial outputs: the space training happens in.
 
-    Gradient descent commutes with rotations of the outputs, and the residuals never leave ``span[Y, W2(0)]``: trained
-    in this basis, ``B^T Y`` and ``B^T W2``, a network has the same losses and hidden weights, with q <= P + N_h outputs.
+    Gradient descent commutes with rotations of the outputs, and the residuals never leave ``span[Y, W2(0)]``:
+    trained in this basis, ``B^T Y`` and ``B^T W2``, a network has the same losses and hidden weights, with
+    q <= P + N_h outputs.
     """
     columns = np.concatenate([Y, W2], axis=1)
     left, size, _ = np.linalg.svd(columns, full_matrices=False)
@@ -178,9 +210,10 @@ def train(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> Trajectory:
     """Train one network on all items and keep its weights at every checkpoint."""
-    return train_seeds([start], schedule, device=device, dtype=dtype, progress=progress)[0]
+    return train_seeds([start], schedule, device=device, dtype=dtype, progress=progress, slot=slot)[0]
 
 
 def train_seeds(
@@ -190,11 +223,15 @@ def train_seeds(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> list[Trajectory]:
-    """Train networks of one shape from several starts in one batch; one trajectory a start."""
+    """Train networks of one shape from several starts in one batch; one trajectory a start.
+
+    With a ``slot`` the work done so far is kept there, and gone on with.
+    """
     task, T = starts[0].task, len(schedule.times)
-    W1 = np.empty((T, len(starts), *starts[0].W1.shape))
-    W2 = np.empty((T, len(starts), *starts[0].W2.shape))
+    W1 = np.zeros((T, len(starts), *starts[0].W1.shape))
+    W2 = np.zeros((T, len(starts), *starts[0].W2.shape))
     basis = output_basis(task.Y, np.concatenate([start.W2 for start in starts], axis=1))
 
     def keep(k: int, first: torch.Tensor, second: torch.Tensor) -> None:
@@ -212,6 +249,8 @@ def train_seeds(
             device=device,
             dtype=dtype,
             progress=progress,
+            slot=slot,
+            recorded={"at_W1": W1, "at_W2": W2},
         )
     return [
         Trajectory(start, "simulated", schedule.times, W1[:, r], W2[:, r], schedule.eta)

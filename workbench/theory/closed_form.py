@@ -158,7 +158,13 @@ class ClosedForm:
 
     def latex(self) -> str:
         """``quantity = expression`` in LaTeX, without dollar signs."""
-        return f"{sp.latex(self.quantity)} = {sp.latex(self.expression)}"
+        left = sp.latex(self.quantity)
+        name, bracket, inside = str(self.quantity).partition("[")
+        if bracket:
+            # sympy would take the bracket of a functional such as R_m[e^2] for part of its index.
+            argument = sp.latex(sp.Symbol(inside.removesuffix("]")))
+            left = rf"{sp.latex(sp.Symbol(name))}\left[{argument}\right]"
+        return f"{left} = {sp.latex(self.expression)}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"

@@ -45,7 +45,8 @@ def _levels(hierarchy: Hierarchy, s_levels: ArrayLike, a0_value: float) -> Array
     values = np.asarray(s_levels, dtype=np.float64)
     if values.shape != (hierarchy.depth + 1,):
         raise WorkbenchError(
-            f"{values.size} singular values for a tree of depth {hierarchy.depth}; give one per level 0..{hierarchy.depth}"
+            f"{values.size} singular values for a tree of depth {hierarchy.depth}; "
+            f"give one per level 0..{hierarchy.depth}"
         )
     if not a0_value > 0:
         raise ConditionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +24,7 @@ def sign_changes(f: Callable[[Array], Array], grid: Array) -> Array:
     keep = np.flatnonzero(sign)
     found = [
         scipy.optimize.brentq(lambda t: float(f(np.array(t))), grid[i], grid[j], xtol=1e-14, rtol=1e-14)
-        for i, j in zip(keep[:-1], keep[1:], strict=True)
+        for i, j in itertools.pairwise(keep)
         if sign[i] != sign[j]
     ]
     return np.array(found, dtype=np.float64)

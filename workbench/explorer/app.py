@@ -1,0 +1,95 @@
+"""The explorer as an app: a notebook of one cell and a page template, made at launch, served by Voila on this machine.
+
+Nothing is fetched from the network: the template leaves out the icon fonts that Voila's own takes from a server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.state import ExplorerState
+
+NOTEBOOK = "explorer.ipynb"
+#: Every visitor gets a kernel of their own; the state is in the link, or else the one given at launch.
+_CELL = """\
+from workbench.explorer.app import open_app
+view = open_app({config!r})
+view
+"""
+_TEMPLATE = """\
+{%- extends 'lab/index.html.j2' -%}
+{%- block notebook_css -%}
+{{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/all.min.css', 'data:text/css,')
+  | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/v4-shims.min.css', 'data:text/css,') }}
+<title>workbench explorer</title>
+<style>
+  #rendered_cells { padding: 0 6px; }
+  .jp-OutputPrompt, .jp-InputPrompt { display: none; }
+</style>
+{%- endblock notebook_css -%}
+"""
+
+
+def write_app(folder: Path, state: ExplorerState) -> list[str]:
+    """Write notebook and template into a folder; returns the arguments with which Voila serves them."""
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(_CELL.format(config=json.dumps(state.config())))],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    nbformat.write(notebook, folder / NOTEBOOK)
+    template = folder / "voila" / "templates" / "workbench"
+    template.mkdir(parents=True)
+    (template / "conf.json").write_text('{"base_template": "lab"}')
+    (template / "index.html.j2").write_text(_TEMPLATE)
+    return [str(folder / NOTEBOOK), "--template=workbench"]
+
+
+def serve(state: ExplorerState, *, port: int, browser: bool) -> None:
+    """Serve the app on this machine until interrupted."""
+    try:
+        from voila.app import Voila
+    except ImportError as error:
+        raise WorkbenchError(
+            f"the app needs {error.name}, which is not installed; use: pip install 'workbench[explore]'"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="workbench-explorer-") as folder:
+        arguments = write_app(Path(folder), state)
+        paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
+        arguments += [f"--port={port}", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0", "--Voila.log_level=ERROR"]
+        Voila.launch_instance(arguments if browser else [*arguments, "--no-browser"])
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port if it is free, or else any that is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise WorkbenchError("no port of this machine is free; close another server")
+
+
+def open_app(config: str) -> object:
+    """The view of the app's cell: the state of the link, or that of the launch."""
+    from workbench.explorer import explore
+
+    begin = ExplorerState.from_config(json.loads(config))
+    query, message = os.environ.get("QUERY_STRING", ""), ""
+    try:
+        return explore(state=query or begin)
+    except WorkbenchError as error:
+        message = str(error)
+    view = explore(state=begin)
+    view.tray.message(f"the link was not understood: {message}")
+    return view

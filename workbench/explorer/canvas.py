@@ -1,0 +1,121 @@
+"""A figure in an Image widget, moved by blitting.
+
+Of a figure only a few artists move. Everything else is drawn once, kept as a background, and put back before the
+moving artists are drawn over it; the pixels then go to the browser as one PNG. Rebuilding the figure would take ten
+times as long.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+
+class BlittedImage:
+    """A figure and the widget that shows it; change the artists, then call `blit`.
+
+    Attributes:
+        figure: drawn on a canvas of its own, unknown to pyplot.
+        widget: the `ipywidgets.Image` with the PNG.
+        moving: the artists that `blit` draws, in that order; all others are background.
+        frames: how many pictures were sent.
+    """
+
+    def __init__(self, figure: Figure, description: str = "") -> None:
+        self.figure = figure
+        self.canvas = FigureCanvasAgg(figure)
+        self.moving: list[Artist] = []
+        self.frames = 0
+        self._background: Any = None
+        self._polished = False
+        width = int(figure.get_figwidth() * figure.dpi)
+        layout = widgets.Layout(width="100%", max_width=f"{int(1.3 * width)}px", object_fit="contain")
+        self.widget = widgets.Image(format="png", layout=layout)
+        if description and hasattr(self.widget, "tooltip"):  # ipywidgets 7 has none
+            self.widget.tooltip = description
+
+    def move(self, artists: Iterable[Artist]) -> None:
+        """Draw these with every frame."""
+        self.moving += list(artists)
+        self.invalidate()
+
+    def forget(self) -> None:
+        """Nothing moves any more; for a figure that is filled anew."""
+        self.moving = []
+        self.invalidate()
+
+    def invalidate(self) -> None:
+        """The background has changed (limits, titles): the next frame draws it anew."""
+        self._background = None
+
+    def blit(self) -> None:
+        """Show the artists as they are now."""
+        if self._background is None:
+            self._set_animated(True)
+            try:
+                self.canvas.draw()
+            finally:
+                self._set_animated(False)
+            self._background = self.canvas.copy_from_bbox(self.figure.bbox)
+        else:
+            self.canvas.restore_region(self._background)
+        renderer = self.canvas.get_renderer()
+        for artist in self.moving:
+            if artist.get_visible():
+                artist.draw(renderer)
+        self._polished = False
+        self._send()
+
+    def polish(self) -> None:
+        """Draw the whole figure in its proper order: blitted lines lie over spines and labels."""
+        if self._polished:
+            return
+        self.canvas.draw()
+        self._polished = True
+        self._send()
+
+    def png(self) -> bytes:
+        """The picture as it stands, every artist in its proper order."""
+        self.polish()
+        return bytes(self.widget.value)
+
+    def locate(self, x: float, y: float) -> tuple[Axes, float, float] | None:
+        """The axes under a pixel of the picture (from its upper left corner), and the place in their data."""
+        at = (x, self.figure.bbox.height - y)
+        for ax in self.figure.axes:
+            if ax.get_visible() and ax.get_window_extent().contains(*at):
+                column, row = ax.transData.inverted().transform(at)
+                return ax, float(column), float(row)
+        return None
+
+    def _set_animated(self, animated: bool) -> None:
+        for artist in self.moving:
+            artist.set_animated(animated)
+
+    def _send(self) -> None:
+        self.widget.value = png_bytes(np.asarray(self.canvas.buffer_rgba()))
+        self.frames += 1
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of ``(height, width, 4)`` pixels, in half the time of a general encoder: no filters, light compression."""
+    height, width, channels = pixels.shape
+    rows = np.zeros((height, 1 + channels * width), dtype=np.uint8)  # every row begins with its filter, 0
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    data = zlib.compress(rows, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

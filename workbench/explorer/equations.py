@@ -1,0 +1,72 @@
+"""The equation in force: typeset with its symbols, and below it the same with the current numbers in their places."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.explorer.model import Curves, width
+from workbench.explorer.scene import Scene
+from workbench.explorer.state import ExplorerState
+from workbench.figures.reading import text
+
+_STRENGTH = {
+    1: r"$\dot a_k=s_k-c\,a_k$",
+    2: r"$\dot a_k=2a_k(s_k-c\,a_k)$",
+}
+_PAIR = r"H^k_{ij}"
+
+
+def formula(state: ExplorerState) -> str:
+    """How the modes move and what influence is, for depth, balance and measure of a state; mathtext."""
+    D = state.depth
+    motion = _STRENGTH.get(D, rf"$\dot a_k={D}\,a_k^{{2-2/{D}}}(s_k-c\,a_k)$")
+    if state.lam != 0:
+        motion = r"$\dot a_k=\sqrt{\lambda^2+4a_k^2}\,(s_k-c\,a_k)$"
+    return motion + r",  $e_k=s_k-c\,a_k$;    " + _influence(state)
+
+
+def _influence(state: ExplorerState) -> str:
+    D = state.depth
+    if state.measure == "leave_one_out":
+        return r"$I_{ij}=l_j(t)-l_j(t)|_{\mathrm{without}\ i}$"
+    if state.measure == "trajectory_derivative":
+        return r"$I_{ij}=\partial l_j(t)/\partial\epsilon_i$  of training on  $L+\sum_i\epsilon_i l_i$"
+    if state.measure == "local_bif":
+        return r"$I_{ij}=-\mathrm{Cov}(l_i,l_j)$  under  $e^{-n\beta L(w)-\gamma|w-w^*|^2/2}$"
+    if D == 1:
+        return rf"$I_{{ij}}=-P^2\,\delta_{{ij}}\sum_k e_k^2\,{_PAIR}$,   $H^k_{{ij}}=v_{{ki}}v_{{kj}}$"
+    if D == 2:
+        inner = "w_{1k}^2" if state.lam != 0 else "a_k"
+        return (
+            rf"$I_{{ij}}=-P^2\,(\sum_k e_k^2\,{_PAIR})\,(\sum_k {inner}\,{_PAIR})$,   $H^k_{{ij}}=v_{{ki}}v_{{kj}}$,  $i\neq j$"
+        )
+    return (
+        rf"$I_{{ij}}=-P^2\sum_{{l=2}}^{{{D}}}(\sum_k a_k^{{2({D}-l)/{D}}}e_k^2\,{_PAIR})"
+        rf"(\sum_k a_k^{{2(l-1)/{D}}}\,{_PAIR})$,  $i\neq j$"
+    )
+
+
+def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, target: int) -> str:
+    """The same with numbers: the mode that is rising, and the first pair chosen; plain text, quick to draw."""
+    t = min(state.time, curves.end)
+    groups = scene.groups(width(state, scene))
+    a, e = curves.at(curves.strengths, t), curves.at(curves.residuals, t)
+    # The mode in the news: the learned one nearest to half of its final strength.
+    rising = int(np.argmin(np.where(groups.learned, np.abs(scene.c * a / groups.s - 0.5), np.inf)))
+    value = float(np.interp(t, curves.influence_times, curves.influence[:, source, target]))
+    i, j = (text(scene.task.items[k], 14) for k in (source, target))
+    mode = (
+        f"t = {t:.4g}:  {groups.names[rising]}  s = {_n(groups.s[rising])}, c = {_n(scene.c)}, "
+        f"a = {_n(a[rising])}, e = {_n(e[rising])};    "
+    )
+    left = f"I({i} → {j}) = "
+    if state.measure == "gradient_kernel" and state.depth == 2 and source != target:
+        H, P = groups.projectors[:, source, target], scene.task.n_items
+        errors, inputs = float(e**2 @ H), float(curves.at(curves.first, t) @ H)
+        return f"{mode}{left}−{P}² × ({_n(errors)}) × ({_n(inputs)}) = {_n(-(P**2) * errors * inputs)}"
+    extra = f"  (nβ = {state.n_beta:.4g}, γ = {state.gamma:.4g})" if state.measure == "local_bif" else ""
+    return f"{mode}{left}{_n(value)}{extra}"
+
+
+def _n(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

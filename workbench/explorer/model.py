@@ -1,0 +1,197 @@
+"""From a state to the curves of theory, in a few milliseconds: what a slider moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench import theory
+from workbench.errors import ConditionError, WorkbenchError
+from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.state import MEASURES, ExplorerState
+from workbench.theory.unbalanced import initial_pair
+from workbench.trajectory import Init, Start, initial_weights
+
+Array = NDArray[np.float64]
+
+#: Points of the curves of strengths, loss and kernel, and of the measures that take longer.
+POINTS, COARSE = 161, 61
+#: Ends of the time axis stand on these multiples of a power of ten, so that they rarely change under the hand.
+_NICE = np.array([1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0, 10.0])
+#: Training counts as over when this share of the learnable loss remains.
+_REMAINING = 0.005
+_LAST = 1e7
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What theory predicts for a state.
+
+    Attributes:
+        times: ``(T,)`` flow times. strengths, residuals: ``(T, G)``, a and ``e = s - c a`` by group of modes.
+        loss: ``(T,)``.
+        half_rise: ``(G,)`` when a group is half learned; infinite where it never is.
+        influence_times: ``(T',)``; influence: ``(T', P, P)``, time, source, target.
+        first, second: ``(T, G)`` squared weights of the modes in the first and the last layer.
+    """
+
+    times: Array
+    strengths: Array
+    residuals: Array
+    loss: Array
+    half_rise: Array
+    influence_times: Array
+    influence: Array
+    first: Array
+    second: Array
+
+    @property
+    def end(self) -> float:
+        """Last flow time."""
+        return float(self.times[-1])
+
+    def matrix(self, time: float) -> Array:
+        """``(P, P)`` influence at a flow time, linear between the points of the curves."""
+        position = np.interp(time, self.influence_times, np.arange(len(self.influence_times)))
+        k = min(int(position), len(self.influence_times) - 2)
+        w = position - k
+        return np.asarray((1 - w) * self.influence[k] + w * self.influence[k + 1])
+
+    def at(self, values: Array, time: float) -> Array:
+        """``(G,)`` of some ``(T, G)`` at a flow time."""
+        return np.array([np.interp(time, self.times, column) for column in values.T])
+
+
+def width(state: ExplorerState, scene: Scene) -> int:
+    """Width of the narrowest layer: a network of one layer has none that is narrow."""
+    return state.hidden if state.depth > 1 else scene.modes.rank
+
+
+def check_possible(state: ExplorerState, scene: Scene) -> None:
+    """Refuse combinations for which there is no closed form to show."""
+    if state.depth != 2 and state.lam != 0:
+        raise ConditionError(
+            "balance λ = 0 unless the depth is 2", f"depth {state.depth}, λ = {state.lam:g}", "set depth 2 or λ = 0"
+        )
+    if state.depth != 2 and state.measure != "gradient_kernel":
+        raise ConditionError(
+            "a measure with a closed form at this depth",
+            f"{MEASURES[state.measure]} at depth {state.depth}",
+            "set depth 2 or measure gradient kernel",
+        )
+    if state.lam != 0 and state.measure == "local_bif":
+        raise ConditionError("balance λ = 0 for the local BIF", f"λ = {state.lam:g}", "set λ = 0 or another measure")
+    largest = float(scene.modes.s[0] / scene.c)
+    if state.a0 >= largest:
+        raise WorkbenchError(
+            f"initial strength {state.a0:g} is above the final strength {largest:.3g} of the strongest mode; use less"
+        )
+
+
+def curves(state: ExplorerState, scene: Scene) -> Curves:
+    """The curves of theory for a state; a `WorkbenchError` in one line where there are none."""
+    check_possible(state, scene)
+    groups = scene.groups(width(state, scene))
+    t = np.linspace(0.0, _end(state, scene, groups), POINTS)
+    first, second, a = _weights(state, scene, groups, t)
+    e = groups.s - scene.c * a
+    loss = (e**2 @ groups.size) / (2 * scene.c) + scene.rest_loss
+    if state.measure == "gradient_kernel":
+        influence_times, influence = t, -_kernel(state, scene, groups, a, e, first, second)
+    else:
+        influence_times = np.linspace(0.0, t[-1], COARSE)
+        influence = _influence(state, scene, groups, influence_times)
+    return Curves(t, a, e, loss, _half_rise(state, scene, groups), influence_times, influence, first, second)
+
+
+def _weights(state: ExplorerState, scene: Scene, groups: Groups, t: Array) -> tuple[Array, Array, Array]:
+    """``(T, G)``: squared weight of first and last layer, and strength; 0 for groups without hidden units."""
+    s = groups.s[groups.learned]
+    first, second, a = (np.zeros((len(t), len(groups.s))) for _ in range(3))
+    if state.depth == 2:
+        w1, w2 = theory.mode_weights(t[:, None], s, c=scene.c, a0=state.a0, lam=state.lam)
+        first[:, groups.learned], second[:, groups.learned], a[:, groups.learned] = w1**2, w2**2, w1 * w2
+        return first, second, a
+    a[:, groups.learned] = theory.mode_strength(t[:, None], s, c=scene.c, a0=state.a0, depth=state.depth)
+    each = a ** (2 / state.depth)
+    return each, each, a
+
+
+def _kernel(
+    state: ExplorerState, scene: Scene, groups: Groups, a: Array, e: Array, first: Array, second: Array
+) -> Array:
+    """``(T, P, P)`` kernel, one term a layer: what reaches it from the outputs times what reaches it from the inputs.
+
+    The same sums as `workbench.theory.gradient_kernel_deep`, over groups instead of modes.
+    """
+    P, D = scene.task.n_items, state.depth
+    H = groups.projectors.reshape(len(groups.s), -1)
+    if D == 2:
+        above, below = [e**2 * second, e**2], [first]
+    else:
+        power = [np.ones_like(a), *(a ** (2 * k / D) for k in range(1, D))]
+        above, below = [e**2 * power[D - layer] for layer in range(1, D + 1)], power[1:]
+    kernel = (above[0] @ H).reshape(-1, P, P) * np.eye(P)
+    for over, under in zip(above[1:], below, strict=True):
+        kernel += ((over @ H) * (under @ H)).reshape(-1, P, P)
+    return np.asarray(P**2 * kernel)
+
+
+def _influence(state: ExplorerState, scene: Scene, groups: Groups, t: Array) -> Array:
+    """``(T, P, P)`` of the measures other than the kernel; depth 2."""
+    active = scene.active(state.hidden)
+    if state.measure == "leave_one_out":
+        return theory.leave_one_out(start_of(state, scene), t)
+    if state.measure == "trajectory_derivative":
+        if state.lam != 0:
+            return theory.trajectory_derivative_from_start(start_of(state, scene), t)
+        return theory.trajectory_derivative(scene.modes, t, a0=state.a0, active=active)
+    a = _weights(state, scene, groups, t)[2][:, groups.of_mode]
+    return theory.local_bif(
+        scene.modes,
+        a,
+        t,
+        n_beta=state.n_beta,
+        gamma=state.gamma,
+        hidden=state.hidden,
+        n_outputs=scene.task.n_outputs,
+        active=active,
+    )
+
+
+def start_of(state: ExplorerState, scene: Scene) -> Start:
+    """Initial weights of the two-layer network a state describes, aligned with the modes at any balance."""
+    init = Init("balanced", state.a0)
+    start = initial_weights(scene.task, init, state.hidden, state.seed)
+    if state.lam == 0:
+        return start
+    assert start.frame is not None and start.active is not None
+    K, modes = start.active, start.modes
+    w1, w2 = initial_pair(state.a0, state.lam)
+    V_in = scene.task.X @ modes.V[:, :K] / np.sqrt(modes.c * scene.task.n_items)
+    R = start.frame[:, :K]
+    return Start(scene.task, init, state.seed, float(w1) * R @ V_in.T, float(w2) * modes.U[:, :K] @ R.T, modes)
+
+
+def _half_rise(state: ExplorerState, scene: Scene, groups: Groups) -> Array:
+    found = np.full(len(groups.s), np.inf)
+    rising = groups.learned & (2 * scene.c * state.a0 < groups.s)
+    if rising.any():
+        found[rising] = theory.half_rise_time(
+            groups.s[rising], c=scene.c, a0=state.a0, depth=state.depth, lam=state.lam
+        )
+    return found
+
+
+def _end(state: ExplorerState, scene: Scene, groups: Groups) -> float:
+    """When training is as good as over, rounded up so that small changes of a slider leave the axis alone."""
+    rate = float(groups.s[0]) if state.depth > 1 else scene.c
+    grid = np.geomspace(0.5 / rate, _LAST / rate, 90)
+    a = _weights(state, scene, groups, grid)[2]
+    left = ((groups.s - scene.c * a) ** 2 * (groups.size * groups.learned)).sum(axis=1)
+    settled = np.flatnonzero(left <= _REMAINING * float((groups.s**2 * groups.size * groups.learned).sum()))
+    end = 1.15 * float(grid[settled[0]] if settled.size else grid[-1])
+    size = 10.0 ** np.floor(np.log10(end))
+    return float(size * _NICE[np.searchsorted(_NICE, end / size * (1 - 1e-9))])

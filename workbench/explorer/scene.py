@@ -1,0 +1,141 @@
+"""What stays while sliders move: the task, its modes in groups of one curve, the places of the items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.state import GIVEN, ExplorerState
+from workbench.figures.arrangement import Arrangement, arrange
+from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
+
+Array = NDArray[np.float64]
+
+#: More items than this are neither drawn legibly nor computed while a slider moves.
+MAX_ITEMS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Modes that share a curve: equal singular value, and all of them learned or none.
+
+    Attributes:
+        s: ``(G,)`` singular values, descending.
+        learned: ``(G,)`` whether there are hidden units for them.
+        of_mode: ``(K,)`` group of each mode.
+        projectors: ``(G, P, P)``, ``sum over the group of v_k v_k^T``.
+        size: ``(G,)`` modes in the group.
+        names: ``(G,)`` such as ``level 1`` or ``mode 3``.
+    """
+
+    s: Array
+    learned: NDArray[np.bool_]
+    of_mode: NDArray[np.intp]
+    projectors: Array
+    size: Array
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A task, ready for drawing."""
+
+    task: SemanticTask
+    modes: Modes
+    order: Arrangement
+
+    @classmethod
+    def of(cls, task: SemanticTask) -> Scene:
+        """Prepare a task."""
+        if task.n_items > MAX_ITEMS:
+            raise WorkbenchError(
+                f"{task.n_items} items; the explorer shows up to {MAX_ITEMS}: use `workbench compare` for larger tasks"
+            )
+        facts = xr.Dataset({"Y": (("property", "item"), task.Y)})
+        if task.common_ancestor_level is not None:
+            facts["common_ancestor_level"] = (("item", "other"), task.common_ancestor_level)
+        return cls(task, singular_modes(task), arrange(facts))
+
+    def active(self, width: int) -> int:
+        """How many modes a layer of this width can learn."""
+        return min(width, self.modes.rank)
+
+    def groups(self, width: int) -> Groups:
+        """The groups of a network with this narrowest layer."""
+        active = self.active(width)
+        if active not in self._groups:
+            self._groups[active] = _groups(self.modes, active)
+        return self._groups[active]
+
+    @cached_property
+    def _groups(self) -> dict[int, Groups]:
+        return {}
+
+    @property
+    def c(self) -> float:
+        """Input scale."""
+        return self.modes.c
+
+    @cached_property
+    def rest_loss(self) -> float:
+        """Loss that no linear network removes."""
+        whole = float((self.task.Y**2).sum()) / (2 * self.task.n_items)
+        return max(0.0, whole - float((self.modes.s**2).sum()) / (2 * self.c))
+
+    def source_index(self, state: ExplorerState) -> int:
+        """Position of the source item."""
+        return self.task.item_index(state.source) if state.source else 0
+
+    def target_indices(self, state: ExplorerState) -> tuple[int, ...]:
+        """Positions of the targets; without any, that of the item most like the source."""
+        if state.targets:
+            return tuple(dict.fromkeys(self.task.item_index(name) for name in state.targets))
+        i = self.source_index(state)
+        likeness = self.task.Y.T @ self.task.Y[:, i]
+        likeness[i] = -np.inf
+        return (int(np.argmax(likeness)),)
+
+
+def _groups(modes: Modes, active: int) -> Groups:
+    key = np.column_stack([-np.round(modes.s / modes.s[0], 10), np.arange(modes.rank) >= active])
+    _, first, of_mode = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    of_mode = of_mode.ravel()
+    G, V = len(first), modes.V[:, : modes.rank]
+    projectors = np.stack([V[:, of_mode == g] @ V[:, of_mode == g].T for g in range(G)])
+    names = []
+    for g in range(G):
+        members = np.flatnonzero(of_mode == g)
+        levels = set() if modes.level is None else {int(modes.level[k]) for k in members}
+        if levels:
+            names.append("level " + "+".join(map(str, sorted(levels))))
+        elif len(members) == 1:
+            names.append(f"mode {members[0] + 1}")
+        else:
+            names.append(f"modes {members[0] + 1}–{members[-1] + 1}")
+    return Groups(
+        modes.s[first], first < active, of_mode, projectors, np.bincount(of_mode).astype(np.float64), tuple(names)
+    )
+
+
+def scene_of(state: ExplorerState, given: Scene | None = None) -> Scene:
+    """The scene a state asks for; ``given`` is that of the task handed over in Python."""
+    if state.task == GIVEN:
+        if given is None:
+            raise WorkbenchError("this state belongs to a task handed over in Python; call explore(task, state) with it")
+        return given
+    return _scene(state.task, state.table)
+
+
+@lru_cache(maxsize=16)
+def _scene(task: str, table: str) -> Scene:
+    kind, _, name = task.partition(":")
+    if kind == "csv":
+        if not table:
+            raise WorkbenchError("no table has been uploaded; choose a CSV file: items down, properties across")
+        return Scene.of(task_from_csv_text(table, name=name or "uploaded table", where=name or "uploaded table"))
+    return Scene.of(task_from_spec(task))

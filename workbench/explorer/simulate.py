@@ -1,0 +1,176 @@
+"""The simulated side of a state: train, then measure, small enough to follow a resting hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.model import Curves, start_of, width
+from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.state import ExplorerState
+
+Array = NDArray[np.float64]
+Progress = Callable[[float], None]
+
+#: Checkpoints of the training, and those of them around which SGLD samples.
+CHECKPOINTS, SAMPLED = 25, 9
+CHAINS, DRAWS = 4, 200
+#: More steps than this are no answer to a resting hand.
+MAX_STEPS = 100_000
+#: The simulation depends on nothing else; source, targets and time only pick from it.
+_KEY = ("task", "table", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
+
+
+class Cancelled(Exception):
+    """A newer state has made this simulation pointless."""
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """What simulation found for a state.
+
+    Attributes:
+        key: what the simulation depends on.
+        times: ``(T,)``; strengths ``(T, G)`` by group of modes; loss ``(T,)``.
+        influence_times: ``(T',)``; influence and stderr ``(T', P, P)``; stderr is None where nothing is random.
+        eta: step size that hits the checkpoints.
+    """
+
+    key: tuple[object, ...]
+    times: Array
+    strengths: Array
+    loss: Array
+    influence_times: Array
+    influence: Array
+    stderr: Array | None
+    eta: float
+
+
+def simulation_key(state: ExplorerState) -> tuple[object, ...]:
+    """Two states with the same key have the same simulation."""
+    key = tuple(getattr(state, name) for name in _KEY)
+    return (*key, state.n_beta, state.gamma) if state.measure == "local_bif" else key
+
+
+def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress) -> Simulated:
+    """Train from the state's start to flow time ``end`` and measure influence there; the same state, the same numbers.
+
+    ``progress`` gets the fraction done, and may raise to stop the work.
+    """
+    from workbench.simulation import Schedule
+
+    if end / state.eta > MAX_STEPS:
+        raise WorkbenchError(
+            f"training to t = {end:.4g} with step size {state.eta:.3g} takes {end / state.eta:.2g} steps "
+            f"(limit {MAX_STEPS:g}); use a larger step size"
+        )
+    schedule = Schedule.even(end, CHECKPOINTS, state.eta)
+    total, share, done = schedule.total, 1.0 if state.measure == "gradient_kernel" else 0.3, 0
+
+    def training(steps: int) -> None:
+        nonlocal done
+        done += steps
+        progress(share * done / total)
+
+    progress(0.0)
+    groups = scene.groups(width(state, scene))
+    if state.depth == 2:
+        return _two_layers(state, scene, groups, schedule, training, progress)
+    return _deep(state, scene, groups, schedule, training)
+
+
+def _two_layers(
+    state: ExplorerState, scene: Scene, groups: Groups, schedule: object, training: Callable[[int], None], progress: Progress
+) -> Simulated:
+    from workbench import influence, simulation
+    from workbench.trajectory import Trajectory
+
+    run = simulation.train(start_of(state, scene), schedule, progress=training)  # type: ignore[arg-type]
+    at, done = run, 0.0
+
+    def measuring(total: float) -> Callable[[int], None]:
+        def report(steps: int) -> None:
+            nonlocal done
+            done += steps
+            progress(min(1.0, 0.3 + 0.7 * done / total))
+
+        return report
+
+    steps = len(run.times) and round(run.times[-1] / run.eta)
+    if state.measure == "gradient_kernel":
+        found = influence.gradient_kernel(run)
+    elif state.measure == "leave_one_out":
+        found = influence.leave_one_out(run, progress=measuring(steps))
+    elif state.measure == "trajectory_derivative":
+        found = influence.trajectory_derivative(run, progress=measuring(steps))
+    else:
+        some = np.linspace(0, len(run.times) - 1, SAMPLED).round().astype(int)
+        at = Trajectory(run.start, "simulated", run.times[some], run.W1[some], run.W2[some], run.eta)
+        how = simulation.Sampling(chains=CHAINS, draws=DRAWS, seed=state.seed)
+        planned = simulation.plan(at, state.n_beta, state.gamma, how)
+        found = influence.local_bif(
+            at,
+            n_beta=state.n_beta,
+            gamma=state.gamma,
+            sampling=how,
+            planned=planned,
+            progress=measuring(SAMPLED * CHAINS * planned.steps(DRAWS)),
+        )
+    stderr = found["stderr"].values if "stderr" in found.coords else None
+    return Simulated(
+        simulation_key(state),
+        run.times,
+        _by_group(run.mode_strengths, groups),
+        run.loss,
+        at.times,
+        found.values,
+        stderr,
+        run.eta,
+    )
+
+
+def _deep(
+    state: ExplorerState, scene: Scene, groups: Groups, schedule: object, training: Callable[[int], None]
+) -> Simulated:
+    from workbench.simulation.deep_kernel import network_kernel
+    from workbench.simulation.deep_training import train_networks
+    from workbench.simulation.networks import aligned_network
+    from workbench.simulation.recipes import Recipe
+
+    network = aligned_network(scene.task, depth=state.depth, hidden=state.hidden, a0=state.a0, seed=state.seed)
+    run = train_networks([network], Recipe(schedule), progress=training)[0]  # type: ignore[arg-type]
+    strengths = _by_group(run.mode_strengths, groups)
+    key, eta = simulation_key(state), run.recipe.schedule.eta
+    return Simulated(key, run.times, strengths, run.loss, run.times, -network_kernel(run), None, eta)
+
+
+def _by_group(strengths: Array, groups: Groups) -> Array:
+    """``(T, G)`` means over the modes that share a curve."""
+    return np.stack([strengths[:, groups.of_mode == g].mean(axis=1) for g in range(len(groups.s))], axis=1)
+
+
+def verdict(found: Simulated, curves: Curves) -> str:
+    """Largest deviation of simulation from theory, in one line."""
+    theory = np.stack([curves.matrix(t) for t in found.influence_times])
+    difference = np.abs(found.influence - theory)
+    a = np.stack([curves.at(curves.strengths, t) for t in found.times])
+    modes = 100 * float(np.abs(found.strengths - a).max()) / float(np.abs(a).max())
+    if found.stderr is not None:
+        # At t = 0 and late in training a standard error may vanish with the covariance itself.
+        z = difference / np.maximum(found.stderr, 1e-12 * np.abs(theory).max())
+        expected = np.sqrt(2 * np.log(z.size))
+        return (
+            f"largest deviation {z.max():.1f} standard errors among {z.size} values (about {expected:.1f} by chance); "
+            f"mode strengths {modes:.2g} %"
+        )
+    off = ~np.eye(theory.shape[1], dtype=bool)
+    size = float(np.abs(theory[:, off]).max()) or float(np.abs(theory).max())
+    part = difference[:, off] if np.abs(theory[:, off]).max() > 0 else difference
+    return (
+        f"largest deviation {100 * float(part.max()) / size:.2g} % of the largest influence between items, "
+        f"mode strengths {modes:.2g} % (step size {found.eta:.3g})"
+    )

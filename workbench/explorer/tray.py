@@ -1,0 +1,151 @@
+"""The status line, the buttons, and what they bring out."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from workbench.errors import WorkbenchError
+from workbench.explorer import save
+
+if TYPE_CHECKING:
+    from workbench.explorer.view import Explorer
+
+
+class Tray:
+    """Everything around the picture but the sliders.
+
+    The status is one of ``stale`` (simulation waiting or running), ``fresh`` (points belong to the sliders) and
+    ``stopped``; its element carries the class ``workbench-`` + that word.
+    """
+
+    def __init__(self, view: Explorer) -> None:
+        self.view = view
+        self.status = widgets.HTML()
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="120px"))
+        self.cancel = self._button("cancel", "stop the simulation", view.cancel, "72px")
+        self.again = self._button("simulate", "run the simulation of this state", view._simulate, "84px")
+        self.error = widgets.HTML()
+        self.status_row = widgets.VBox([widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error])
+        self.figure_format = widgets.Dropdown(options=list(save.FIGURES), layout=widgets.Layout(width="76px"))
+        self.data_format = widgets.Dropdown(options=list(save.TABLES), layout=widgets.Layout(width="90px"))
+        self.output = widgets.VBox([])
+        self._events: Any = None
+        self.save_figure = self._button("save figure", "this picture as a file", self._save_figure)
+        self.save_data = self._button("save data", "CSV: the curves in sight; netCDF: all pairs", self._save_data)
+        self.copy_code = self._button("code", "Python that reproduces this picture", self._show_code, "70px")
+        self.link = self._button("link", "this state as a link or a config", self._show_link, "70px")
+        self.reset = self._button("reset", "back to the beginning", view.reset, "70px")
+        self.buttons = widgets.HBox(
+            [
+                self.save_figure,
+                self.figure_format,
+                self.save_data,
+                self.data_format,
+                self.copy_code,
+                self.link,
+                self.reset,
+            ],
+            layout=widgets.Layout(flex_flow="row wrap"),
+        )
+        self.word = ""
+
+    def _button(self, text: str, tip: str, action: Callable[[], None], width: str = "100px") -> Any:
+        button = widgets.Button(description=text, tooltip=tip, layout=widgets.Layout(width=width))
+
+        def pressed(_: Any) -> None:
+            try:
+                action()
+            except WorkbenchError as error:
+                self.message(str(error))
+
+        button.on_click(pressed)
+        return button
+
+    # Status
+
+    def _say(self, word: str, line: str) -> None:
+        self.word = word
+        colour = {"fresh": "#1b6e3c", "stale": "#8a5a00", "stopped": "#8a2f1b"}[word]
+        self.status.value = f'<span class="workbench-{word}" style="color:{colour}">{html.escape(line)}</span>'
+
+    def stale(self) -> None:
+        """The simulation is of another state."""
+        self.bar.value = 0.0
+        self._say("stale", "simulating…")
+
+    def progress(self, fraction: float) -> None:
+        """So much of the simulation is done."""
+        self.bar.value = fraction
+
+    def fresh(self, line: str) -> None:
+        """The simulation belongs to the state."""
+        self.bar.value = 1.0
+        self._say("fresh", f"simulated: {line}")
+
+    def stopped(self, line: str) -> None:
+        """There will be no simulation."""
+        self.bar.value = 0.0
+        self._say("stopped", line)
+
+    def message(self, line: str) -> None:
+        """One line about what cannot be shown; empty to take it away."""
+        text = html.escape(" ".join(line.split()))
+        value = f'<span class="workbench-error" style="color:#a02000">{text}</span>' if line else ""
+        if self.error.value != value:
+            self.error.value = value
+
+    # Mouse
+
+    def clickable(self, image: Any, clicked: Callable[[float, float, bool], None]) -> None:
+        """Tell of clicks in an image, where the package that reports them is installed; menus do the same."""
+        try:
+            from ipyevents import Event
+        except ImportError:
+            return
+        self._events = Event(source=image, watched_events=["click"])
+
+        def report(event: dict[str, Any]) -> None:
+            if "dataX" in event:
+                clicked(float(event["dataX"]), float(event["dataY"]), bool(event.get("shiftKey")))
+
+        self._events.on_dom_event(report)
+
+    # What the buttons bring out
+
+    def _bring(self, *parts: Any) -> None:
+        self.output.children = parts
+
+    def _save_figure(self) -> None:
+        kind = self.figure_format.value
+        content = save.figure_bytes(self.view.figure, kind, self.view.state)
+        self._bring(widgets.HTML(save.download(f"explorer.{kind.lower()}", save.FIGURES[kind], content)))
+
+    def _save_data(self) -> None:
+        kind = self.data_format.value
+        name = "explorer." + {"CSV": "csv", "netCDF": "nc"}[kind]
+        self._bring(widgets.HTML(save.download(name, save.TABLES[kind], self.view.data(kind))))
+
+    def _text(self, title: str, text: str) -> Any:
+        lines = min(14, text.count("\n") + 2)
+        box = widgets.Textarea(text, layout=widgets.Layout(width="98%", height=f"{18 * lines + 12}px"))
+        return widgets.VBox([widgets.HTML(title), box])
+
+    def _show_code(self) -> None:
+        self._bring(self._text("select all (Ctrl-A) and copy (Ctrl-C):", save.code(self.view.state)))
+
+    def _show_link(self) -> None:
+        import json
+
+        parts = [self._text("this state as a config (for <code>explore(state=…)</code>):", json.dumps(self.view.state.config()))]
+        query = self.view.state.query()
+        if "QUERY_STRING" in os.environ:
+            address = html.escape(f"?{query}")
+            parts.insert(0, widgets.HTML(f'<a class="workbench-link" href="{address}" target="_blank">link to this state</a>'))
+        else:
+            parts.insert(0, self._text("as the end of a link to the app (<code>workbench explore</code>):", f"?{query}"))
+        self._bring(*parts)

@@ -1,0 +1,164 @@
+"""Why the influence of one item on another changes sign: the two factors of the kernel, and their product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.figures.learning import stage_marks
+from workbench.figures.prediction import start_of
+from workbench.figures.reading import mode_groups, span, stages, text
+from workbench.figures.style import PAGE, Style
+from workbench.theory import item_curves, mode_residuals, mode_strengths
+
+Array = NDArray[np.float64]
+
+#: Groups of modes whose share is drawn.
+MAX_SHARES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """``influence = -P^2 error hidden`` of one pair of different items over time.
+
+    Attributes:
+        times: ``(T,)``.
+        hidden: ``(T,)`` ``sum_k a_k v_ki v_kj`` (R_m[a] on a tree): do the items look alike to the second layer?
+        error: ``(T,)`` ``sum_k e_k^2 v_ki v_kj`` (R_m[e^2] on a tree): are they wrong in the same direction?
+        shares: ``(T, G)`` what each group of modes contributes to ``error``.
+        influence: ``(T,)`` minus the kernel.
+        flips: times at which the influence changes sign.
+    """
+
+    times: Array
+    hidden: Array
+    error: Array
+    shares: Array
+    influence: Array
+    flips: Array
+
+
+def pair_of(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> tuple[int, int]:
+    """Indices of two different items; those not named: the first item, and the one whose sign changes most clearly.
+
+    The clearest change: the smaller of the largest help and the largest harm over time is largest (by the
+    one-step influence).
+    """
+    names = [str(name) for name in ds["source"].values]
+    for name in (source, target):
+        if name is not None and name not in names:
+            raise WorkbenchError(
+                f"no item is called {name!r}; the items are {', '.join(names[:8])}" + (", …" if len(names) > 8 else "")
+            )
+    if source is not None and source == target:
+        raise WorkbenchError(f"source and target are both {source!r}; give two different items")
+    i = names.index(source) if source is not None else int(names[0] == target)
+    if target is not None:
+        return i, names.index(target)
+    start = start_of(ds)
+    t = np.linspace(0, float(ds["time"].values[-1]), 400)
+    influence = -item_curves(start.modes, i).kernel(mode_strengths(start, t))
+    clear = np.minimum(-influence.min(axis=0), influence.max(axis=0))
+    clear[i] = -np.inf
+    # Equal by symmetry up to rounding: the first of them.
+    best = np.flatnonzero(clear >= clear.max() - 1e-9 * abs(clear.max()))
+    return i, int(best[0])
+
+
+def anatomy(ds: xr.Dataset, i: int, j: int, times: Array | None = None) -> Anatomy:
+    """The factors of the kernel of items i != j from the closed forms of the modes."""
+    from workbench.theory.roots import sign_changes
+
+    start, modes = start_of(ds), start_of(ds).modes
+    t = np.linspace(0, float(ds["time"].values[-1]), 600) if times is None else times
+    shared = modes.V[i, : modes.rank] * modes.V[j, : modes.rank]
+    e2 = mode_residuals(start, t) ** 2
+    hidden, error = mode_strengths(start, t) @ shared, e2 @ shared
+    shares = np.stack([e2[:, list(g.members)] @ shared[list(g.members)] for g in mode_groups(ds)], axis=1)
+
+    def both(at: Array) -> Array:
+        once = np.atleast_1d(at)
+        product = (mode_residuals(start, once) ** 2 @ shared) * (mode_strengths(start, once) @ shared)
+        # e^2 decays by many orders of magnitude: without its size only the sign is left, and no root is lost.
+        return np.asarray((product / (mode_residuals(start, once) ** 2 @ np.abs(shared))).reshape(np.shape(at)))
+
+    flips = sign_changes(both, t) if np.abs(shared).max() > 1e-12 else np.array([])
+    return Anatomy(t, hidden, error, shares, -(modes.n_items**2) * hidden * error, flips)
+
+
+def sign_flip_anatomy(
+    ds: xr.Dataset, source: str | None = None, target: str | None = None, style: Style = PAGE
+) -> Figure:
+    """Three panels over time: likeness of the hidden representations, likeness of the errors, their product."""
+    i, j = pair_of(ds, source, target)
+    found = anatomy(ds, i, j)
+    one, other = (text(ds["source"].values[k], 16) for k in (i, j))
+    groups = mode_groups(ds)
+    with style.context():
+        figure = style.figure(4.6)
+        axes = figure.subplots(3, 1, sharex=True, height_ratios=(0.9, 1.25, 1.1))
+        ink = style.ink
+        for ax in axes:
+            style.tidy(ax).axhline(0, color=style.muted, linewidth=0.1 * style.font)
+        hidden, error, product = axes
+        hidden.plot(found.times, found.hidden, color=ink)
+        hidden.set_title("do the items look alike inside?   $A = \\Sigma_k a_k v_{ki} v_{kj}$")
+        hidden.set_ylabel("$A$")
+        strongest = np.argsort(-np.abs(found.shares).max(axis=0))[:MAX_SHARES]
+        colours = style.sequence(len(groups))
+        for k in sorted(strongest):
+            if np.abs(found.shares[:, k]).max() > 1e-2 * np.abs(found.shares).max():
+                error.plot(
+                    found.times,
+                    found.shares[:, k],
+                    color=colours[k],
+                    linewidth=0.11 * style.font,
+                    label=groups[k].label,
+                )
+        error.plot(found.times, found.error, color=ink, linewidth=0.2 * style.font, label="sum $E$")
+        error.set_title("are they wrong in the same direction?   $E = \\Sigma_k e_k^2 v_{ki} v_{kj}$")
+        error.set_ylabel("$E$, and each share")
+        product.plot(found.times, found.influence, color=ink)
+        product.set_title("so a step on one does this to the other:   $-P^2\\, A\\, E$")
+        product.set_ylabel("← helps   harms →")
+        product.set(xlabel="flow time $t$", xlim=span(found.times))
+        product.margins(y=0.12)
+        _shade(product, found, style)
+        for ax in axes:
+            stage_marks(ax, stages(ds), style, labels=False)
+            for flip in found.flips[:4]:
+                ax.axvline(flip, color=style.muted, linewidth=0.1 * style.font, linestyle=(0, (4, 2)))
+        figure.suptitle(f"{one} and {other}: {flips_in_words(found.flips)}", x=0.01, ha="left")
+        handles, labels = error.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=style.legend_columns(labels))
+    return figure
+
+
+def flips_in_words(flips: Array) -> str:
+    """When the sign changes, as the end of a sentence."""
+    if not len(flips):
+        return "the sign never changes"
+    shown = ", ".join(f"{flip:.3g}" for flip in flips[:4])
+    return f"the sign changes at $t$ = {shown}" + (", …" if len(flips) > 4 else "")
+
+
+def sign_flip_anatomy_data(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> pd.DataFrame:
+    """One row a time: both factors, the shares of the groups, and the influence."""
+    found = anatomy(ds, *pair_of(ds, source, target))
+    shares = {f"E share of {g.label}": found.shares[:, k] for k, g in enumerate(mode_groups(ds))}
+    return pd.DataFrame(
+        {"time": found.times, "A": found.hidden, "E": found.error, "influence": found.influence} | shares
+    )
+
+
+def _shade(ax: Axes, found: Anatomy, style: Style) -> None:
+    for sign, end in ((-1, 0.0), (1, 1.0)):
+        part = np.where(sign * found.influence > 0, found.influence, 0.0)
+        ax.fill_between(found.times, part, 0, color=style.diverging()(end), alpha=0.25, linewidth=0)

@@ -1,0 +1,129 @@
+"""Is a peak of the covariance a change of phase? One mode of a shallow and of a deep network, exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from workbench.figures.style import PAGE, Style
+from workbench.theory import phase_comparison
+from workbench.theory.mode_prior import ModePrior
+from workbench.theory.phase_comparison import PhaseComparison
+from workbench.theory.scalar_posterior import ScalarPosterior, scalar_posterior
+
+Array = NDArray[np.float64]
+
+#: Layers of the two networks.
+DEPTHS = (2, 3)
+#: gamma (s/c)^(2/D), the localization without units: cold enough for phases, warm enough to see them overlap.
+COLD = 30.0
+#: n beta relative to the transition.
+RATIOS = np.geomspace(0.4, 4.0, 160)
+
+
+def phases_of(ds: xr.Dataset, depth: int) -> tuple[PhaseComparison, ScalarPosterior]:
+    """The strongest mode of the task in a network of ``depth`` layers, localised at 0 with a prior as cold."""
+    s, c = float(ds["singular_value"].values[0]), float(ds.attrs["input_scale"])
+    gamma = COLD / (s / c) ** (2 / depth)
+    found = phase_comparison(depth, gamma, s, c)
+    prior = ModePrior(gamma, depth)
+    return found, scalar_posterior(s, c, found.transition * RATIOS, prior, n_items=ds.sizes["item"], cut=found.cut)
+
+
+def phase_decomposition(ds: xr.Dataset, style: Style = PAGE) -> Figure:
+    """Masses of the phases, and the variance of the mode's loss split into within and between phases.
+
+    ``Var q = pi_U Var(q|U) + pi_V Var(q|V) + pi_U pi_V (E[q|U] - E[q|V])^2``, along n beta in units of the
+    low-temperature transition (Lee et al. 2025 for the decomposition). Two layers change continuously: no two
+    phases, and the peak is not where pi_U = pi_V. Three layers do have two.
+    """
+    with style.context():
+        figure = style.figure(3.9)
+        axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(0.8, 1.2))
+        for column, depth in enumerate(DEPTHS):
+            found, posterior = phases_of(ds, depth)
+            kind = "continuous" if depth == 2 else "two phases"
+            axes[0, column].set_title(f"{depth} layers: {kind}")
+            _masses(style.tidy(axes[0, column]), found, posterior, style)
+            _split(style.tidy(axes[1, column]), found, posterior, style)
+            axes[1, column].set_xlabel("$n\\beta$ / transition")
+            for ax in axes[:, column]:
+                _marks(ax, found, style)
+        axes[0, 0].set_ylabel("probability")
+        axes[1, 0].set_ylabel("Var $q$ / its maximum")
+        axes[1, 0].set_xscale("log")
+        for ax in axes[1]:
+            ax.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+            ax.minorticks_off()
+        unique = {
+            str(name): handle
+            for ax in (axes[0, 1], axes[1, 1])
+            for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            list(unique.values()),
+            list(unique),
+            loc="outside lower center",
+            ncols=min(3, style.legend_columns(list(unique))),
+        )
+    return figure
+
+
+def phase_decomposition_data(ds: xr.Dataset) -> pd.DataFrame:
+    """One row a depth and n beta: masses, within and between part of Var q (loss^2), and the marked places."""
+    tables = []
+    for depth in DEPTHS:
+        found, posterior = phases_of(ds, depth)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "depth": depth,
+                    "n_beta": posterior.n_beta,
+                    "mass_unlearned": posterior.mass_unlearned,
+                    "mass_learned": posterior.mass_learned,
+                    "within": posterior.within,
+                    "between": posterior.between,
+                    "variance": posterior.variance,
+                    "gamma": found.gamma,
+                    "transition": found.transition,
+                    "equal_mass": found.equal_mass,
+                    "peak": np.nan if found.peak is None else found.peak,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _masses(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
+    first, _, third, _ = style.sequence(4)
+    x = posterior.n_beta / found.transition
+    ax.plot(x, posterior.mass_unlearned, color=third, label="unlearned $\\pi_U$")
+    ax.plot(x, posterior.mass_learned, color=first, label="learned $\\pi_V$")
+    ax.set_ylim(-0.04, 1.04)
+
+
+def _split(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
+    x, top = posterior.n_beta / found.transition, float(posterior.variance.max())
+    within, total = posterior.within / top, posterior.variance / top
+    helps, harms = style.diverging()(0.0), style.diverging()(1.0)
+    ax.fill_between(x, 0, within, color=helps, alpha=0.4, linewidth=0, label="within phases")
+    ax.fill_between(x, within, total, color=harms, alpha=0.5, linewidth=0, label="between phases")
+    ax.plot(x, total, color=style.ink, linewidth=0.13 * style.font)
+    ax.set_ylim(0, 1.08)
+
+
+def _marks(ax: Axes, found: PhaseComparison, style: Style) -> None:
+    width = 0.12 * style.font
+    if found.peak is not None:
+        ax.axvline(found.peak / found.transition, color=style.ink, linewidth=width, label="peak of Var $q$")
+    ax.axvline(
+        found.equal_mass / found.transition,
+        color=style.muted,
+        linestyle=(0, (3, 2)),
+        linewidth=width,
+        label="$\\pi_U = \\pi_V$",
+    )

@@ -1,0 +1,82 @@
+"""Where the local posterior is a posterior: the smallest curvature of the loss, and the localization it asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from workbench.figures.learning import stage_marks
+from workbench.figures.prediction import start_of
+from workbench.figures.reading import span, stages
+from workbench.figures.style import PAGE, Style
+from workbench.theory import mode_residuals, mode_strengths
+from workbench.theory.hessian import curvature_range
+
+Array = NDArray[np.float64]
+
+#: The Gaussian prediction is good to about 1% where gamma is this many times the least one (the theory notes).
+AMPLE = 10.0
+
+
+def curvatures(ds: xr.Dataset, times: Array) -> tuple[Array, Array]:
+    """``(T,)`` lambda_min of the Hessian, and its lower bound ``-max_k e_k``."""
+    start = start_of(ds)
+    assert start.active is not None
+    low, _ = curvature_range(start.modes, mode_strengths(start, times), start.hidden, start.active)
+    return low, -mode_residuals(start, times).max(axis=1)
+
+
+def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
+    """Above: lambda_min over time. Below: the least gamma / (n beta), the ample one, and the one in use."""
+    t = np.linspace(0, float(ds["time"].values[-1]), 600)
+    low, bound = curvatures(ds, t)
+    least = np.maximum(-low, 0)
+    used = float(ds.attrs["gamma"]) / float(ds.attrs["n_beta"])
+    with style.context():
+        figure = style.figure(3.9)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
+        first, _, third, _ = style.sequence(4)
+        style.tidy(upper).axhline(0, color=style.muted, linewidth=0.1 * style.font)
+        upper.plot(t, bound, color=third, linewidth=0.3 * style.font, alpha=0.6, label="bound $-$max $e_k$")
+        upper.plot(t, low, color=first, label="$\\lambda_{\\min}$")
+        upper.set_ylabel("curvature of $L$")
+        upper.set_title("steepest way down: a mode still to be learned")
+        upper.set_ylim(top=0.08 * float(least.max()))
+        floor = max(1e-3 * float(least.max()), 0.2 * float(least[-1]), 1e-12)
+        shown = np.maximum(least, floor)
+        top = 3 * max(used, AMPLE * float(least.max()))
+        style.tidy(lower).set_yscale("log")
+        lower.fill_between(t, floor, shown, color=style.diverging()(1.0), alpha=0.35, linewidth=0)
+        lower.fill_between(t, shown, AMPLE * shown, color=style.diverging()(1.0), alpha=0.13, linewidth=0)
+        lower.plot(t, shown, color=first, label="least: none below")
+        lower.plot(t, AMPLE * shown, color=first, linestyle=(0, (4, 2)), label=f"ample: {AMPLE:g} times that")
+        lower.axhline(used, color=style.sequence(6)[3], linewidth=0.2 * style.font, label=f"in use here: {used:.3g}")
+        lower.set(ylim=(floor, top), xlim=span(t), xlabel="flow time $t$")
+        lower.set_ylabel("$\\gamma\\,/\\,n\\beta$")
+        lower.set_title("localization of the posterior at the checkpoint")
+        for ax in (upper, lower):
+            stage_marks(ax, stages(ds), style, labels=False)
+        handles = [*upper.get_legend_handles_labels()[0], *lower.get_legend_handles_labels()[0]]
+        labels = [str(handle.get_label()) for handle in handles]
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, style.legend_columns(labels)))
+    return figure
+
+
+def local_posterior_validity_data(ds: xr.Dataset) -> pd.DataFrame:
+    """One row a time: lambda_min, its bound, and the gamma needed for the n beta of the dataset."""
+    t = np.linspace(0, float(ds["time"].values[-1]), 600)
+    low, bound = curvatures(ds, t)
+    n_beta = float(ds.attrs["n_beta"])
+    return pd.DataFrame(
+        {
+            "time": t,
+            "lambda_min": low,
+            "lambda_min_bound": bound,
+            "gamma_needed": np.maximum(-n_beta * low, 0),
+            "gamma_ample": AMPLE * np.maximum(-n_beta * low, 0),
+            "gamma_used": float(ds.attrs["gamma"]),
+        }
+    )
