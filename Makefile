@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check notebooks bench clean help
+.PHONY: run test check notebooks bench explore clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,13 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+explore: $(VENV)/explore.stamp  ## sliders and linked panels in the browser
+	$(BIN)/workbench explore
+
+$(VENV)/explore.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[explore]'
 	@touch $@ $(VENV)/run.stamp
 
 clean:           ## remove the environment and the results

@@ -4,18 +4,17 @@
 
 The curves are the strengths of all modes and the influence of one item on all others at 1000 times, on the 8-item
 tree: once through the prepared path (`item_curves`), once through the plain functions, which check their conditions
-and give all pairs. Both are checked to be equal. Times are CPU milliseconds, the best of several repeats; only the
-ratio travels between machines. The import is timed in fresh processes, beside that of numpy alone.
+and give all pairs. Both are checked to be equal. The import is timed in fresh processes, beside that of numpy alone.
 """
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
+from harness import Cost, Table, number, race
 from numpy.typing import NDArray
 
 from workbench.semantics import task_from_spec
@@ -24,27 +23,22 @@ from workbench.trajectory import Init, initial_weights
 
 Array = NDArray[np.float64]
 
-A0, SOURCE = 0.01, 0
+A0, SOURCE, CALLS = 0.01, 0, 50
 
 
-def best_cpu(run: Callable[[], object], repeats: int) -> float:
-    """Best CPU milliseconds of one call."""
-    found = []
-    for _ in range(repeats):
-        began = time.process_time()
-        run()
-        found.append(1e3 * (time.process_time() - began))
-    return min(found)
+def import_cost(module: str, runs: int = 5) -> Cost:
+    """CPU microseconds of ``import module`` in a fresh process, the interpreter's own start left out."""
+    code = (
+        f"import sys, time; t = time.process_time(); import {module}; t = time.process_time() - t\n"
+        "assert 'torch' not in sys.modules\nprint(t)"
+    )
+    command = [sys.executable, "-c", code]
+    found = [1e6 * float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(runs)]
+    return Cost(min(found), statistics.median(found))
 
 
-def import_seconds(module: str, repeats: int = 5) -> float:
-    """Best wall seconds of ``import module`` in a fresh process, the interpreter's own start left out."""
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    runs = (subprocess.run([sys.executable, "-c", code], check=True, capture_output=True) for _ in range(repeats))
-    return min(float(done.stdout) for done in runs)
-
-
-def main() -> None:
+def table() -> Table:
+    """Cost of the curves both ways, and of the import."""
     start = initial_weights(task_from_spec("tree"), Init("balanced", A0), 16)
     times = np.linspace(0.0, 30.0, 1000)
     curves = item_curves(start.modes, SOURCE)
@@ -58,15 +52,27 @@ def main() -> None:
 
     for ours, theirs in zip(prepared(), plain(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
-    slow, fast = best_cpu(plain, 50), best_cpu(prepared, 300)
-    print(f"{'8 modes and one item on all others, 1000 times':<52}{'CPU ms':>10}{'ratio':>8}")
-    print(f"{'plain: mode_strengths, gradient_kernel':<52}{slow:>10.3f}{1:>8.1f}")
-    print(f"{'prepared: item_curves':<52}{fast:>10.3f}{slow / fast:>8.1f}")
-    base, ours = import_seconds("numpy"), import_seconds("workbench.theory")
-    print(f"\n{'import in a fresh process':<52}{'s':>10}{'ratio':>8}")
-    print(f"{'numpy':<52}{base:>10.3f}{1:>8.1f}")
-    print(f"{'workbench.theory':<52}{ours:>10.3f}{ours / base:>8.1f}")
+    curves_cost = race(
+        {
+            "curves, plain: mode_strengths, gradient_kernel": lambda: sum(bool(plain()) for _ in range(CALLS)),
+            "curves, prepared: item_curves": lambda: sum(bool(prepared()) for _ in range(CALLS)),
+        },
+        rounds=20,
+    )
+    imports = {f"import {name}, fresh process": import_cost(name) for name in ("numpy", "workbench.theory")}
+    rows = []
+    for group in (curves_cost, imports):
+        base = next(iter(group.values())).least
+        for name, cost in group.items():
+            rows.append((name, number(cost.least / 1e3), number(cost.median / 1e3), number(base / cost.least)))
+    return Table(
+        "Closed forms",
+        ("what", "CPU ms, least", "median", "times less than the line above"),
+        [(*row[:3], "" if k % 2 == 0 else row[3]) for k, row in enumerate(rows)],
+        "Curves: strengths of 8 modes and the influence of one item on all others at 1000 times. Goals: curves under "
+        "1 ms; import under 600 ms, never importing torch.",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    print(table())

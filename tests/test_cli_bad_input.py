@@ -122,7 +122,20 @@ def test_a_bad_table_is_refused_with_its_place(refused, tmp_path, content, fault
         (["--n-beta", "nan"], "give a positive number"),
         (["--gamma", 0], "gamma 0; give a positive number"),
         (["--step-size", 0], "step-size 0; give a positive number"),
-        (["--sampler", "hmc"], "invalid choice: 'hmc'"),
+        (["--step-size", 1e-14], "chains would not move"),
+        (["--step-size", 1e-300, "--sampler", "hmc"], "chains would not move"),
+        (["--step-size", 1e-11], "hours (limit 24); use a larger --step-size, or auto"),
+        (["--step-size", 10, "--sampler", "hmc"], "chains diverge from"),
+        (["--sampler", "nuts"], "invalid choice: 'nuts'"),
+        (["--batch-size", 9], "batch size 9 of 4 items; use 4 or fewer"),
+        (["--batch-size", 0], "mini-batches of 1 item or more"),
+        (["--batch-size", 2, "--sampler", "hmc"], "mini-batches of 1 item or more go with sgld"),
+        (["--eta-fraction", 0], "eta-fraction 0; give a positive number"),
+        (["--eta-fraction", 0.1], "eta 0.05 and eta-fraction 0.1; give the learning rate one way"),
+        (["--spacing", "odd"], "invalid choice: 'odd'"),
+        (["--spacing", "stages", "--checkpoints", 4], "checkpoints 4 for 3 stages; give at least 5"),
+        (["--window", "3:1"], "window 3:1; give 0 <= t0 < t1"),
+        (["--window", "soon"], "--window 'soon' is no window; give T0:T1"),
         (["--seed", -1], "seed -1"),
         (["--seed", 2**63], "from 0 to 2^63 - 1"),
         (["--seed", "1.5"], "invalid int value: '1.5'"),
@@ -149,10 +162,18 @@ def test_too_small_a_gamma_is_refused_with_the_gamma_that_it_takes(refused):
     assert "use gamma above 65.89" in line
 
 
-def test_a_diverging_chain_is_refused_with_its_checkpoint_and_a_stable_step(refused, run_cli, tmp_path):
-    line = refused("--step-size", 10)
-    assert "diverged, the first at checkpoint t = 0: step 10" in line
-    proposed = line.split("use --step-size ")[1].strip()
+def test_a_diverging_chain_is_refused_before_training_with_a_stable_step(refused, run_cli, tmp_path, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("training began")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workbench.simulation.train", never)
+        line = refused("--step-size", 10)
+        assert "at least 1 chain" in refused("--chains", 0)
+        assert "40 draws" in refused("--draws", 3)
+        assert "chains would not move" in refused("--step-size", 1e-14)
+    assert "step-size 10 of sgld: chains diverge from" in line
+    proposed = line.split("use --step-size ")[1].split()[0]
     assert run_cli(
         "compare", "--task", "tree:2,2", "--out", tmp_path / "r", *QUICK, "--step-size", proposed,
         "--measures", "local_bif",

@@ -17,7 +17,7 @@ from workbench.theory.exact_solution import (
     reaches_target,
 )
 from workbench.theory.mode_dynamics import mode_strength_form
-from workbench.theory.network import aligned_trajectory
+from workbench.theory.network import aligned_trajectory, half_rise_times
 from workbench.theory.riccati import eigenvalue_form, riccati_form
 from workbench.trajectory import Init, initial_weights
 
@@ -276,3 +276,19 @@ def test_scalar_form_is_the_growing_part_of_the_numeric_solution_and_of_the_logi
 def test_forms_refuse_values_outside_their_conditions(form, values):
     with pytest.raises(ConditionError, match="condition not met"):
         form()(**values)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "balanced"])
+def test_half_rise_times_of_unaligned_starts_are_those_of_the_exact_solution_up_to_a_log(kind):
+    task = Hierarchy((2, 2, 2)).indicator_task()
+    gaussian = initial_weights(task, Init("gaussian", 0.01), 16, seed=0)
+    start = gaussian if kind == "gaussian" else balanced_start(task, 16, scale=0.01)
+    times, modes = np.linspace(0.0, 60.0, 1201), start.modes
+    run = exact_solution(start, times)
+    inputs = task.X @ modes.V / np.sqrt(modes.c * task.n_items)
+    a = np.einsum("oa,toh,thi,ia->ta", modes.U, run.W2, run.W1, inputs)
+    seen = times[np.argmax(a >= modes.s / modes.c / 2, axis=0)]
+    # A mode that shares its hidden direction with stronger ones loses a factor of its start: late by ln(factor)/(2 s).
+    late = (seen - half_rise_times(start)) * 2 * modes.s
+    assert (late > -0.1).all() and (late < np.log(4.0)).all()
+    assert abs(late[0]) < 0.15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -52,7 +53,7 @@ def reach(stage: str, process, parent: Path) -> None:
     first = process.stdout.readline()
     assert first.startswith("tree 2,2"), (first, process.communicate())
     if stage == "figures":
-        wait_for(lambda: any(parent.glob(".result.*.tmp/figures")), process)
+        wait_for(lambda: any(parent.glob("result.partial/.result.*.tmp/figures")), process)
     else:
         time.sleep(1.0)  # predictions take milliseconds; the busy stage lasts for minutes
 
@@ -84,8 +85,13 @@ def test_an_interrupted_run_says_so_in_one_line_and_leaves_everything_as_it_was(
     finally:
         process.kill()
     assert process.returncode == 128 + number
-    assert err == f"workbench: {WORDS[number]}; nothing was written\n"
-    assert [path.name for path in tmp_path.iterdir()] == (["result"] if force else [])
+    folder = tmp_path / "result.partial"
+    kept = f"{folder} keeps what is done, add --resume to go on" if folder.exists() else "nothing was written"
+    assert err == f"workbench: {WORDS[number]}; {kept}\n"
+    assert stage == "training" or folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} - {"result.partial"} == ({"result"} if force else set())
+    if folder.exists():
+        assert {re.sub(r"\d+", "N", path.name) for path in folder.iterdir()} == {"N.nc", "lock", "run.json"}
     if force:
         assert content_of(out) == EARLIER
 

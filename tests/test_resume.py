@@ -23,7 +23,14 @@ from workbench.agreement import Settings, compare, run_identity
 from workbench.agreement import identity as identity_module
 from workbench.errors import WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.simulation import Sampling, Schedule, leave_one_out_weights, retrain_weighted, sample_local_posterior, train
+from workbench.simulation import (
+    Sampling,
+    Schedule,
+    leave_one_out_weights,
+    retrain_weighted,
+    sample_local_posterior,
+    train,
+)
 from workbench.simulation.forward_derivative import trajectory_derivative
 from workbench.simulation.networks import network_of
 from workbench.simulation.optimizers import Adam, GradientDescent, Momentum
@@ -37,11 +44,20 @@ SMALL = ("--task", "tree:2,2", "--checkpoints", "12", "--draws", "400", "--hidde
 ARGV = (*SMALL, "--measures", ",".join(MEASURES))
 SETTINGS = Settings(task="tree:2,2", checkpoints=12, draws=400, hidden=6, eta=0.01, measures=MEASURES)
 TASK = task_from_spec("tree:2,2")
-RUN_STARTS = initial_weights(TASK, Init.parse("gaussian:0.1"), 6)
+code_digest = identity_module.code_digest
+START = initial_weights(TASK, Init.parse("gaussian:0.1"), 6)
 
 
-def keep_often(monkeypatch, seconds=0.0):
-    monkeypatch.setattr(slot_module, "INTERVAL", seconds)
+@pytest.fixture(autouse=True, scope="module")
+def one_code():
+    """All runs of this file are of the code that was loaded, even if someone edits it meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identity_module, "code_digest", lambda: "as loaded")
+        yield
+
+
+def keep_often(monkeypatch):
+    monkeypatch.setattr(slot_module, "INTERVAL", 0.0)
     monkeypatch.setattr(slot_module, "_SHARE", np.inf)
 
 
@@ -62,6 +78,7 @@ def assert_same_bits(found: xr.Dataset, expected: xr.Dataset) -> None:
 def command(out: Path, seconds: float, die_at: int | None) -> None:
     """`workbench compare --resume`, in a process of its own that may kill itself on its way to the disk."""
     torch.set_num_threads(1)
+    identity_module.code_digest = lambda: "as loaded"
     slot_module.INTERVAL, slot_module._SHARE = seconds, np.inf
     calls = 0
 
@@ -81,7 +98,9 @@ def command(out: Path, seconds: float, die_at: int | None) -> None:
     import workbench.report.result
     from workbench.cli import main
 
-    workbench.report.result.all_figures = lambda ds, source=None: {}  # they take longest and are no part of the store
+    # Figures and derivations take longest, and are no part of the store.
+    workbench.report.result.all_figures = lambda ds, source=None: {}
+    workbench.report.result.equations = lambda ds: []
     with (out.parent / "log").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
         code = main(["compare", "--out", str(out), "--resume", *ARGV])
     os._exit(code)
@@ -210,12 +229,12 @@ def in_two_parts(work, folder: Path, count: int):
         {"sampler": "sgld", "batch_size": 2},
         {"sampler": "rmsprop"},
         {"sampler": "hmc"},
-        {"sampler": "hmc", "burn_in": 20, "traces": True},
+        {"sampler": "hmc", "step": 0.01, "traces": True},
     ],
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
     trained = train(initial_weights(TASK, Init.parse("balanced:0.01"), 6), Schedule.even(15.0, 3, 0.05))
-    how = Sampling(chains=2, draws=300, seed=4, force=True, **options)
+    how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force=True, **options)
 
     def work(slot, progress):
         return sample_local_posterior(
@@ -242,11 +261,11 @@ def test_training_and_retraining_go_on_bit_by_bit(share, tmp_path, monkeypatch):
     keep_often(monkeypatch)
 
     def training(slot, progress):
-        run = train(RUN_STARTS, schedule, slot=slot, progress=progress)
+        run = train(START, schedule, slot=slot, progress=progress)
         return np.concatenate([run.W1.ravel(), run.W2.ravel()])
 
     def retraining(slot, progress):
-        return retrain_weighted(RUN_STARTS, schedule, weights, slot=slot, progress=progress)
+        return retrain_weighted(START, schedule, weights, slot=slot, progress=progress)
 
     for work in (training, retraining):
         whole = work(Slot(), lambda done: None)
@@ -262,7 +281,7 @@ def test_derivatives_through_training_go_on_bit_by_bit(optimizer, batch_size, tm
     keep_often(monkeypatch)
 
     def work(slot, progress):
-        return trajectory_derivative(network_of(RUN_STARTS), recipe, slot=slot, progress=progress)
+        return trajectory_derivative(network_of(START), recipe, slot=slot, progress=progress)
 
     whole = work(Slot(), lambda done: None)
     again, seen = in_two_parts(work, tmp_path / "store", 2 * recipe.schedule.total // 3)
@@ -400,9 +419,10 @@ def test_the_same_table_with_another_number_is_another_run(tmp_path, run_cli):
 
 
 def test_the_run_of_another_version_is_refused(refusal, monkeypatch):
+    version = workbench.__version__
     with monkeypatch.context() as patch:
         patch.setattr(workbench, "__version__", "9.9")
-        assert f"workbench {workbench.__version__} here" in refusal()
+        assert f"workbench {version} there, 9.9 here" in refusal()
     with monkeypatch.context() as patch:
         patch.setattr(identity_module, "code_digest", lambda: "0123456789ab")
         assert "0123456789ab here" in refusal()
@@ -414,11 +434,11 @@ def test_the_run_of_another_version_is_refused(refusal, monkeypatch):
 def test_the_code_version_changes_with_any_line_of_code(tmp_path, monkeypatch):
     shutil.copytree(Path(workbench.__file__).parent, tmp_path / "workbench")
     copy = tmp_path / "workbench" / "__init__.py"
-    here = identity_module.code_digest()
     monkeypatch.setattr(workbench, "__file__", str(copy))
-    assert identity_module.code_digest() == here
+    here = code_digest()
+    assert code_digest() == here
     (tmp_path / "workbench" / "simulation" / "sgld.py").open("a").write("\n")
-    assert identity_module.code_digest() != here
+    assert code_digest() != here
 
 
 def not_a_store(folder: Path, kind: str) -> None:
@@ -482,6 +502,7 @@ def test_a_store_in_use_is_refused(refusal, left):
 
 @pytest.fixture
 def no_figures(monkeypatch):
+    monkeypatch.setattr("workbench.report.result.equations", lambda ds: [])
     monkeypatch.setattr("workbench.report.result.all_figures", lambda ds, source=None: {})
 
 

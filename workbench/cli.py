@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from workbench import __version__
-from workbench.commands import compare, derive, figures, verify
+from workbench.commands import compare, derive, explore, figures, verify
 from workbench.commands.console import Help, Parser
 from workbench.errors import WorkbenchError
 
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, figures, derive, verify):
+    for command in (compare, explore, figures, derive, verify):
         command.add_parser(commands)
     return top
 

@@ -61,6 +61,8 @@ _BESIDE: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
 )
 #: Chains that would take longer are a slip of the keyboard.
 _HOURS = 24.0
+#: Steps smaller than this fraction of the largest stable one are refused outright.
+_STUCK = 1e-9
 
 
 def sampling_of(how: Settings, device: str) -> Sampling:
@@ -95,7 +97,7 @@ def plan_ahead(predicted: Trajectory, ends: Array, n_beta: float, gamma: float, 
         SamplingError: where they are too short for their autocorrelation time.
     """
     if sampling.step is not None:
-        _refuse_unstable(predicted.times, n_beta * ends[:, 1] + gamma, sampling)
+        _refuse_step(predicted.times, n_beta * ends[:, 1] + gamma, sampling)
     planned = simulation.plan(predicted, n_beta, gamma, sampling, curvatures=ends)
     _refuse_endless(predicted, planned, sampling)
     if not sampling.any_length:
@@ -103,15 +105,22 @@ def plan_ahead(predicted: Trajectory, ends: Array, n_beta: float, gamma: float, 
     return planned
 
 
-def _refuse_unstable(times: Array, precision: Array, sampling: Sampling) -> None:
+def _refuse_step(times: Array, precision: Array, sampling: Sampling) -> None:
     """Stable in a direction of precision p are steps below 4/p for SGLD, 4/sqrt p for RMSProp, 2/sqrt p for HMC."""
     step, k = sampling.step or 0.0, int(precision.argmax())
     p = float(precision[k])
-    limit = {"sgld": 4 / p, "rmsprop": 4 / p**0.5, "hmc": 2 / p**0.5}[sampling.sampler]
+    limit, good = {"sgld": (4 / p, 0.1 / p), "rmsprop": (4 / p**0.5, 0.1 / p**0.5), "hmc": (2 / p**0.5, 0.5 / p**0.5)}[
+        sampling.sampler
+    ]
     if step >= limit:
         raise WorkbenchError(
             f"step-size {step:g} of {sampling.sampler}: chains diverge from {limit:.3g} on, at checkpoint t = "
-            f"{times[k]:.4g}; use --step-size {0.025 * limit:.2g} or auto"
+            f"{times[k]:.4g}; use --step-size {good:.2g} or auto"
+        )
+    if step < _STUCK * limit:
+        raise WorkbenchError(
+            f"step-size {step:g} of {sampling.sampler}: chains would not move, the largest stable step is "
+            f"{limit:.3g}; use --step-size {good:.2g} or auto"
         )
 
 

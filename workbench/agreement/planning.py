@@ -12,7 +12,7 @@ from workbench.agreement.settings import Spacing
 from workbench.errors import WorkbenchError
 from workbench.parallel import cores
 from workbench.simulation import Schedule, learning_rate, log_spaced_times, network_of, stage_times
-from workbench.theory import half_rise_times, settling_time
+from workbench.theory import half_rise_times, initial_strengths, settling_time
 from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ def choose_schedules(
     exceed half of the largest stable one, ``1 / s_max``.
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
-    s_max, a0 = float(start.modes.s[0]), start.a0 if start.a0 is not None else start.init.scale**2 * start.hidden / 2
+    s_max, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
     log_kappa = float(np.log(max(s_max / (start.modes.c * a0), np.e)))
     sharpness = s_max * log_kappa / 2
     grid = _grid(start, end, checkpoints, log_kappa / (2 * s_max), spacing)

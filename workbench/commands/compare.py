@@ -198,7 +198,8 @@ def run(args: argparse.Namespace) -> int:
             raise
         for note in comparison.notes:
             print(f"note: {note}")
-        rulings = write_result(comparison, args.out, force=args.force, source=args.source, bar=bar)
+        place = store.folder if store.pieces else None
+        rulings = write_result(comparison, args.out, force=args.force, source=args.source, bar=bar, within=place)
         store.remove()
     print()
     print(summary(comparison.dataset, rulings))

@@ -130,6 +130,7 @@ def _write(
     from workbench.figures.complexity import sampled_estimate
     from workbench.figures.files import draw
     from workbench.figures.films import films, write_film
+    from workbench.figures.prediction import MOST_ITEMS
     from workbench.figures.teaching import teaching_figures
     from workbench.report.directory import MARKER
 
@@ -142,7 +143,11 @@ def _write(
     }
     facts = {"code_version": str(ds.attrs["code_version"]), "config": settings, "seed": args.seed}
     words: dict[str, dict[str, str]] = {}
-    notes: list[str] = []
+    notes = [
+        f"no {measure.replace('_', '-')}: it would take minutes for more than {most} items"
+        for measure, most in MOST_ITEMS.items()
+        if f"{measure}_analytic" not in ds
+    ]
     with bar("chains", 1) as advance:
         sampled = sampled_estimate(ds)
         advance(1)

@@ -31,7 +31,7 @@ class BlittedImage:
         frames: how many pictures were sent.
     """
 
-    def __init__(self, figure: Figure, description: str = "") -> None:
+    def __init__(self, figure: Figure) -> None:
         self.figure = figure
         self.canvas = FigureCanvasAgg(figure)
         self.moving: list[Artist] = []
@@ -41,8 +41,6 @@ class BlittedImage:
         width = int(figure.get_figwidth() * figure.dpi)
         layout = widgets.Layout(width="100%", max_width=f"{int(1.3 * width)}px", object_fit="contain")
         self.widget = widgets.Image(format="png", layout=layout)
-        if description and hasattr(self.widget, "tooltip"):  # ipywidgets 7 has none
-            self.widget.tooltip = description
 
     def move(self, artists: Iterable[Artist]) -> None:
         """Draw these with every frame."""
@@ -85,9 +83,10 @@ class BlittedImage:
         self._send()
 
     def png(self) -> bytes:
-        """The picture as it stands, every artist in its proper order."""
-        self.polish()
-        return bytes(self.widget.value)
+        """The figure as it stands, without sending it."""
+        self.canvas.draw()
+        self._polished = False
+        return png_bytes(np.asarray(self.canvas.buffer_rgba()))
 
     def locate(self, x: float, y: float) -> tuple[Axes, float, float] | None:
         """The axes under a pixel of the picture (from its upper left corner), and the place in their data."""

@@ -11,8 +11,8 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import GIVEN, MEASURES, RANGES, ExplorerState
 
-_STYLE = {"description_width": "142px"}
-_WIDE = "318px"
+_STYLE = {"description_width": "164px"}
+_WIDE = "356px"
 _KINDS = {
     "tree": "tree",
     "branching diffusion": "diffusion",

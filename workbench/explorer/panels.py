@@ -6,6 +6,8 @@ that belongs to the background (limits, titles, names).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,9 @@ from workbench.influence.result import ESTIMANDS
 
 Array = NDArray[np.float64]
 
-LOOK = Style(width=11.8, font=10.0)
-#: Height over width of the whole figure.
-HEIGHT = 7.3
+LOOK = Style(width=10.6, font=9.6)
+#: Of the whole figure, in inches.
+HEIGHT = 6.55
 #: Items picked out at most.
 MAX_TARGETS = 6
 #: How strongly simulated points are drawn: of the picture's own state, and of an earlier one.
@@ -59,7 +61,7 @@ class Panels:
         self.strengths = axes(0.325, 0.575, 0.27, 0.365)
         self.loss = axes(0.715, 0.575, 0.27, 0.365)
         self.influence = axes(0.065, 0.165, 0.53, 0.3)
-        self.matrix = MatrixMap(axes(0.70, 0.165, 0.215, 0.3), axes(0.93, 0.165, 0.012, 0.3), scene, self.colours, LOOK)
+        self.matrix = MatrixMap(axes(0.715, 0.165, 0.186, 0.3), axes(0.915, 0.165, 0.012, 0.3), scene, self.colours, LOOK)
         K, P = scene.modes.rank, scene.task.n_items
         self.strength_lines = [self.strengths.plot([], [])[0] for _ in range(K)]
         self.strength_points = [self._points(self.strengths) for _ in range(K)]
@@ -74,9 +76,10 @@ class Panels:
         self.bars = LineCollection([], linewidths=1.0)
         self.influence.add_collection(self.bars, autolim=False)
         self.here = self.influence.plot([], [], "o", color=LOOK.ink, ms=5, mfc=LOOK.background, mew=1.6)[0]
-        self.formula = figure.text(0.02, 0.062, "", fontsize=1.08 * LOOK.font, va="center")
-        self.numbers = figure.text(0.02, 0.024, "", fontsize=LOOK.font, va="center", color=LOOK.ink)
-        self.strengths.set_ylabel(r"mode strength $a_k$" + "  [weight²]")
+        self.formula = figure.text(0.02, 0.058, "", fontsize=1.1 * LOOK.font, va="center")
+        # Text is slow to draw: on the screen a line below the picture shows the numbers, in saved pictures this does.
+        self.numbers = figure.text(0.02, 0.02, "", fontsize=LOOK.font, va="center", color=LOOK.ink, visible=False)
+        self.strengths.set_ylabel(r"mode strength $a_k$" + "  [weightᴰ]")
         self.loss.set_ylabel("loss $L$")
         self.influence.set_ylabel("← helps      harms →")
         for ax in self.time_axes:
@@ -119,7 +122,6 @@ class Panels:
             self.here,
             *self.tree.moving,
             *self.matrix.moving,
-            self.numbers,
         ]
 
     def show(self, state: ExplorerState, curves: Curves, simulated: Simulated | None, fresh: bool) -> bool:
@@ -196,6 +198,15 @@ class Panels:
         self.bars.set_segments(segments)
         self.bars.set_color(colours)
         self.bars.set_alpha(alpha)
+
+    @contextmanager
+    def captioned(self) -> Iterator[None]:
+        """The picture with the numbers of the equation in it, as it is saved."""
+        self.numbers.set_visible(True)
+        try:
+            yield
+        finally:
+            self.numbers.set_visible(False)
 
     def nearest_curve(self, curves: Curves, source: int, time: float, value: float) -> int:
         """The item other than the source whose curve passes nearest to a place."""

@@ -28,8 +28,8 @@ class Tray:
         self.status = widgets.HTML()
         self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="120px"))
         self.cancel = self._button("cancel", "stop the simulation", view.cancel, "72px")
-        self.again = self._button("simulate", "run the simulation of this state", view._simulate, "84px")
-        self.error = widgets.HTML()
+        self.again = self._button("simulate", "run the simulation of this state", view._simulate, "92px")
+        self.error, self.numbers = widgets.HTML(), widgets.HTML()
         self.status_row = widgets.VBox([widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error])
         self.figure_format = widgets.Dropdown(options=list(save.FIGURES), layout=widgets.Layout(width="76px"))
         self.data_format = widgets.Dropdown(options=list(save.TABLES), layout=widgets.Layout(width="90px"))
@@ -122,7 +122,7 @@ class Tray:
 
     def _save_figure(self) -> None:
         kind = self.figure_format.value
-        content = save.figure_bytes(self.view.figure, kind, self.view.state)
+        content = self.view.picture(kind)
         self._bring(widgets.HTML(save.download(f"explorer.{kind.lower()}", save.FIGURES[kind], content)))
 
     def _save_data(self) -> None:

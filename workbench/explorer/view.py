@@ -23,7 +23,7 @@ from workbench.explorer.simulate import Simulated, simulate, simulation_key, ver
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.tray import Tray
 
-_DPI = 100
+_DPI = 112
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]
@@ -43,7 +43,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.state = self._complete(state)
         self.simulated: Simulated | None = None
         self.figure = Figure(figsize=(LOOK.width, HEIGHT), dpi=_DPI)
-        self.canvas = BlittedImage(self.figure, "five linked panels: tree, mode strengths, loss, influence, matrix")
+        self.canvas = BlittedImage(self.figure)
         self.runner = Runner(self._progress, self._simulated, self._simulation_failed)
         self.controls = Controls(given is not None, self._changed)
         self.controls.on_error = self._complain  # type: ignore[method-assign]
@@ -52,10 +52,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.controls.show(self.state, self.scene, self.curves.end)
         self._draw()
         self.tray.clickable(self.canvas.widget, self._clicked)
-        right = widgets.VBox([self.tray.status_row, self.canvas.widget, self.tray.buttons, self.tray.output])
+        right = widgets.VBox([self.tray.status_row, self.canvas.widget, self.tray.numbers, self.tray.buttons, self.tray.output])
         right.layout.width, right.layout.min_width = "100%", "560px"
         left = self.controls.column()
-        left.layout.min_width = "330px"
+        left.layout.min_width = "362px"
         super().__init__([widgets.HBox([left, right])])
         self._simulate()
 
@@ -143,6 +143,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if self.panels.show(self.state, self.curves, self.simulated, not self.stale):
             self.canvas.invalidate()
         self.canvas.blit()
+        self.tray.numbers.value = html.escape(self.panels.numbers.get_text())
 
     @property
     def stale(self) -> bool:
@@ -197,7 +198,12 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def save(self, path: str | Path) -> None:
         """Write the figure; the ending of the name (.png, .svg, .pdf) says how."""
         kind = Path(path).suffix.lstrip(".").upper()
-        Path(path).write_bytes(save.figure_bytes(self.figure, kind, self.state))
+        Path(path).write_bytes(self.picture(kind))
+
+    def picture(self, kind: str = "PNG") -> bytes:
+        """The figure as a PNG, SVG or PDF file, with the numbers of the equation and the state in its metadata."""
+        with self.panels.captioned():
+            return save.figure_bytes(self.figure, kind, self.state)
 
     def save_data(self, path: str | Path) -> None:
         """Write the data: ``.csv`` the curves in sight, ``.nc`` every pair of items."""
@@ -211,10 +217,12 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
         """The widget, and the picture for readers without widgets: saved notebooks, nbconvert, GitHub."""
         self.settle()
+        with self.panels.captioned():
+            png = self.canvas.png()
         text = f"explorer of {html.escape(self.scene.task.name)}: {self.state.measure}"
         return {
             "text/plain": text,
-            "image/png": self.canvas.png(),
+            "image/png": png,
             "application/vnd.jupyter.widget-view+json": {
                 "version_major": 2,
                 "version_minor": 0,

@@ -35,6 +35,8 @@ FRAMES = 72
 FRAMES_PER_SECOND = 12
 #: The last frame stays this long, in seconds.
 HOLD = 2.0
+#: Items named one by one, at most.
+MAX_NAMES = 20
 #: Pixels across; the height follows from the figure.
 WIDTH = 960
 
@@ -80,7 +82,8 @@ def learning_the_hierarchy(ds: xr.Dataset, style: Style = PAGE, frames: int = FR
     trajectory = aligned_trajectory(start_of(ds), t)
     answers = (trajectory.W2 @ trajectory.W1)[:, property_order(ds)][:, :, order.order].transpose(0, 2, 1)
     largest, signed = float(np.abs(answers).max()), bool((ds["Y"].values < 0).any())
-    loss = trajectory.loss
+    fine, loss = ds["time"].values, trajectory.loss
+    whole = aligned_trajectory(start_of(ds), fine).loss
     with style.context():
         figure = style.figure(4.4)
         grid = figure.add_gridspec(2, 2, height_ratios=(2.4, 1), width_ratios=(1, 1))
@@ -105,7 +108,7 @@ def learning_the_hierarchy(ds: xr.Dataset, style: Style = PAGE, frames: int = FR
         )
         answer_ax.set_title("what the network answers (properties →)")
         _item_names(answer_ax, ds, style)
-        loss_ax, dot, clock = _clock(figure.add_subplot(grid[1, :]), ds, t, loss, "mean loss $L(t)$", style)
+        loss_ax, dot, clock = _clock(figure.add_subplot(grid[1, :]), ds, fine, whole, "mean loss $L(t)$", style)
         loss_ax.set_ylim(bottom=0)
 
     def show(k: int) -> None:
@@ -141,7 +144,8 @@ def influence_over_time(ds: xr.Dataset, source: str | None = None, style: Style 
         image = style.bare(matrix_ax).imshow(
             off[0], cmap=style.diverging(), vmin=-largest, vmax=largest, interpolation="nearest"
         )
-        colour_strip(matrix_ax, order, style)
+        if len(names) > MAX_NAMES:
+            colour_strip(matrix_ax, order, style)
         matrix_ax.set_title(f"{measure.title}{unit(measure)}")
         matrix_ax.set(xlabel="target")
         _item_names(matrix_ax, ds, style)
@@ -239,14 +243,13 @@ def _clock(ax: Axes, ds: xr.Dataset, t: Array, values: Array, label: str, style:
 
 def _item_names(ax: Axes, ds: xr.Dataset, style: Style) -> None:
     order = arrange(ds)
-    if len(order.order) > 20:
+    if len(order.order) > MAX_NAMES:
         ax.set_ylabel(f"{len(order.order)} items" if ax.get_xlabel() == "" else "source")
         return
     colours = style.item_colours(order.branch, order.place)
     ax.set_yticks(range(len(order.order)), [text(ds["item"].values[k], 12) for k in order.order])
     for label, item in zip(ax.get_yticklabels(), order.order, strict=True):
         label.set_color(colours[item])
-    ax.tick_params(axis="y", pad=style.font)
 
 
 def _at_page_width(style: Style) -> Style:

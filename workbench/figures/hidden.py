@@ -55,13 +55,15 @@ class HiddenMap:
     Attributes:
         times: ``(T,)``.
         positions: ``(T, P, 2)`` seen from the side that shows all branches.
-        distances: ``(T, P, P)`` distances of the hidden representations themselves.
+        first: the item that distances are measured from, the first in the order of the tree.
+        distances: ``(T, P)`` distances of the hidden representations from it, in all dimensions.
         share: part of the sum of squared distances (of items at the same time) that the map shows.
         branches: where paths part, in order of time.
     """
 
     times: Array
     positions: Array
+    first: int
     distances: Array
     share: float
     branches: tuple[BranchPoint, ...]
@@ -99,11 +101,12 @@ def hidden_map(ds: xr.Dataset, times: Array | None = None) -> HiddenMap:
     left, _, right = np.linalg.svd(circle.T @ last, full_matrices=False)
     positions = coordinates @ (left @ right).T
     positions = positions - positions[0].mean(axis=0)
-    distances = np.linalg.norm(hidden[:, :, None] - hidden[:, None], axis=-1)
+    first = int(order.order[0])
+    distances = np.linalg.norm(hidden - hidden[:, first, None], axis=-1)
     within = positions - positions.mean(axis=1, keepdims=True)
     whole = hidden - hidden.mean(axis=1, keepdims=True)
     branches = _branches(ds, order, t, hidden, positions)
-    return HiddenMap(t, positions, distances, float((within**2).sum() / (whole**2).sum()), branches)
+    return HiddenMap(t, positions, first, distances, float((within**2).sum() / (whole**2).sum()), branches)
 
 
 def _branches(ds: xr.Dataset, order: Arrangement, t: Array, hidden: Array, positions: Array) -> tuple[BranchPoint, ...]:
@@ -174,7 +177,7 @@ def hidden_trajectories_data(ds: xr.Dataset) -> pd.DataFrame:
             "item": np.tile(ds["item"].values, T),
             "x": found.positions[..., 0].ravel(),
             "y": found.positions[..., 1].ravel(),
-            "distance_from_first_item": found.distances[:, 0].ravel(),
+            f"distance_from_{ds['item'].values[found.first]}": found.distances.ravel(),
         }
     )
 
@@ -247,9 +250,9 @@ def _distances(
     ax: Axes, ds: xr.Dataset, found: HiddenMap, order: Arrangement, colours: list[str], style: Style
 ) -> None:
     style.tidy(ax)
-    first = order.order[0]
+    first = found.first
     for item in order.order[1:]:
-        ax.plot(found.times, found.distances[:, first, item], color=colours[item])
+        ax.plot(found.times, found.distances[:, item], color=colours[item])
     for branch in found.branches:
         if any(first in group for group in branch.groups):
             ax.axvline(branch.time, color=style.muted, linewidth=0.1 * style.font, linestyle=(0, (1, 2)))

@@ -157,7 +157,12 @@ def _label(
     style: Style,
 ) -> None:
     """Groups are named in a legend, single items directly, or in a legend where there is no room."""
-    handles = keys(style, bars=any(measure.stderr is not None for measure in found))
+    handles = keys(
+        style,
+        theory=any(measure.analytic is not None for measure in found),
+        simulation=any(measure.simulated is not None for measure in found),
+        bars=any(measure.stderr is not None for measure in found),
+    )
     by_symmetry = any(curve.members.size > 1 for curve in curves)
     if ds.sizes["target"] - 1 > sum(curve.members.size for curve in curves):
         handles.append(Line2D([], [], color=style.faint, label="all other items (theory)"))

@@ -19,17 +19,19 @@ Array = NDArray[np.float64]
 POINTS = 30
 
 
-def keys(style: Style, *, points: str = "simulation", bars: bool = False) -> list[Line2D]:
-    """Legend entries that say which mark is theory and which simulation."""
-    theory = Line2D([], [], color=style.muted, label="theory")
-    mark = Line2D([], [], color=style.muted, linestyle="none", marker="o", label=points + (" ± 2 s.e." if bars else ""))
-    return [theory, mark]
+def keys(style: Style, *, theory: bool = True, simulation: bool = True, bars: bool = False) -> list[Line2D]:
+    """Legend entries that say which mark is theory and which simulation, of the sides that are shown."""
+    line = Line2D([], [], color=style.muted, label="theory")
+    label = "simulation" + (" ± 2 s.e." if bars else "")
+    mark = Line2D([], [], color=style.muted, linestyle="none", marker="o", label=label)
+    return [entry for entry, shown in ((line, theory), (mark, simulation)) if shown]
 
 
 def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:
     """Strength of every mode over time, and how far the simulation is from the prediction, relative to it.
 
-    Modes of one tree level share a curve and are drawn as one.
+    Modes of one tree level share a curve and are drawn as one. With one side alone there is nothing to compare,
+    and no second panel.
     """
     time = ds["time"].values
     groups = mode_groups(ds)
@@ -38,9 +40,12 @@ def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:
     colours = style.sequence(len(groups))
     some = thin(len(time), POINTS if len(groups) <= 10 else POINTS // 2)
     with style.context():
-        figure = style.figure(3.6)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
-        style.tidy(upper), style.tidy(lower)
+        both = predicted is not None and simulated is not None
+        figure = style.figure(3.6 if both else 2.7)
+        axes = figure.subplots(2 if both else 1, 1, squeeze=False, sharex=True, height_ratios=(2.4, 1)[: 1 + both])
+        upper, lower = axes[0, 0], axes[-1, 0]
+        for ax in axes.ravel():
+            style.tidy(ax)
         if predicted is not None:
             first = [predicted[:, g.members[0]] for g in groups]
             upper.add_collection(LineCollection([np.column_stack([time, a]) for a in first], colors=colours))
@@ -52,8 +57,11 @@ def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         shown = predicted if predicted is not None else simulated
         assert shown is not None
         _end_labels(upper, groups, [float(shown[-1, g.members[0]]) for g in groups], colours, style)
-        figure.legend(handles=keys(style), loc="outside upper left", ncols=2)
-        _residuals(lower, time, groups, predicted, simulated, colours, style)
+        lower.set_xlabel("flow time $t$")
+        handles = keys(style, theory=predicted is not None, simulation=simulated is not None)
+        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        if predicted is not None and simulated is not None:
+            _residuals(lower, time, groups, predicted, simulated, colours, style)
     return figure
 
 
@@ -78,16 +86,13 @@ def _residuals(
     ax: Axes,
     time: Array,
     groups: tuple[ModeGroup, ...],
-    predicted: Array | None,
-    simulated: Array | None,
+    predicted: Array,
+    simulated: Array,
     colours: list[str],
     style: Style,
 ) -> None:
     ax.axhline(0, color=style.faint, linewidth=0.1 * style.font)
-    ax.set(xlabel="flow time $t$", ylabel="(sim. − theory)\n/ theory")
-    if predicted is None or simulated is None:
-        ax.text(0.5, 0.5, "only one side is present", transform=ax.transAxes, ha="center", color=style.muted)
-        return
+    ax.set_ylabel("(sim. − theory)\n/ theory")
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(predicted != 0, (simulated - predicted) / predicted, np.nan)
     lines = [
@@ -175,7 +180,7 @@ def loss(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         stage_marks(ax, stages(ds), style, labels=True)
         # Below the ticks of the stages; where stages are lines, the legend hides what passes behind it.
         ax.legend(
-            handles=keys(style),
+            handles=keys(style, theory="loss_analytic" in ds, simulation="loss_simulated" in ds),
             loc="upper right",
             bbox_to_anchor=(1, 0.95),
             frameon=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -27,11 +29,15 @@ RATIOS = np.geomspace(0.4, 4.0, 160)
 
 def phases_of(ds: xr.Dataset, depth: int) -> tuple[PhaseComparison, ScalarPosterior]:
     """The strongest mode of the task in a network of ``depth`` layers, localised at 0 with a prior as cold."""
-    s, c = float(ds["singular_value"].values[0]), float(ds.attrs["input_scale"])
+    return _phases(depth, float(ds["singular_value"].values[0]), float(ds.attrs["input_scale"]), ds.sizes["item"])
+
+
+@lru_cache(maxsize=8)
+def _phases(depth: int, s: float, c: float, n_items: int) -> tuple[PhaseComparison, ScalarPosterior]:
     gamma = COLD / (s / c) ** (2 / depth)
     found = phase_comparison(depth, gamma, s, c)
     prior = ModePrior(gamma, depth)
-    return found, scalar_posterior(s, c, found.transition * RATIOS, prior, n_items=ds.sizes["item"], cut=found.cut)
+    return found, scalar_posterior(s, c, found.transition * RATIOS, prior, n_items=n_items, cut=found.cut)
 
 
 def phase_decomposition(ds: xr.Dataset, style: Style = PAGE) -> Figure:

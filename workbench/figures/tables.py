@@ -46,7 +46,7 @@ def loss_table(ds: xr.Dataset) -> pd.DataFrame:
 def influence_table(ds: xr.Dataset, source: int) -> pd.DataFrame:
     """One row a measure, side, time and target: influence of one item on all others."""
     time, targets = ds["time"].values, ds["target"].values
-    tables = []
+    tables: list[pd.DataFrame] = []
     for measure in measures(ds):
         for side, values in measure.sides:
             table = _grid({"time": time, "target": targets}, values[:, source])
@@ -54,7 +54,7 @@ def influence_table(ds: xr.Dataset, source: int) -> pd.DataFrame:
             table.insert(1, "side", side)
             if side == "simulation" and measure.stderr is not None:
                 table["stderr"] = measure.stderr[:, source].ravel()
-            tables.append(table[table.target != targets[source]])
+            tables.append(table.loc[table["target"] != targets[source]])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -62,7 +62,7 @@ def matrix_table(ds: xr.Dataset, at_most: int) -> pd.DataFrame:
     """One row a measure, side, stage, source and target; the diagonal included."""
     stages = stage_columns(ds, at_most)
     picked = [k for k, _ in stages]
-    tables = []
+    tables: list[pd.DataFrame] = []
     for measure in measures(ds):
         for side, values in measure.sides:
             axes = {"time": ds["time"].values[picked], "source": ds["source"].values, "target": ds["target"].values}

@@ -78,14 +78,17 @@ def _foreign(target: Path) -> list[str]:
 
 
 @contextmanager
-def staged(target: Path, force: bool) -> Iterator[Path]:
-    """Give a temporary directory beside ``target``; rename it there on success, remove it on any failure."""
+def staged(target: Path, force: bool, within: Path | None = None) -> Iterator[Path]:
+    """Give a temporary directory beside ``target``; rename it there on success, remove it on any failure.
+
+    ``within`` names another place for it, on the same disk, where the next run finds it if this one is killed.
+    """
     check_target(target, force)
     target = Path(os.path.abspath(target))
     made: list[Path] = []
     try:
         _make_parents(target.parent, made)
-        work = _beside(target, ".tmp")
+        work = _beside(target, ".tmp", within)
         try:
             yield work
             # mkdtemp makes it private; a result is as readable as any other directory.
@@ -105,9 +108,9 @@ def staged(target: Path, force: bool) -> Iterator[Path]:
         raise
 
 
-def _beside(target: Path, suffix: str) -> Path:
+def _beside(target: Path, suffix: str, within: Path | None = None) -> Path:
     # Names may be up to 255 bytes long; the random part needs room.
-    return Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=suffix, dir=target.parent))
+    return Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", suffix=suffix, dir=within or target.parent))
 
 
 def _make_parents(parent: Path, made: list[Path]) -> None:

@@ -24,7 +24,13 @@ from workbench.theory.step_size import step_size_form
 
 
 def write_result(
-    comparison: Comparison, target: Path, *, force: bool = False, source: str | None = None, bar: Bar = no_bar
+    comparison: Comparison,
+    target: Path,
+    *,
+    force: bool = False,
+    source: str | None = None,
+    bar: Bar = no_bar,
+    within: Path | None = None,
 ) -> list[Verdict]:
     """Write ``influence.nc``, ``report.html``, ``figures/`` and ``config.json`` into ``target``.
 
@@ -33,6 +39,7 @@ def write_result(
         target: directory to create; an earlier result there is replaced only with ``force``.
         source: item whose influence is drawn; the first one unless given.
         bar: opens progress bars.
+        within: where it is put together, if not beside ``target``; see `staged`.
 
     Returns:
         The verdicts that the report states.
@@ -56,7 +63,7 @@ def write_result(
         | {"t_max": float(ds["time"].values[-1])},
         "notes": comparison.notes,
     }
-    with staged(target, force) as work:
+    with staged(target, force, within) as work:
         write_dataset(ds, work / "influence.nc")
         (work / MARKER).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (work / "figures").mkdir()

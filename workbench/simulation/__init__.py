@@ -2,7 +2,8 @@
 
 Two-layer linear networks, the ones theory compares with: `train`, `retrain_weighted`, `sample_local_posterior`.
 Networks of any depth and activation, trained by a `Recipe`: `train_networks`, `retrained_losses`, `subset_losses`,
-`window_removal`, `trajectory_derivative`, `network_kernel`.
+`window_removal`, `trajectory_derivative`, `network_kernel`; their local posterior by `sample_local_posterior` of
+`NetworkCheckpoints`.
 """
 
 from workbench.simulation.checkpoints import log_spaced_times, schedule_near, stage_times
@@ -20,6 +21,7 @@ from workbench.simulation.learning_coefficient import (
 )
 from workbench.simulation.learning_rate import balanced_curvature, largest_curvature, largest_stable_eta, learning_rate
 from workbench.simulation.moments import CovarianceEstimate
+from workbench.simulation.network_posterior import NetworkCheckpoints
 from workbench.simulation.networks import Activation, Network, aligned_network, gaussian_network, network_of
 from workbench.simulation.newton import damped_newton
 from workbench.simulation.optimizers import Adam, GradientDescent, Momentum, Optimizer
@@ -49,6 +51,7 @@ __all__ = [
     "LocalSamples",
     "Momentum",
     "Network",
+    "NetworkCheckpoints",
     "Optimizer",
     "Place",
     "Plan",

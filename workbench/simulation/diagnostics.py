@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
+from workbench.semantics import SemanticTask
 from workbench.simulation import batch_means
-from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -43,6 +43,13 @@ class _Lengths(Protocol):
     def batches(self) -> int: ...
 
 
+class _Named(Protocol):
+    @property
+    def task(self) -> SemanticTask: ...
+    @property
+    def times(self) -> Array: ...
+
+
 def thinning(draws: int, autocorrelation: float) -> int:
     """Smallest thinning with which ``draws`` draws last `LENGTH` autocorrelation times (in steps), with a margin."""
     return max(1, math.ceil(_MARGIN * LENGTH * autocorrelation / draws))
@@ -60,11 +67,12 @@ def check_planned_length(draws: int, thin: int, autocorrelation: float) -> None:
         raise SamplingError(
             f"chains too short: {draws} draws {thin} steps apart last {draws * thin / autocorrelation:.2g} "
             f"autocorrelation times ({autocorrelation:.3g} steps) of the slowest direction, {LENGTH} are needed: use "
-            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or force=True"
+            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or force=True "
+            "(--force-short)"
         )
 
 
-def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: Trajectory) -> None:
+def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: _Named) -> None:
     """Refuse, after sampling, chains too short for the measured autocorrelation time of some item's losses.
 
     Args:
@@ -83,7 +91,7 @@ def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: Trajecto
     raise SamplingError(
         f"chains too short: {settings.draws} draws {thin} steps apart last {settings.draws * thin / measured:.2g} "
         f"autocorrelation times ({measured:.3g} steps) of the loss of {trajectory.task.items[item]} at t = "
-        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or force=True"
+        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or force=True (--force-short)"
     )
 
 

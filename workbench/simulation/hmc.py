@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from workbench.simulation.target import LocalPosterior, squared_norm
+from workbench.simulation.target import Posterior, squared_norm
 
 #: Mean acceptance that the warm-up aims for.
 TARGET = 0.8
@@ -67,7 +67,7 @@ class HMCState:
         return self.accepted / max(1, self.proposed)
 
 
-def init(target: LocalPosterior, eps: float) -> HMCState:
+def init(target: Posterior, eps: float) -> HMCState:
     """Every chain at its checkpoint, with the first step eps."""
     W1, W2 = target.star1.clone(), target.star2.clone()
     E = target.residual(W1, W2)
@@ -80,7 +80,7 @@ def init(target: LocalPosterior, eps: float) -> HMCState:
 
 def update(
     state: HMCState,
-    target: LocalPosterior,
+    target: Posterior,
     leapfrogs: int,
     adapt: bool,
     noise1: torch.Tensor,
@@ -191,4 +191,4 @@ def autocorrelation(eps: float, leapfrogs: int, low: float, high: float, accepta
     linear = np.cos(phi) * np.sinc(JITTER * phi / pi)
     square = (1 + np.cos(2 * phi) * np.sinc(2 * JITTER * phi / pi)) / 2
     slowest = 1 - max(acceptance, 0.01) * (1 - float(np.maximum(linear, square).max()))
-    return (1 + slowest) / (1 - slowest)
+    return (1 + slowest) / max(1 - slowest, 1e-15)

@@ -24,7 +24,7 @@ class BatchMoments:
     def __init__(self, reference: torch.Tensor, draws: int, batches: int) -> None:
         chains, items = reference.shape
         self._reference = reference.clone()
-        self._draws, self._lengths = draws, batch_lengths(draws, batches)
+        self._draws = draws
         kwargs: dict[str, Any] = {"dtype": reference.dtype, "device": reference.device}
         self._first = torch.zeros((batches, chains, items), **kwargs)
         self._second = torch.zeros((batches, chains, items, items), **kwargs)
@@ -44,7 +44,7 @@ class BatchMoments:
             self._first.double().cpu().numpy(),
             self._second.double().cpu().numpy(),
             self._reference.double().cpu().numpy(),
-            self._lengths,
+            batch_lengths(self._draws, len(self._first)),
         )
 
 

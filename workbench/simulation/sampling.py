@@ -13,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, SamplingError, WorkbenchError
-from workbench.simulation import diagnostics, hmc, minibatch, resuming, rmsprop, sgld
+from workbench.simulation import diagnostics, hmc, minibatch, network_posterior, resuming, rmsprop, sgld
+from workbench.simulation.deep_training import Place
 from workbench.simulation.gradients import extreme_curvatures
 from workbench.simulation.moments import BatchMoments, CovarianceEstimate, estimate
+from workbench.simulation.network_posterior import NetworkCheckpoints, NetworkPosterior
 from workbench.simulation.target import LocalPosterior, Noise, block_steps, item_losses
 from workbench.simulation.threads import in_threads
 from workbench.store import NOWHERE, Slot
@@ -23,6 +25,7 @@ from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
+Checkpoints = Trajectory | NetworkCheckpoints
 
 #: One group of checkpoints holds no more sums and noise than this many bytes,
 _GROUP_BYTES = 3e8
@@ -132,7 +135,7 @@ class LocalSamples:
 
 
 def plan(
-    trajectory: Trajectory, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
+    trajectory: Checkpoints, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
 ) -> Plan:
     """Choose step size, burn-in and thinning from the exact extreme curvatures at every checkpoint.
 
@@ -149,7 +152,10 @@ def plan(
     task = trajectory.task
     if sampling.batch_size is not None and sampling.batch_size > task.n_items:
         raise WorkbenchError(f"batch size {sampling.batch_size} of {task.n_items} items; use {task.n_items} or fewer")
-    if curvatures is None:
+    if isinstance(trajectory, NetworkCheckpoints):
+        _refuse_for_networks(sampling)
+        curvatures = trajectory.curvatures() if curvatures is None else curvatures
+    elif curvatures is None:
         weights = zip(trajectory.W1, trajectory.W2, strict=True)
         curvatures = np.array([extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])
     ends = curvatures
@@ -188,7 +194,7 @@ def plan(
     return Plan(step, burn_in, thin, inflation - 1, ends[:, 0], ends[:, 1], autocorrelation)
 
 
-def _plan_trajectories(trajectory: Trajectory, sampling: Sampling, low: float, high: float, ends: Array) -> Plan:
+def _plan_trajectories(trajectory: Checkpoints, sampling: Sampling, low: float, high: float, ends: Array) -> Plan:
     N = trajectory.W1[0].size + trajectory.W2[0].size
     how = hmc.tuned(N, low, high, sampling.step)
     burn_in = sampling.burn_in if sampling.burn_in is not None else max(200, math.ceil(10 * how.autocorrelation))
@@ -199,7 +205,7 @@ def _plan_trajectories(trajectory: Trajectory, sampling: Sampling, low: float, h
 
 
 def sample_local_posterior(
-    trajectory: Trajectory,
+    trajectory: Checkpoints,
     *,
     n_beta: float,
     gamma: float,
@@ -211,7 +217,8 @@ def sample_local_posterior(
     """Covariances of the per-item losses under the local posterior around every checkpoint.
 
     Args:
-        trajectory: T checkpoints of a network, trained or predicted.
+        trajectory: T checkpoints of a two-layer linear network, trained or predicted, or `NetworkCheckpoints` of one of
+            any depth and activation.
         n_beta: inverse temperature times number of items. gamma: localization.
         sampling: chains, draws, sampler and seed.
         progress: called with the number of chain-steps done since the last call.
@@ -259,7 +266,7 @@ def _joined(parts: list[Array | None]) -> Array | None:
 
 
 def _sample_group(
-    trajectory: Trajectory,
+    trajectory: Checkpoints,
     members: range,
     n_beta: float,
     gamma: float,
@@ -270,19 +277,8 @@ def _sample_group(
     slot: Slot,
 ) -> LocalSamples:
     task, C = trajectory.task, settings.chains
-
-    def tensor(values: Array) -> torch.Tensor:
-        return torch.tensor(values, dtype=settings.dtype, device=settings.device)
-
     index = np.repeat(np.array(members), C)
-    target = LocalPosterior(
-        tensor(task.Y),
-        None if task.one_hot else tensor(task.X),
-        tensor(trajectory.W1[index]),
-        tensor(trajectory.W2[index]),
-        n_beta,
-        gamma,
-    )
+    target = _target(trajectory, index, n_beta, gamma, Place(settings.device, settings.dtype))
     state, update, extra = _algorithm(settings, how, target)
     noise = Noise(target, [(settings.seed, k, chain) for k in members for chain in range(C)], extra)
     moments = BatchMoments(item_losses(state.residual), settings.draws, settings.batches)
@@ -318,13 +314,38 @@ def _sample_group(
     return LocalSamples(estimate(moments, C), how, traces, acceptance)
 
 
-def _algorithm(settings: Sampling, how: Plan, target: LocalPosterior) -> tuple[Any, Callable[..., Any], int]:
+def _target(
+    trajectory: Checkpoints, index: NDArray[np.int64], n_beta: float, gamma: float, place: Place
+) -> LocalPosterior | NetworkPosterior:
+    """What chains at the checkpoints ``index`` sample."""
+    if isinstance(trajectory, NetworkCheckpoints):
+        return trajectory.target(index, n_beta, gamma, place)
+    task = trajectory.task
+    X = None if task.one_hot else place.tensor(task.X)
+    star1, star2 = place.tensor(trajectory.W1[index]), place.tensor(trajectory.W2[index])
+    return LocalPosterior(place.tensor(task.Y), X, star1, star2, n_beta, gamma)
+
+
+def _refuse_for_networks(sampling: Sampling) -> None:
+    if sampling.sampler == "rmsprop" or sampling.batch_size is not None:
+        raise WorkbenchError(
+            f"sampler {sampling.sampler} with batch size {sampling.batch_size} on a network of any depth; use sgld "
+            "with full batches, or hmc"
+        )
+
+
+def _algorithm(
+    settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior
+) -> tuple[Any, Callable[..., Any], int]:
     """State, ``update(step number, noise1, noise2, extra)``, and how many extra numbers a chain-step needs."""
     state: Any
     if settings.sampler == "hmc":
         state = hmc.init(target, how.step)
         adapted = how.burn_in if settings.step is None else 0
         return state, lambda k, *xi: hmc.update(state, target, how.leapfrogs, k < adapted, *xi), hmc.EXTRA
+    if isinstance(target, NetworkPosterior):
+        state = network_posterior.init(target)
+        return state, lambda k, first, second, _: network_posterior.update(state, target, how.step, first, second), 0
     if settings.sampler == "rmsprop":
         state = rmsprop.init(target)
         return state, lambda k, first, second, _: rmsprop.update(state, target, how.step, first, second), 0

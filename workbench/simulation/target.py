@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,22 @@ from numpy.typing import NDArray
 
 #: Numbers that every chain draws at once, at most; part of its random stream, so it depends on the network alone.
 _BLOCK_NUMBERS, _BLOCK_STEPS = 2**20, 64
+
+
+class Posterior(Protocol):
+    """What samplers ask of the posterior of B chains, whose weights are two matrices a chain."""
+
+    @property
+    def star1(self) -> torch.Tensor: ...
+    @property
+    def star2(self) -> torch.Tensor: ...
+    @property
+    def chains(self) -> int: ...
+    @property
+    def n_weights(self) -> int: ...
+    def residual(self, W1: torch.Tensor, W2: torch.Tensor) -> torch.Tensor: ...
+    def gradients(self, W1: torch.Tensor, W2: torch.Tensor, E: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def potential(self, W1: torch.Tensor, W2: torch.Tensor, E: torch.Tensor) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,7 @@ class Noise:
         extra: numbers a chain needs in every step besides those of its weights.
     """
 
-    def __init__(self, target: LocalPosterior, seeds: Sequence[tuple[int, ...]], extra: int = 0) -> None:
+    def __init__(self, target: Posterior, seeds: Sequence[tuple[int, ...]], extra: int = 0) -> None:
         device = target.star1.device
         self._streams = [
             torch.Generator(device=device).manual_seed(
@@ -113,10 +130,14 @@ class Noise:
             for seed in seeds
         ]
         self.steps = block_steps(target.n_weights)
-        self._split, self._weights = target.star1[0].numel(), target.n_weights
-        self._shapes = target.star1.shape, target.star2.shape
-        shape = target.chains, self.steps, target.n_weights + extra
-        self._block = torch.empty(shape, dtype=torch.float32, device=device)
+        parts = target.star1[0].numel(), target.star2[0].numel(), extra
+        self._block = torch.empty((target.chains, self.steps, sum(parts)), dtype=torch.float32, device=device)
+        # The block stays where it is, so the views of every step on it are made once.
+        first, second, rest = (part.unbind(dim=1) for part in self._block.split(parts, dim=2))
+        self._views = [
+            (a.view(target.star1.shape), b.view(target.star2.shape), c)
+            for a, b, c in zip(first, second, rest, strict=True)
+        ]
         self._used = self.steps
 
     def streams(self) -> NDArray[np.uint8]:
@@ -135,7 +156,5 @@ class Noise:
             for chain, stream in zip(self._block, self._streams, strict=True):
                 chain.normal_(generator=stream)
             self._used = 0
-        numbers = self._block[:, self._used]
         self._used += 1
-        first, second = numbers[:, : self._split], numbers[:, self._split : self._weights]
-        return first.view(self._shapes[0]), second.view(self._shapes[1]), numbers[:, self._weights :]
+        return self._views[self._used - 1]

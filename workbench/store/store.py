@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,8 +27,8 @@ from workbench.errors import WorkbenchError
 from workbench.store.contents import LIST, as_text, check, file_digest, leftover, read_list
 
 LOCK = "lock"
-#: Files that a store may hold besides its list and its lock.
-_PIECE = re.compile(r"\d+\.nc(\.tmp)?|run\.json\.tmp")
+#: Files that a store may hold besides its list and its lock, and directories: a result that is being written.
+_PIECE, _RESULT = re.compile(r"\d+\.nc(\.tmp)?|run\.json\.tmp"), re.compile(r"\..*\.tmp")
 
 
 class Store:
@@ -78,10 +79,14 @@ class Store:
             store._take()
             store._sweep()
         elif os.path.lexists(store.folder):
-            content = read_list(folder)
+            read_list(folder)  # before a lock is put into what is no store
             store._take()
-            content = read_list(folder)
-            check(folder, content, store._identity)
+            try:
+                content = read_list(folder)
+                check(folder, content, store._identity)
+            except BaseException:
+                store.close()
+                raise
             store.pieces = content["pieces"]
             store.saved = content["saved"] if store.pieces else None
             store._next = 1 + max((int(Path(piece["file"]).stem) for piece in store.pieces.values()), default=0)
@@ -158,7 +163,8 @@ class Store:
 
     def _refuse_strangers(self) -> None:
         for path in self.folder.iterdir():
-            if path.name not in (LIST, LOCK) and not _PIECE.fullmatch(path.name):
+            pattern = _RESULT if path.is_dir() else _PIECE
+            if path.name not in (LIST, LOCK) and not pattern.fullmatch(path.name):
                 self.close()
                 raise WorkbenchError(
                     f"{self.folder} holds {path.name}, which is no part of a run and would be lost; move it"
@@ -168,7 +174,10 @@ class Store:
         """Delete pieces that were replaced, and what a dying process left half-written."""
         listed = {piece["file"] for piece in self.pieces.values()}
         for path in self.folder.iterdir():
-            if path.name not in listed and _PIECE.fullmatch(path.name):
+            if path.is_dir():
+                if _RESULT.fullmatch(path.name):
+                    shutil.rmtree(path)
+            elif path.name not in listed and _PIECE.fullmatch(path.name):
                 path.unlink()
 
     def _write_list(self, pieces: dict[str, dict[str, str]]) -> None:

@@ -34,6 +34,7 @@ from workbench.theory.mode_strength import half_rise_time, mode_strength
 from workbench.theory.network import (
     aligned_trajectory,
     half_rise_times,
+    initial_strengths,
     mode_residuals,
     mode_strengths,
     settling_time,
@@ -76,6 +77,7 @@ __all__ = [
     "hierarchy_spectrum",
     "infinite_depth_strength",
     "influence_classes",
+    "initial_strengths",
     "item_curves",
     "kernel_on_tree",
     "learning_coefficient",

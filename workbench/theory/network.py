@@ -28,15 +28,29 @@ def mode_strengths(start: Start, times: ArrayLike) -> Array:
     return a
 
 
+def initial_strengths(start: Start) -> Array:
+    """``(K,)`` strength each mode starts with, weight^2; 0 for modes without hidden direction.
+
+    An unaligned network is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
+    ``sigma^2 N_h / 2`` for Gaussian weights. Its modes then grow as aligned ones do until they meet.
+    """
+    modes = start.modes
+    if start.a0 is not None and start.active is not None:
+        return np.where(np.arange(len(modes.s)) < start.active, start.a0, 0.0)
+    V_in = start.task.X @ modes.V[:, : len(modes.s)] / np.sqrt(modes.c * start.task.n_items)
+    growing = start.W1 @ V_in + start.W2.T @ modes.U[:, : len(modes.s)]
+    return np.asarray((growing**2).sum(axis=0) / 4)
+
+
 def half_rise_times(start: Start) -> Array:
-    """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned."""
-    s, c = start.modes.s, start.modes.c
-    a0 = start.a0 if start.a0 is not None else start.init.scale**2
-    rising = 2 * c * a0 < s
-    if start.active is not None:
-        rising &= np.arange(len(s)) < start.active
+    """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned.
+
+    Exact for an aligned start, an estimate for any other (see `initial_strengths`).
+    """
+    s, c, a0 = start.modes.s, start.modes.c, initial_strengths(start)
+    rising = (a0 > 0) & (2 * c * a0 < s)
     times = np.full(len(s), np.inf)
-    times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0)
+    times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0[rising])
     return times
 
 
@@ -72,11 +86,10 @@ def mode_residuals(start: Start, times: ArrayLike) -> Array:
 def settling_time(start: Start, remaining: float = 0.005) -> float:
     """When all but a fraction ``remaining`` of the learnable loss is gone, and a quarter of that time more.
 
-    An unaligned start is treated as an aligned one of strength ``sigma^2 N_h / 2``, the mean size of its modes.
+    An unaligned start is treated as an aligned one in which every mode is as strong as the weakest.
     """
     modes, K = start.modes, min(start.hidden, start.modes.rank)
-    a0 = start.a0 if start.a0 is not None else start.init.scale**2 * start.hidden / 2
-    s = modes.s[:K]
+    a0, s = float(initial_strengths(start)[:K].min()), modes.s[:K]
     a0_safe = min(a0, 0.49 * float(s[-1]) / modes.c)
 
     def excess(t: float) -> float:

@@ -1,0 +1,110 @@
+"""The local posterior of deep and nonlinear networks: gradients, agreement with two layers, and between samplers."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.errors import ConditionError, WorkbenchError
+from workbench.semantics import SemanticTask, task_from_spec
+from workbench.simulation import (
+    NetworkCheckpoints,
+    Recipe,
+    Sampling,
+    Schedule,
+    gaussian_network,
+    network_of,
+    plan,
+    sample_local_posterior,
+    train,
+    train_networks,
+)
+from workbench.simulation.deep_training import CPU
+from workbench.simulation.learning_rate import largest_curvature
+from workbench.trajectory import Init, initial_weights
+
+TREE = task_from_spec("tree:2,2")
+N_BETA, GAMMA = 50.0, 1000.0
+
+
+def checkpoints(depth, activation, t=6.0, task=TREE):
+    start = gaussian_network(task, depth=depth, hidden=5, sigma=0.5, activation=activation, seed=1)
+    trained = train_networks([start], Recipe(Schedule.at([0.0, t], 0.02)))[0]
+    return NetworkCheckpoints.of(trained), trained
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+@pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "tanh"), (3, "relu"), (4, "linear")])
+def test_gradients_and_potential_agree_with_autograd(depth, activation, one_hot):
+    rng = np.random.default_rng(0)
+    X = None if one_hot else rng.normal(size=(3, 4))
+    task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
+    points, _ = checkpoints(depth, activation, t=1.0, task=task)
+    target = points.target(np.array([0, 1, 1]), 7.0, 3.0, CPU)
+    W1, W2 = (star + 0.3 * torch.tensor(rng.normal(size=star.shape)) for star in (target.star1, target.star2))
+    W1, W2 = W1.requires_grad_(), W2.requires_grad_()
+    x = torch.tensor(task.X)
+    values = []
+    for chain in range(3):
+        flat = torch.cat([W1[chain, 0], W2[chain, 0]])
+        h, used = x, 0
+        for layer, (rows, columns) in enumerate(target.shapes):
+            h = flat[used : used + rows * columns].view(rows, columns) @ h
+            used += rows * columns
+            if layer < depth - 1:
+                h = {"linear": lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[activation](h)
+        values.append(7.0 * (torch.tensor(task.Y) - h).square().sum() / (2 * 4))
+    distance = (W1 - target.star1).square().sum(dim=(1, 2)) + (W2 - target.star2).square().sum(dim=(1, 2))
+    U = torch.stack(values) + 1.5 * distance
+    expected = torch.autograd.grad(U.sum(), (W1, W2))
+    with torch.no_grad():
+        E = target.residual(W1, W2)
+        torch.testing.assert_close(target.potential(W1, W2, E), U.detach())
+        for ours, theirs in zip(target.gradients(W1, W2, E), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("sampler", ["sgld", "hmc"])
+def test_two_linear_layers_draw_the_numbers_of_the_two_layer_sampler(sampler):
+    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
+    schedule = Schedule.at([0.0, 6.0], 0.02)
+    two = train(start, schedule)
+    deep = NetworkCheckpoints.of(train_networks([network_of(start)], Recipe(schedule))[0])
+    how = Sampling(sampler=sampler, chains=2, draws=60, seed=4)
+    plain = sample_local_posterior(two, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    general = sample_local_posterior(deep, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    assert general.plan.step == pytest.approx(plain.plan.step, rel=1e-6)
+    np.testing.assert_allclose(general.estimate.covariance, plain.estimate.covariance, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "relu"), (3, "tanh"), (3, "linear")])
+def test_sgld_agrees_with_the_referee_within_its_stated_bias(depth, activation):
+    points, _ = checkpoints(depth, activation)
+    exact = sample_local_posterior(
+        points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(sampler="hmc", chains=8, draws=400, seed=7)
+    ).estimate
+    samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(chains=8, draws=400, seed=1))
+    variance = np.diagonal(exact.covariance, axis1=1, axis2=2)
+    scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
+    # Losses are of second order in the weights, so their covariances feel the bias of a variance up to twice.
+    bias = (1 + samples.plan.expected_bias) ** 2 - 1
+    found, stderr = samples.estimate, np.hypot(exact.stderr, samples.estimate.stderr)
+    assert (np.abs(found.covariance - exact.covariance) < bias * scale + 4 * stderr).all()
+    assert bias < 0.06
+    # The covariances are those of this posterior, well above their errors: the kernel over gamma to first order.
+    assert (variance > 10 * np.diagonal(stderr, axis1=1, axis2=2)).all()
+
+
+def test_the_curvatures_are_those_of_the_hessian():
+    points, trained = checkpoints(3, "tanh")
+    ends = points.curvatures()
+    assert ends[1, 1] == pytest.approx(largest_curvature(trained.at(1)), rel=1e-9)
+    assert ends[0, 0] < ends[0, 1]
+
+
+def test_what_only_two_layers_can_do_is_refused_with_what_can():
+    points, _ = checkpoints(3, "tanh")
+    for how in (Sampling(sampler="rmsprop"), Sampling(batch_size=2)):
+        with pytest.raises(WorkbenchError, match="use sgld with full batches, or hmc"):
+            plan(points, N_BETA, GAMMA, how)
+    with pytest.raises(ConditionError, match="use gamma above"):
+        plan(points, N_BETA, 1e-3, Sampling())
