@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check notebooks bench explore clean help
+.PHONY: run test check notebooks bench peers explore clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,9 +26,12 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
 
-bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run
-	$(BIN)/python benchmarks/sgld.py
-	$(BIN)/python benchmarks/theory.py
+bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
+
+peers:           ## an environment of its own with other libraries, for `make bench` to compare with
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,4 +52,4 @@ $(VENV)/explore.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:           ## remove the environment and the results
-	rm -rf $(VENV) results
+	rm -rf $(VENV) .venv-peers results

@@ -47,8 +47,8 @@ def table() -> Table:
         "Growth of the cost of a step of all chains",
         ("along", "CPU us at each size", "fitted exponent", "of the last two"),
         rows,
-        "32 chains where neither chains nor checkpoints vary. Every step is a kept draw, so the covariance, quadratic in "
-        "the items, is at its most expensive. The work in the network is quadratic in the items, as the properties "
+        "32 chains where neither chains nor checkpoints vary. Every step is a kept draw, so the covariance, quadratic "
+        "in the items, is at its most expensive. The work in the network is quadratic in the items, as the properties "
         "grow with them, and linear in everything else; a fixed cost a step lowers the exponents of small sizes.",
     )
 

@@ -119,7 +119,7 @@ def test_the_closed_form_flips_stand_beside_both_sides():
 def test_leave_one_out_flips_are_the_published_ones(tree):
     events = event_table(tree)
     flips = events[(events["measure"] == "leave_one_out") & events["event"].str.startswith("flip")]
-    # theory notes, section 8; 24 checkpoints leave a spline error of a few hundredths.
+    # Reference values: 24 checkpoints leave a spline error of a few hundredths.
     np.testing.assert_allclose(flips["simulated"], [6.69, 10.02, 8.58, 14.69, 13.76], atol=0.06)
 
 
@@ -178,3 +178,17 @@ def test_a_gamma_without_posterior_is_refused_before_training():
 def test_results_too_large_for_memory_are_refused_with_their_size():
     with pytest.raises(WorkbenchError, match="GB"):
         compare(task_from_spec("tree"), Settings(checkpoints=10_000_000))
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e4])
+def test_defaults_follow_the_units_of_a_table(size):
+    Y = np.random.default_rng(3).integers(0, 2, (9, 5)).astype(float)
+    names = tuple("abcde"), tuple("pqrstuvwx")
+    how = Settings(measures=("gradient_kernel", "local_bif"), checkpoints=5, hidden=6, chains=4, draws=200)
+    usual, other = (compare(SemanticTask("t", *names, k * Y), how) for k in (1.0, size))
+    a, b = usual.dataset, other.dataset
+    assert a.attrs["n_beta"] == 100 and a.attrs["init"] == "balanced:0.01"
+    assert b.attrs["n_beta"] * size**2 == pytest.approx(100, rel=1.0)
+    assert 0.1 < b.attrs["gamma"] * size / a.attrs["gamma"] < 10
+    assert {v.ruling for v in verdicts(b)} == {"holds"}
+    assert b.attrs["init"] == ("balanced:0.01" if size > 1 else "balanced:4e-08")

@@ -426,7 +426,7 @@ def test_projector_values_are_those_of_the_haar_basis(branching):
     ],
 )
 def test_coupled_covariance_agrees_with_exact_sampling_at_gamma_ten_thousand(ratio, sampled):
-    """Hamiltonian Monte Carlo values of the theory notes (8-8-15): Monte Carlo and 1/gamma error, 0.02."""
+    """Hamiltonian Monte Carlo values (8-8-15): Monte Carlo and 1/gamma error, 0.02."""
     found = 1e4 * coupled_covariance_by_level(TREE, S_LEVELS, ratio * 1e4, 1e4)[::-1, 0]
     np.testing.assert_allclose(found, sampled, atol=0.02)
 

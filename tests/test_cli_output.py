@@ -219,7 +219,7 @@ def test_a_gaussian_start_is_compared_but_no_closed_form_is_claimed(quick):
     assert "a0" not in ds.attrs
     assert "not claimed" in out
     error = ds["mode_strength_simulated"] - ds["mode_strength_analytic"]
-    # Theory notes, section 4: plugging unbalanced weights into the balanced solution is off by O(sigma^2), 2.7e-3
+    # Reference values: plugging unbalanced weights into the balanced solution is off by O(sigma^2), 2.7e-3
     # of the final map at sigma = 0.05; a learning rate of 0.01 adds its own first-order shift.
     assert np.abs(error.values).max() < 0.05 * ds["mode_strength_analytic"].values.max()
 

@@ -245,7 +245,7 @@ def test_infinite_depth_is_approached_to_first_order_with_the_stated_gap():
     gaps = [
         np.abs(mode_strength(times / D, s, c=c, a0=a0, depth=int(D)) - limit).max() / (s / c) for D in depths
     ]
-    # This project's theory notes, section 2.
+    # derived for this project.
     np.testing.assert_allclose(gaps[:2], [0.92, 0.22], atol=0.005)
     order = np.log(gaps[2] / gaps[3]) / np.log(2)
     assert abs(order - 1) < 0.05

@@ -186,7 +186,7 @@ def referee():
 def test_the_gaussian_prediction_agrees_with_the_referee(referee):
     predicted = dense_local_bif(TREE.X, TREE.Y, RUN.W1, RUN.W2, RUN.times, n_beta=N_BETA, gamma=GAMMA)
     found, stderr = -referee.estimate.covariance, referee.estimate.stderr
-    # Within about 1% where gradients matter, 5% at the end (theory notes, section 7), plus Monte Carlo error.
+    # Within about 1% where gradients matter, 5% at the end, plus Monte Carlo error.
     scale = np.sqrt(np.einsum("tii,tjj->tij", predicted, predicted))
     assert (np.abs(found - predicted) < 0.01 * scale + 4 * stderr).all()
     scale_of_all = (found * predicted).sum() / (predicted**2).sum()

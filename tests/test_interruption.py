@@ -23,7 +23,7 @@ SMALL = ("--task", "tree:2,2", "--checkpoints", 5, "--draws", 40, "--hidden", 5)
 BUSY = {
     "training": ("--eta", 1e-6, "--measures", "gradient_kernel"),
     "sampling": ("--eta", 0.05, "--measures", "local_bif", "--draws", 10_000_000),
-    "retraining": ("--eta", 2e-6, "--measures", "leave_one_out"),
+    "derivatives": ("--eta", 1e-4, "--measures", "trajectory_derivative"),
     "figures": ("--eta", 0.05, "--measures", "gradient_kernel"),
 }
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -54,8 +54,11 @@ def reach(stage: str, process, parent: Path) -> None:
     assert first.startswith("tree 2,2"), (first, process.communicate())
     if stage == "figures":
         wait_for(lambda: any(parent.glob("result.partial/.result.*.tmp/figures")), process)
+    elif stage != "training":
+        wait_for(lambda: any(parent.glob("result.partial/run.json")), process)  # training is done
+        time.sleep(0.5)  # predictions take milliseconds; the busy stage lasts for minutes
     else:
-        time.sleep(1.0)  # predictions take milliseconds; the busy stage lasts for minutes
+        time.sleep(1.0)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def reach(stage: str, process, parent: Path) -> None:
         ("training", signal.SIGINT, 1, True),
         ("training", signal.SIGTERM, 1, False),
         ("sampling", signal.SIGINT, 1, False),
-        ("retraining", signal.SIGTERM, 1, True),
+        ("derivatives", signal.SIGTERM, 1, True),
         ("figures", signal.SIGINT, 1, True),
         ("figures", signal.SIGINT, 2, True),
         ("figures", signal.SIGTERM, 1, False),

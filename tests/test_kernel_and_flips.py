@@ -69,7 +69,7 @@ def test_the_tree_form_equals_the_mode_form():
 def test_flip_times_of_the_default_tree_are_the_published_ones():
     flips = flip_times(TREE, LEVELS, a0=0.01)
     assert [len(f) for f in flips] == [1, 1, 1]
-    # theory notes, section 6, there checked against an ODE with explicit gradients to 1e-6.
+    # Reference values, checked against an ODE with explicit gradients to 1e-6.
     np.testing.assert_allclose(np.concatenate(flips), [5.819262, 7.092165, 10.196517], atol=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_the_small_start_limit_is_approached_from_above():
         exact = flip_times(TREE, LEVELS, a0=a0)[1][0]
         limit = float(flip_limit_form()(s=LEVELS[1], s_next=LEVELS[2], beta=2**0.5, c=1 / 8, a0=a0))
         gaps.append(exact - limit)
-    # theory notes: 0.88, 0.009, 1e-5.
+    # Reference values: 0.88, 0.009, 1e-5.
     assert gaps[0] > 10 * gaps[1] > 1000 * gaps[2] > 0
 
 

@@ -59,7 +59,7 @@ def test_the_smallest_curvature_is_minus_the_largest_residual_with_idle_units():
     start = initial_weights(task, Init.parse("balanced:0.01"), 16)
     times = np.array([0, 3, 7, 10, 14, 20, 30.0])
     low, _ = curvature_range(start.modes, mode_strengths(start, times), 16, 8)
-    # theory notes, section 7.
+    # Reference values.
     np.testing.assert_allclose(low, [-0.483, -0.462, -0.238, -0.150, -0.094, -0.050, -0.0065], atol=5e-4)
 
 

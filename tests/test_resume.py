@@ -35,11 +35,19 @@ from workbench.simulation.forward_derivative import trajectory_derivative
 from workbench.simulation.networks import network_of
 from workbench.simulation.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.recipes import Recipe
+from workbench.simulation.windows import window_removal
 from workbench.store import Slot, Store
 from workbench.store import slot as slot_module
 from workbench.trajectory import Init, initial_weights
 
-MEASURES = ("gradient_kernel", "local_bif", "leave_one_out", "trajectory_derivative", "damped_newton")
+MEASURES = (
+    "gradient_kernel",
+    "local_bif",
+    "leave_one_out",
+    "window_removal",
+    "trajectory_derivative",
+    "damped_newton",
+)
 SMALL = ("--task", "tree:2,2", "--checkpoints", "12", "--draws", "400", "--hidden", "6", "--eta", "0.01", "--quiet")
 ARGV = (*SMALL, "--measures", ",".join(MEASURES))
 SETTINGS = Settings(task="tree:2,2", checkpoints=12, draws=400, hidden=6, eta=0.01, measures=MEASURES)
@@ -237,9 +245,7 @@ def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
     how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force=True, **options)
 
     def work(slot, progress):
-        return sample_local_posterior(
-            trained, n_beta=100.0, gamma=1000.0, sampling=how, slot=slot, progress=progress
-        )
+        return sample_local_posterior(trained, n_beta=100.0, gamma=1000.0, sampling=how, slot=slot, progress=progress)
 
     total = []
     whole = work(Slot(), total.append)
@@ -276,13 +282,20 @@ def test_training_and_retraining_go_on_bit_by_bit(share, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("optimizer", [GradientDescent(), Momentum(0.8), Adam()])
 @pytest.mark.parametrize("batch_size", [None, 3])
-def test_derivatives_through_training_go_on_bit_by_bit(optimizer, batch_size, tmp_path, monkeypatch):
-    recipe = Recipe(Schedule.even(1.0, 4, 0.02), optimizer, batch_size)
+def test_derivatives_and_windows_go_on_bit_by_bit(optimizer, batch_size, tmp_path, monkeypatch):
+    recipe = Recipe(Schedule.even(1.0, 4, 0.05), optimizer, batch_size)
     keep_often(monkeypatch)
 
     def work(slot, progress):
         return trajectory_derivative(network_of(START), recipe, slot=slot, progress=progress)
 
+    def windows(slot, progress):
+        removed = [(0.0, 0.2), (0.5, 0.9)]  # the second begins before the cut and ends after it
+        return window_removal(network_of(START), recipe, removed, slot=slot, progress=progress)
+
+    again, seen = in_two_parts(windows, tmp_path / "windows", 2 * recipe.schedule.total // 3)
+    assert sum(seen) == recipe.schedule.total
+    assert again.tobytes() == windows(Slot(), lambda done: None).tobytes()
     whole = work(Slot(), lambda done: None)
     again, seen = in_two_parts(work, tmp_path / "store", 2 * recipe.schedule.total // 3)
     assert sum(seen) == recipe.schedule.total
@@ -581,7 +594,7 @@ def test_bars_begin_where_the_run_was_cut_off(cut_off, left):
     store = Store.resume(left.with_name("result.partial"), run_identity(TASK, SETTINGS))
     compare(TASK, SETTINGS, bar, store)
     store.close()
-    for title in ("train", "local posterior, chains", "leave-one-out, retrain", "derivative, training"):
+    for title in ("train", "local posterior, chains", "leave-one-out, retrain", "window removal, retrain"):
         total, *steps = shown[title]
         assert sum(steps) == total, title
     assert len(shown["train"]) == 2

@@ -160,7 +160,7 @@ def test_without_the_root_property_the_mean_and_the_first_split_are_degenerate(b
 
 
 def test_default_tree_has_the_published_spectrum():
-    # Theory notes, section 5: nu = 15, 7, 3, 1 with multiplicities 1, 1, 2, 4.
+    # Reference values: nu = 15, 7, 3, 1 with multiplicities 1, 1, 2, 4.
     Y = Hierarchy((2, 2, 2)).indicator_task().Y
     np.testing.assert_allclose(np.linalg.eigvalsh(Y.T @ Y), [1, 1, 1, 1, 3, 3, 7, 15], rtol=ROUNDING)
     s = singular_modes(task_from_spec("tree")).s
@@ -218,7 +218,7 @@ def test_gram_matrix_of_infinitely_many_properties_is_the_covariance(branching, 
 
 
 def test_diffusion_on_the_default_tree_has_the_published_spectrum():
-    # Theory notes, section 5, flip probability 0.1.
+    # Reference values: flip probability 0.1.
     nu = np.linalg.eigvalsh(Hierarchy((2, 2, 2)).diffusion_covariance(0.1))
     np.testing.assert_allclose(nu[[7, 6, 5, 0]], [3.5078, 1.4106, 0.8208, 0.36], atol=5e-5)
 

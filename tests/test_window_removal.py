@@ -94,7 +94,7 @@ def test_to_first_order_adjoining_windows_add_up(name):
     np.testing.assert_allclose(parts[:3].sum(axis=0), parts[3], atol=1e-9)
 
 
-#: Relative Frobenius error of first order against retraining, 8-item tree, a0 = 0.01 (notes, section 8).
+#: Relative Frobenius error of first order against retraining, 8-item tree, a0 = 0.01.
 PUBLISHED = {
     (-0.1, 3.0): 0.06, (-0.1, 13.0): 0.12, (-0.1, 25.0): 0.35, (-0.5, 3.0): 0.31, (-0.5, 8.0): 0.10,
     (-0.5, 18.0): 0.64, (-1.0, 3.0): 0.66, (-1.0, 8.0): 0.15, (-1.0, 13.0): 0.63, (-1.0, 25.0): 0.97,

@@ -52,6 +52,18 @@ class Init:
         return f"{self.kind}:{self.scale:g}"
 
 
+def choose_init(task: SemanticTask, text: str = "auto") -> Init:
+    """``text`` parsed; ``"auto"``: balanced:0.01, or a 500th of the strongest mode where 0.01 is too near to it.
+
+    A table in small numbers ends at small strengths; a start above them has nothing left to learn.
+    """
+    if text != "auto":
+        return Init.parse(text)
+    modes = singular_modes(task)
+    strongest = float(modes.s[0] / modes.c)
+    return Init("balanced", 0.01 if strongest >= 0.1 else float(f"{strongest / 500:.1g}"))
+
+
 @dataclass(frozen=True, eq=False)
 class Start:
     """Initial weights of a two-layer network.

@@ -29,6 +29,7 @@ from workbench.influence import (
     damped_newton,
     default_damping,
     default_gamma,
+    default_n_beta,
     gradient_kernel,
     leave_one_out,
     predict,
@@ -40,7 +41,7 @@ from workbench.store import Slot, Store
 from workbench.theory import half_rise_times
 from workbench.theory.damped_newton import check_damping
 from workbench.theory.hessian import check_local_posterior
-from workbench.trajectory import Init, Start, Trajectory, initial_weights
+from workbench.trajectory import Start, Trajectory, choose_init, initial_weights
 
 #: ``bar(title, total)`` opens a progress bar and yields a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
@@ -79,20 +80,23 @@ def compare(
     """
     how = settings or Settings()
     device = how.resolve_device()
-    init = Init.parse(how.init)
+    init = choose_init(task, how.init)
     refuse_oversized(task, init, how)
     start = initial_weights(task, init, how.hidden, how.seed)
     eta = how.eta if how.eta_fraction is None else fraction_of_stable(start, how.eta_fraction)
     schedules = choose_schedules(start, how.checkpoints, how.t_max, eta, how.measures, spacing=how.spacing)
     schedule, notes = schedules.training, [*schedules.notes, *notes_on_task(start)]
+    if how.init == "auto" and init.scale != 0.01:
+        notes.insert(0, f"init {init}: the strongest mode ends at {start.modes.s[0] / start.modes.c:.2g}")
     predicted = predict(start, schedule.times)
-    gamma = how.gamma if how.gamma is not None else default_gamma(predicted, how.n_beta)
+    n_beta = how.n_beta if how.n_beta is not None else default_n_beta(predicted)
+    gamma = how.gamma if how.gamma is not None else default_gamma(predicted, n_beta)
     ends = curvatures(predicted)
     if "local_bif" in how.measures:
-        notes.append(f"local posterior: n beta = {how.n_beta:g}, gamma = {gamma:g}")
-        check_local_posterior(schedule.times, ends[:, 0], how.n_beta, gamma)
+        notes.append(f"local posterior: n beta = {n_beta:g}, gamma = {gamma:g}")
+        check_local_posterior(schedule.times, ends[:, 0], n_beta, gamma)
         sampling = sampling_of(how, device)
-        plan_ahead(predicted, ends, how.n_beta, gamma, sampling)
+        plan_ahead(predicted, ends, n_beta, gamma, sampling)
     damping = how.damping
     if "damped_newton" in how.measures:
         damping = default_damping(predicted) if damping is None else damping
@@ -106,9 +110,9 @@ def compare(
     if "gradient_kernel" in how.measures:
         arrays += [gradient_kernel(predicted), gradient_kernel(trained)]
     if "local_bif" in how.measures:
-        planned = simulation.plan(trained, how.n_beta, gamma, sampling)
+        planned = simulation.plan(trained, n_beta, gamma, sampling)
         notes.append(note_on_chains(planned, sampling))
-        pair, extras = both_local_bifs(predicted, trained, how.n_beta, gamma, sampling, planned, once)
+        pair, extras = both_local_bifs(predicted, trained, n_beta, gamma, sampling, planned, once)
         arrays += pair
     again = schedules.retraining
     if "leave_one_out" in how.measures:
@@ -132,7 +136,7 @@ def compare(
                 once(
                     "window removal, retrain",
                     again.total,
-                    lambda advance, _: absent(trained, schedule=again, device=device, progress=advance),
+                    lambda advance, slot: absent(trained, schedule=again, device=device, progress=advance, slot=slot),
                 ),
             )
         ]
@@ -153,7 +157,7 @@ def compare(
             once("damped newton, theory", T, lambda advance, _: newton(predicted, progress=advance)),
             once("damped newton, trained", T, lambda advance, _: newton(trained, progress=advance)),
         ]
-    dataset = _dataset(task, start, predicted, trained, arrays, extras, how, gamma, ends[:, 0], schedules)
+    dataset = _dataset(task, start, predicted, trained, arrays, extras, how, n_beta, gamma, ends[:, 0], schedules)
     refuse_nan(dataset)
     return Comparison(dataset, notes)
 
@@ -174,6 +178,7 @@ def _dataset(
     arrays: list[xr.DataArray],
     extras: dict[str, Any],
     how: Settings,
+    n_beta: float,
     gamma: float,
     lambda_min: NDArray[np.float64],
     schedules: Schedules,
@@ -195,7 +200,7 @@ def _dataset(
         "left_mode": (("property", "mode"), modes.U),
         "item_mode": (("item", "mode"), modes.V[:, :K]),
         "lambda_min": ("time", lambda_min, {"units": "loss / weight^2", "long_name": "smallest curvature of the loss"}),
-        "gamma_needed": ("time", np.maximum(-how.n_beta * lambda_min, 0), {"long_name": "gamma must exceed this"}),
+        "gamma_needed": ("time", np.maximum(-n_beta * lambda_min, 0), {"long_name": "gamma must exceed this"}),
         **{str(array.name): (array.dims, array.values, array.attrs) for array in arrays},
         **extras,
     }
@@ -211,7 +216,7 @@ def _dataset(
         "sign_convention": SIGN_CONVENTION,
         "time_units": "flow time t = learning rate x step",
         "input_scale": modes.c,
-        "n_beta": how.n_beta,
+        "n_beta": n_beta,
         "gamma": gamma,
         "eta": schedules.training.eta,
         "steps": schedules.training.total,

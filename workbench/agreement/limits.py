@@ -31,8 +31,9 @@ def refuse_oversized(task: SemanticTask, init: Init, how: Settings) -> None:
             f"{human_bytes(results + weights)} (limit {human_bytes(_RESULT_LIMIT)}); use fewer --checkpoints, "
             "--measures or a smaller --hidden"
         )
-    # The chains of one checkpoint run together, each with its weights, its noise and sums over pairs of items.
-    chains = how.chains * (64.0 * numbers + 4.0 * min(64 * numbers, 2**20) + 16.0 * Sampling.batches * task.n_items**2)
+    # A chain has its weights and its noise; those of one checkpoint keep their sums over pairs of items together.
+    one = 64.0 * numbers + 4.0 * min(64 * numbers, 2**20)
+    chains = one + how.chains * 16.0 * Sampling.batches * task.n_items**2
     if "local_bif" in how.measures and chains > _RESULT_LIMIT:
         raise WorkbenchError(
             f"{how.chains} chains of {numbers} weights take {human_bytes(chains)} "

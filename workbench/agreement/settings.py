@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from workbench.errors import WorkbenchError
-from workbench.influence import DEFAULT_MEASURES, MEASURES, N_BETA
+from workbench.influence import DEFAULT_MEASURES, MEASURES
 from workbench.simulation.retraining import Convention
 
 Spacing = Literal["even", "log", "stages"]
@@ -22,7 +22,7 @@ class Settings:
     Attributes:
         task: task specification or path, for the record.
         hidden: hidden units.
-        init: ``balanced:a0`` or ``gaussian:sigma``.
+        init: ``balanced:a0`` or ``gaussian:sigma``; ``auto``: balanced:0.01, smaller for a table in small numbers.
         checkpoints: number of checkpoints from 0.
         spacing: of the checkpoints: ``"even"`` in flow time (denser early if the first stage would be missed),
             ``"log"``, or ``"stages"``: where theory puts the half-rise times of the modes, and evenly between them.
@@ -35,7 +35,7 @@ class Settings:
         chains, draws, sampler, step_size: of the sampled local posterior.
         batch_size: items a mini-batch of SGLD; None: all.
         force_short: accept chains too short for their autocorrelation time.
-        n_beta, gamma: of the local posterior; gamma None: from the largest singular value.
+        n_beta, gamma: of the local posterior; None: from the size of the losses and the largest singular value.
         damping: of the damped influence function; None: twice the largest singular value.
         seed: of everything random.
         device, dtype: of the simulation; dtype concerns the sampler, training is always float64.
@@ -43,7 +43,7 @@ class Settings:
 
     task: str = "tree"
     hidden: int = 16
-    init: str = "balanced:0.01"
+    init: str = "auto"
     checkpoints: int = 60
     t_max: float | None = None
     eta: float | None = None
@@ -58,7 +58,7 @@ class Settings:
     step_size: float | None = None
     batch_size: int | None = None
     force_short: bool = False
-    n_beta: float = N_BETA
+    n_beta: float | None = None
     gamma: float | None = None
     damping: float | None = None
     seed: int = 0

@@ -19,7 +19,7 @@ from workbench.theory import gradient_kernel, step_size_shift
 Array = NDArray[np.float64]
 Ruling = Literal["holds", "FAILS", "not claimed"]
 
-#: The Gaussian prediction is claimed where gamma is at least this many times its lower bound (theory notes, 7).
+#: The Gaussian prediction is claimed where gamma is at least this many times its lower bound.
 VALID_RATIO = 10.0
 #: Relative difference allowed in the time of a sign flip.
 FLIP_TOLERANCE = 5e-3

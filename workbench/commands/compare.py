@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.commands.console import Help, auto
 from workbench.commands.console import bar as shown_bar
+from workbench.commands.keeping import keeping, store_for
 from workbench.errors import WorkbenchError
-
-if TYPE_CHECKING:
-    from workbench.store import Store
 
 _COMPARE = """\
 Predict and simulate one task, measure influence on both sides, and write a report.
@@ -61,10 +56,10 @@ def add_parser(commands: Any) -> None:
     )
     g.add_argument(
         "--init",
-        default="balanced:0.01",
+        default="auto",
         metavar="I",
         help="balanced:a0 starts every mode at strength a0 (the closed forms' case); "
-        "gaussian:sigma independent weights",
+        "gaussian:sigma independent weights; auto: balanced:0.01, smaller for a table in small numbers",
     )
     g.add_argument("--checkpoints", type=int, default=60, metavar="N", help="how many, from flow time 0")
     g.add_argument(
@@ -116,7 +111,12 @@ def add_parser(commands: Any) -> None:
         help="of damped_newton; auto: twice the largest singular value, enough at every checkpoint",
     )
     g = p.add_argument_group("local posterior exp(-n beta L - gamma |w - w*|^2 / 2)")
-    g.add_argument("--n-beta", type=float, default=100.0, metavar="X", help="inverse temperature x number of items")
+    g.add_argument(
+        "--n-beta",
+        default="auto",
+        metavar="X",
+        help="inverse temperature x number of items; auto: 100, or what suits losses far from order 1",
+    )
     g.add_argument(
         "--gamma",
         default="auto",
@@ -180,7 +180,7 @@ def run(args: argparse.Namespace) -> int:
         step_size=auto(args.step_size, "--step-size"),
         batch_size=args.batch_size,
         force_short=args.force_short,
-        n_beta=args.n_beta,
+        n_beta=auto(args.n_beta, "--n-beta"),
         gamma=auto(args.gamma, "--gamma"),
         damping=auto(args.damping, "--damping"),
         seed=args.seed,
@@ -188,9 +188,9 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
     )
     bar = no_bar if args.quiet else shown_bar
-    store = _store(args, run_identity(task, settings))
+    store = store_for(args.out, run_identity(task, settings), resume=args.resume, force=args.force)
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
-    with _kept(store):
+    with keeping(store):
         try:
             comparison = compare(task, settings, bar, store)
         except WorkbenchError:
@@ -216,40 +216,3 @@ def _window(text: str) -> tuple[float, float] | None:
     except ValueError:
         raise WorkbenchError(f"--window {text!r} is no window; give T0:T1 in flow time, such as 0:5, or auto") from None
     return begin, end
-
-
-def _store(args: argparse.Namespace, identity: Mapping[str, Any]) -> Store:
-    """Where the run keeps its pieces: beside the result."""
-    from workbench.store import Store, when
-
-    folder = partial_of(args.out)
-    if not args.resume:
-        return Store.create(folder, identity, replace=args.force)
-    store = Store.resume(folder, identity)
-    print(
-        f"going on with the run that was cut off at {when(store.saved)}"
-        if store.saved is not None
-        else "no run that was cut off has left anything here; starting from the beginning"
-    )
-    return store
-
-
-def partial_of(out: Path) -> Path:
-    """``DIR.partial``, with DIR cut where no name may be as long."""
-    place = Path(os.path.abspath(out))
-    return place.with_name(os.fsdecode(os.fsencode(place.name)[:240]) + ".partial")
-
-
-@contextmanager
-def _kept(store: Store) -> Iterator[None]:
-    """When the run is cut off or fails, keep its pieces and say so; without any, leave nothing."""
-    try:
-        yield
-    except BaseException as error:
-        if store.pieces:
-            error.add_note(f"{store.folder} keeps what is done, add --resume to go on")
-        else:
-            store.remove()
-        raise
-    finally:
-        store.close()

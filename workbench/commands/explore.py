@@ -43,8 +43,11 @@ def run(args: argparse.Namespace) -> int:
         raise WorkbenchError(f"--port {args.port}; give a number from 1 to 65535")
     from workbench.explorer import begin_state
     from workbench.explorer.app import free_port, serve
+    from workbench.explorer.model import curves
+    from workbench.explorer.scene import scene_of
 
     state = begin_state(args.task, args.state)
+    curves(state, scene_of(state))
     port = free_port(args.port)
     print(f"explorer: http://127.0.0.1:{port}/  (Ctrl-C ends it)", flush=True)
     serve(state, port=port, browser=not args.no_browser)

@@ -93,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     for name in (args.source, args.target):
         if name is not None:
             task.item_index(name)
+    if args.source is not None and args.source == args.target:
+        raise WorkbenchError(f"--source and --target are both {args.source!r}; give two different items")
     from workbench.figures.prediction import prediction
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text

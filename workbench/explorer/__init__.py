@@ -72,7 +72,8 @@ def begin_state(task: str | None, state: ExplorerState | Mapping[str, Any] | str
 def _with_task(state: ExplorerState, spec: str) -> ExplorerState:
     """The state with another task; a path is read, so that the state does not depend on the file."""
     if spec.partition(":")[0] in ("tree", "diffusion", "table", "csv", GIVEN):
-        return replace(state, task="tree:2,2,2" if spec == "tree" else spec, table="" if spec != state.task else state.table)
+        table = state.table if spec == state.task else ""
+        return replace(state, task="tree:2,2,2" if spec == "tree" else spec, table=table)
     from workbench.semantics import task_from_spec
 
     task = task_from_spec(spec)

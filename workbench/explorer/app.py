@@ -37,13 +37,13 @@ _TEMPLATE = """\
 
 def write_app(folder: Path, state: ExplorerState) -> list[str]:
     """Write notebook and template into a folder; returns the arguments with which Voila serves them."""
-    import nbformat
+    from nbformat import v4, write
 
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(_CELL.format(config=json.dumps(state.config())))],
+    notebook = v4.new_notebook(  # type: ignore[no-untyped-call]
+        cells=[v4.new_code_cell(_CELL.format(config=json.dumps(state.config())))],  # type: ignore[no-untyped-call]
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    nbformat.write(notebook, folder / NOTEBOOK)
+    write(notebook, folder / NOTEBOOK)  # type: ignore[no-untyped-call]
     template = folder / "voila" / "templates" / "workbench"
     template.mkdir(parents=True)
     (template / "conf.json").write_text('{"base_template": "lab"}')

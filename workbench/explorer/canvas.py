@@ -33,7 +33,7 @@ class BlittedImage:
 
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
-        self.canvas = FigureCanvasAgg(figure)
+        self.canvas: Any = FigureCanvasAgg(figure)
         self.moving: list[Artist] = []
         self.frames = 0
         self._background: Any = None
@@ -116,5 +116,5 @@ def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    data = zlib.compress(rows, 1)
+    data = zlib.compress(rows.tobytes(), 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import ipywidgets as widgets
 from workbench.errors import WorkbenchError
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import GIVEN, MEASURES, RANGES, ExplorerState
+from workbench.semantics import task_from_csv_text
 
 _STYLE = {"description_width": "164px"}
 _WIDE = "356px"
@@ -27,8 +29,6 @@ def _box(kind: Any, description: str, **options: Any) -> Any:
 
 
 def _log_slider(description: str, name: str, step: float = 0.02) -> Any:
-    import math
-
     low, high = (math.log10(x) for x in RANGES[name])
     return _box(
         widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".3g"
@@ -45,10 +45,11 @@ class Controls:
 
     Attributes:
         on_change: called after any of them was moved by hand or by a program.
+        on_error: called with one line about a file that cannot be read.
     """
 
-    def __init__(self, given: bool, on_change: Callable[[], None]) -> None:
-        self.on_change = on_change
+    def __init__(self, given: bool, on_change: Callable[[], None], on_error: Callable[[str], None]) -> None:
+        self.on_change, self.on_error = on_change, on_error
         kinds = ({"this task": GIVEN} if given else {}) | _KINDS
         self.kind = _box(widgets.Dropdown, "task", options=list(kinds.items()))
         self.branching = _box(widgets.Text, "branching", continuous_update=False)
@@ -93,7 +94,7 @@ class Controls:
         )
 
     def _task(self) -> str:
-        kind = self.kind.value
+        kind = str(self.kind.value)
         if kind == "tree":
             return f"tree:{self.branching.value.replace(' ', '')}"
         if kind == "diffusion":
@@ -152,23 +153,21 @@ class Controls:
             self.on_change()
 
     def _uploaded(self, _: Any) -> None:
-        if self._quiet:
-            return
-        before = self._table, self._table_name
-        try:
-            self._table_name, self._table = uploaded_text(self.upload.value)
-        except WorkbenchError as error:
-            self._table, self._table_name = before
-            self.on_error(str(error))
-            return
-        if not self._table:
-            self._table, self._table_name = before
-            return
-        self.on_change()
+        if not self._quiet:
+            self.receive(self.upload.value)
 
-    def on_error(self, message: str) -> None:
-        """Replaced by the view: shows one line."""
-        raise WorkbenchError(message)
+    def receive(self, value: Any) -> None:
+        """Take the value of an upload widget; a table that cannot be used leaves the one before in place."""
+        before = self._table_name, self._table
+        try:
+            name, text = uploaded_text(value)
+            if text:
+                task_from_csv_text(text, name=name, where=name)
+                self._table_name, self._table = name, text
+                self.on_change()
+        except WorkbenchError as error:
+            self._table_name, self._table = before
+            self.on_error(str(error))
 
     def column(self) -> Any:
         """All of them, one above the other, under headings."""

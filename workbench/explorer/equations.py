@@ -38,7 +38,8 @@ def _influence(state: ExplorerState) -> str:
     if D == 2:
         inner = "w_{1k}^2" if state.lam != 0 else "a_k"
         return (
-            rf"$I_{{ij}}=-P^2\,(\sum_k e_k^2\,{_PAIR})\,(\sum_k {inner}\,{_PAIR})$,   $H^k_{{ij}}=v_{{ki}}v_{{kj}}$,  $i\neq j$"
+            rf"$I_{{ij}}=-P^2\,(\sum_k e_k^2\,{_PAIR})\,(\sum_k {inner}\,{_PAIR})$,   "
+            r"$H^k_{ij}=v_{ki}v_{kj}$,  $i\neq j$"
         )
     return (
         rf"$I_{{ij}}=-P^2\sum_{{l=2}}^{{{D}}}(\sum_k a_k^{{2({D}-l)/{D}}}e_k^2\,{_PAIR})"

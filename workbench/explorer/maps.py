@@ -15,10 +15,11 @@ from workbench.explorer.scales import rounded_up
 from workbench.explorer.scene import Scene
 from workbench.figures.reading import text
 from workbench.figures.style import Style
-from workbench.semantics import SemanticTask
 
 Array = NDArray[np.float64]
 
+#: Items picked out at most.
+MAX_TARGETS = 6
 #: Up to so many items are named at the matrix.
 _NAMED = 16
 
@@ -38,7 +39,7 @@ class TreeMap:
         for i, name in enumerate(scene.task.items):
             ax.text(-0.12, self.row[i], text(name, 16), color=colours[i], va="center", fontsize=font)
         kind = "tree of the items" if order.kind == "tree" else "clustering of the items"
-        ax.set_title(f"{kind}:  ● source   ○ target")
+        ax.set_title(f"{kind}:  ● source   ○ target", loc="left", y=1.0, pad=1.35 * style.font)
         self.source = ax.plot([], [], "o", color=style.ink, ms=8)[0]
         self.targets = ax.plot([], [], "o", color=style.ink, ms=8, mfc=style.background, mew=1.6)[0]
 
@@ -60,12 +61,12 @@ class MatrixMap:
     def __init__(self, ax: Any, bar: Any, scene: Scene, colours: list[str], style: Style) -> None:
         self.ax, self.scene, order = ax, scene, scene.order.order
         self.order, P = order, scene.task.n_items
-        self.largest, self.font = 0.0, style.font
+        self.largest = 0.0
         style.bare(ax)
         self.image = ax.imshow(np.zeros((P, P)), cmap=style.diverging(), vmin=-1, vmax=1, interpolation="nearest")
         ax.set_aspect("equal", anchor="W")
         self.cells = [
-            Rectangle((0, 0), 1, 1, fill=False, ec=style.ink, lw=1.6, visible=False) for _ in range(_CELLS)
+            Rectangle((0, 0), 1, 1, fill=False, ec=style.ink, lw=1.6, visible=False) for _ in range(MAX_TARGETS)
         ]
         for cell in self.cells:
             ax.add_patch(cell)
@@ -93,7 +94,7 @@ class MatrixMap:
         P = self.scene.task.n_items
         off = ~np.eye(P, dtype=bool)
         size = float(np.abs(curves.influence[:, off]).max()) or 1.0
-        if not 0.45 * self.largest <= size <= self.largest:
+        if rounded_up(size) != self.largest:
             self.largest = rounded_up(size)
             self.image.set_clim(-self.largest, self.largest)
         values = np.where(off, curves.matrix(min(time, curves.end)), np.nan)[np.ix_(self.order, self.order)]
@@ -103,15 +104,9 @@ class MatrixMap:
             if k < len(targets):
                 cell.set_xy((self.row[targets[k]] - 0.5, self.row[source] - 0.5))
 
-    def retitle(self, task: SemanticTask) -> None:
-        """Say what is shown."""
-        self.ax.set_title("influence at time $t$: row on column", loc="left", fontsize=self.font)
-
     def pair_at(self, column: float, row: float) -> tuple[int, int]:
         """Source and target of the cell at a place."""
         P = len(self.order)
         i, j = (int(np.clip(round(x), 0, P - 1)) for x in (row, column))
         return int(self.order[i]), int(self.order[j])
 
-
-_CELLS = 6

@@ -53,7 +53,12 @@ def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated
             "singular_value": (("mode_group",), groups.s),
             f"{measure}_analytic": (("influence_time", "source", "target"), curves.influence),
         },
-        coords={"time": curves.times, "mode_group": list(groups.names), "influence_time": curves.influence_times, **pair},
+        coords={
+            "time": curves.times,
+            "mode_group": list(groups.names),
+            "influence_time": curves.influence_times,
+            **pair,
+        },
     )
     if found is not None:
         checkpoints = ("checkpoint_time", "source", "target")

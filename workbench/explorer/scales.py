@@ -1,12 +1,10 @@
-"""Limits of an axis that hold still while a slider moves, until the curves leave them or shrink within them."""
+"""Limits of axes on round numbers: a slider rarely moves them, and the same values always give the same ones."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_STEPS = np.array([1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0])
-#: Curves that fill less than this share of the axis get new limits.
-_LEAST = 0.45
+_STEPS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0])
 
 
 def rounded_up(value: float) -> float:
@@ -17,20 +15,10 @@ def rounded_up(value: float) -> float:
     return float(size * _STEPS[min(np.searchsorted(_STEPS, value / size * (1 - 1e-9)), len(_STEPS) - 1)])
 
 
-class Scale:
-    """Limits of one axis."""
-
-    def __init__(self, low: float = 0.0, high: float = 0.0) -> None:
-        self.limits = (low, high)
-
-    def fit(self, low: float, high: float) -> None:
-        """Make room for values from ``low`` to ``high``, with 0 among them."""
-        low, high = min(low, 0.0), max(high, 0.0)
-        bottom, top = self.limits
-        if bottom <= low and high <= top and high - low >= _LEAST * (top - bottom):
-            return
-        room = 0.06 * (high - low) or 1.0
-        self.limits = (
-            -rounded_up(room - low) if low < 0 else (-0.0 if high > 0 else -1.0),
-            rounded_up(high + room) if high > 0 else rounded_up(0.06 * -low),
-        )
+def limits(low: float, high: float) -> tuple[float, float]:
+    """Round limits around values from ``low`` to ``high``, with 0 inside."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        return -1.0, 1.0
+    room = 0.04 * (high - low)
+    return (-rounded_up(room - low) if low < 0 else -room, rounded_up(room + high) if high > 0 else room)

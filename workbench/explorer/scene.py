@@ -126,7 +126,7 @@ def scene_of(state: ExplorerState, given: Scene | None = None) -> Scene:
     """The scene a state asks for; ``given`` is that of the task handed over in Python."""
     if state.task == GIVEN:
         if given is None:
-            raise WorkbenchError("this state belongs to a task handed over in Python; call explore(task, state) with it")
+            raise WorkbenchError("this state belongs to a task handed over in Python; call explore(task, state=...)")
         return given
     return _scene(state.task, state.table)
 

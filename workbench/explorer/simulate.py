@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.model import Curves, start_of, width
 from workbench.explorer.scene import Groups, Scene
 from workbench.explorer.state import ExplorerState
+
+if TYPE_CHECKING:
+    from workbench.simulation import Schedule
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -84,12 +88,17 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
 
 
 def _two_layers(
-    state: ExplorerState, scene: Scene, groups: Groups, schedule: object, training: Callable[[int], None], progress: Progress
+    state: ExplorerState,
+    scene: Scene,
+    groups: Groups,
+    schedule: Schedule,
+    training: Callable[[int], None],
+    progress: Progress,
 ) -> Simulated:
     from workbench import influence, simulation
     from workbench.trajectory import Trajectory
 
-    run = simulation.train(start_of(state, scene), schedule, progress=training)  # type: ignore[arg-type]
+    run = simulation.train(start_of(state, scene), schedule, progress=training)
     at, done = run, 0.0
 
     def measuring(total: float) -> Callable[[int], None]:
@@ -134,7 +143,7 @@ def _two_layers(
 
 
 def _deep(
-    state: ExplorerState, scene: Scene, groups: Groups, schedule: object, training: Callable[[int], None]
+    state: ExplorerState, scene: Scene, groups: Groups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
     from workbench.simulation.deep_kernel import network_kernel
     from workbench.simulation.deep_training import train_networks
@@ -142,7 +151,7 @@ def _deep(
     from workbench.simulation.recipes import Recipe
 
     network = aligned_network(scene.task, depth=state.depth, hidden=state.hidden, a0=state.a0, seed=state.seed)
-    run = train_networks([network], Recipe(schedule), progress=training)[0]  # type: ignore[arg-type]
+    run = train_networks([network], Recipe(schedule), progress=training)[0]
     strengths = _by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.recipe.schedule.eta
     return Simulated(key, run.times, strengths, run.loss, run.times, -network_kernel(run), None, eta)

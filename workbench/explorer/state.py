@@ -37,6 +37,8 @@ RANGES = {
 GIVEN = "given"
 #: Browsers and servers cut longer addresses.
 _LONGEST_LINK = 6000
+#: Characters a link may unpack to.
+_LARGEST_TABLE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,10 @@ def _typed(name: str, value: Any, default: Any) -> Any:
 
 def _unpacked(text: str) -> str:
     try:
-        packed = base64.urlsafe_b64decode(text.encode())
-        return zlib.decompressobj().decompress(packed, 10_000_000).decode()
+        unpacking = zlib.decompressobj()
+        table = unpacking.decompress(base64.b64decode(text, altchars=b"-_", validate=True), _LARGEST_TABLE)
+        if not unpacking.eof:
+            raise ValueError
+        return table.decode()
     except (binascii.Error, zlib.error, ValueError):
         raise WorkbenchError("the table in the link is damaged; copy the whole link") from None

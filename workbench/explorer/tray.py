@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,11 @@ class Tray:
 
         self._events.on_dom_event(report)
 
+    def close(self) -> None:
+        """Stop listening to the mouse."""
+        if self._events is not None:
+            self._events.close()
+
     # What the buttons bring out
 
     def _bring(self, *parts: Any) -> None:
@@ -136,16 +142,19 @@ class Tray:
         return widgets.VBox([widgets.HTML(title), box])
 
     def _show_code(self) -> None:
-        self._bring(self._text("select all (Ctrl-A) and copy (Ctrl-C):", save.code(self.view.state)))
+        self._bring(self._text("select all (Ctrl-A) and copy (Ctrl-C):", self.view.code()))
 
     def _show_link(self) -> None:
-        import json
-
-        parts = [self._text("this state as a config (for <code>explore(state=…)</code>):", json.dumps(self.view.state.config()))]
-        query = self.view.state.query()
-        if "QUERY_STRING" in os.environ:
-            address = html.escape(f"?{query}")
-            parts.insert(0, widgets.HTML(f'<a class="workbench-link" href="{address}" target="_blank">link to this state</a>'))
+        state = self.view.state
+        config = self._text("this state as a config (for <code>explore(state=…)</code>):", json.dumps(state.config()))
+        try:
+            query = html.escape(f"?{state.query()}")
+        except WorkbenchError:
+            self._bring(config)
+            raise
+        if "QUERY_STRING" in os.environ:  # under Voila
+            link = f'<a class="workbench-link" href="{query}" target="_blank"><u>link to this state</u></a>'
+            self._bring(widgets.HTML(link), config)
         else:
-            parts.insert(0, self._text("as the end of a link to the app (<code>workbench explore</code>):", f"?{query}"))
-        self._bring(*parts)
+            title = "as the end of a link to the app (<code>workbench explore</code>):"
+            self._bring(self._text(title, html.unescape(query)), config)

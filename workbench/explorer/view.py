@@ -15,8 +15,9 @@ from workbench.errors import WorkbenchError
 from workbench.explorer import save
 from workbench.explorer.canvas import BlittedImage
 from workbench.explorer.controls import Controls
+from workbench.explorer.maps import MAX_TARGETS
 from workbench.explorer.model import Curves, curves
-from workbench.explorer.panels import HEIGHT, LOOK, MAX_TARGETS, Panels
+from workbench.explorer.panels import HEIGHT, LOOK, Panels
 from workbench.explorer.runner import REST, Runner
 from workbench.explorer.scene import Scene, scene_of
 from workbench.explorer.simulate import Simulated, simulate, simulation_key, verdict
@@ -45,14 +46,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.figure = Figure(figsize=(LOOK.width, HEIGHT), dpi=_DPI)
         self.canvas = BlittedImage(self.figure)
         self.runner = Runner(self._progress, self._simulated, self._simulation_failed)
-        self.controls = Controls(given is not None, self._changed)
-        self.controls.on_error = self._complain  # type: ignore[method-assign]
+        self.controls = Controls(given is not None, self._changed, self._complain)
         self.tray = Tray(self)
         self._make_panels()
         self.controls.show(self.state, self.scene, self.curves.end)
         self._draw()
         self.tray.clickable(self.canvas.widget, self._clicked)
-        right = widgets.VBox([self.tray.status_row, self.canvas.widget, self.tray.numbers, self.tray.buttons, self.tray.output])
+        tray = self.tray
+        right = widgets.VBox([tray.status_row, self.canvas.widget, tray.numbers, tray.buttons, tray.output])
         right.layout.width, right.layout.min_width = "100%", "560px"
         left = self.controls.column()
         left.layout.min_width = "362px"
@@ -210,6 +211,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         kind = {"csv": "CSV", "nc": "netCDF"}.get(Path(path).suffix.lstrip("."), Path(path).suffix)
         Path(path).write_bytes(self.data(kind))
 
+    def code(self) -> str:
+        """Python that makes this picture again."""
+        return save.code(self.state)
+
     def data(self, kind: str) -> bytes:
         """The data as CSV or netCDF."""
         return save.data_bytes(kind, self.state, self.scene, self.curves, None if self.stale else self.simulated)
@@ -234,6 +239,18 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     _ipython_display_ = None
 
     def close(self) -> None:
-        """Stop everything and remove the widgets."""
+        """Stop everything and remove the widgets, the inner ones too."""
+        if self.comm is None:
+            return
         self.runner.cancel()
+        _close_inside(self)
+        self.tray.close()
         super().close()
+
+
+def _close_inside(box: Any) -> None:
+    for child in getattr(box, "children", ()):
+        _close_inside(child)
+        for part in (child, child.layout, getattr(child, "style", None)):
+            if part is not None:
+                part.close()

@@ -20,7 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.figures.arrangement import arrange, property_order
 from workbench.figures.files import describe
 from workbench.figures.hidden import draw_paths, hidden_map
-from workbench.figures.influence import curves_of
+from workbench.figures.influence import curves_of, sparse_marks
 from workbench.figures.learning import stage_marks
 from workbench.figures.matrices import colour_strip, without_diagonal
 from workbench.figures.prediction import start_of
@@ -155,7 +155,8 @@ def influence_over_time(ds: xr.Dataset, source: str | None = None, style: Style 
         bar.set_label("← helps      harms →", fontsize=style.small)
         style.tidy(curve_ax).axhline(0, color=style.muted, linewidth=0.1 * style.font)
         for curve in curves:
-            curve_ax.plot(time, measure.analytic[:, i, curve.members[0]], color=curve.colour, label=curve.name)
+            values = measure.analytic[:, i, curve.members[0]]
+            curve_ax.plot(time, values, color=curve.colour, label=curve.name, **sparse_marks(curves, curve, style))
         dots = [curve_ax.plot([], [], marker="o", color=c.colour, markersize=0.5 * style.font)[0] for c in curves]
         clock = curve_ax.axvline(t[0], color=style.ink, linewidth=0.1 * style.font)
         stage_marks(curve_ax, stages(ds), style, labels=False)
@@ -214,10 +215,14 @@ def _write_mp4(ffmpeg: str, path: Path, frames: list[Pixels], title: str, note: 
 
 
 def _write_gif(path: Path, frames: list[Pixels], note: str) -> Path:
-    # One palette for the whole film, from its last frame (which shows every colour) and its middle one:
-    # colours then do not flicker.
-    sample = np.concatenate([frames[-1], frames[len(frames) // 2]])
-    palette = Image.fromarray(sample).quantize(colors=255, dither=Image.Dither.NONE)
+    # One palette for the whole film, so that colours do not flicker: half of it for the large areas, half for rare
+    # colours, as thin lines and dots carry the items' colours.
+    sample = Image.fromarray(np.concatenate([frames[0], frames[len(frames) // 3], frames[-1]]))
+    colours: list[int] = []
+    for method in (Image.Quantize.MEDIANCUT, Image.Quantize.MAXCOVERAGE):
+        colours += (sample.quantize(colors=128, method=method).getpalette() or [])[: 3 * 128]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     each = round(1000 / FRAMES_PER_SECOND)
     images[0].save(
@@ -244,7 +249,7 @@ def _clock(ax: Axes, ds: xr.Dataset, t: Array, values: Array, label: str, style:
 def _item_names(ax: Axes, ds: xr.Dataset, style: Style) -> None:
     order = arrange(ds)
     if len(order.order) > MAX_NAMES:
-        ax.set_ylabel(f"{len(order.order)} items" if ax.get_xlabel() == "" else "source")
+        ax.set_ylabel(f"{len(order.order)} items" if ax.get_xlabel() == "" else "source", labelpad=1.6 * style.font)
         return
     colours = style.item_colours(order.branch, order.place)
     ax.set_yticks(range(len(order.order)), [text(ds["item"].values[k], 12) for k in order.order])

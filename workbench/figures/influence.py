@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -50,9 +51,14 @@ def influence_of_item(ds: xr.Dataset, source: str | None = None, style: Style = 
     found = measures(ds)
     i = _source_index(ds, source)
     with style.context():
-        rows, columns = (1, len(found)) if style.wide else (len(found), 1)
-        figure = style.figure(2.9 if style.wide else 1.9 * rows + 0.8)
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        # Up to three panels fit side by side.
+        rows = int(np.ceil(len(found) / 3)) if style.wide else len(found)
+        columns = int(np.ceil(len(found) / rows))
+        figure = style.figure(2.1 * rows + 0.8 if style.wide else 1.9 * rows + 0.8)
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        for ax in panels[len(found) :]:
+            ax.remove()
+        axes = panels[: len(found)]
         curves = curves_of(ds, i, found, style)
         for ax, measure in zip(axes, found, strict=True):
             _panel(ax, ds, measure, i, curves, style)
@@ -112,7 +118,8 @@ def _panel(ax: Axes, ds: xr.Dataset, measure: Measure, i: int, curves: tuple[Cur
         )
     if measure.analytic is not None:
         for curve in curves:
-            ax.plot(time, measure.analytic[:, i, curve.members[0]], color=curve.colour, label=curve.name)
+            marks = sparse_marks(curves, curve, style) if measure.simulated is None else {}
+            ax.plot(time, measure.analytic[:, i, curve.members[0]], color=curve.colour, label=curve.name, **marks)
     if measure.simulated is not None:
         for shift, curve in enumerate(curves):
             _points(ax, time, measure, i, curve, shift, style)
@@ -122,6 +129,17 @@ def _panel(ax: Axes, ds: xr.Dataset, measure: Measure, i: int, curves: tuple[Cur
     ax.set_title(measure.title + unit(measure), y=1.0, pad=1.5 * style.font)
     ax.set_ylabel("← helps      harms →")
     stage_marks(ax, stages(ds), style, labels=False)
+
+
+def sparse_marks(curves: tuple[Curve, ...], curve: Curve, style: Style) -> dict[str, Any]:
+    """A few marks along a predicted line, in turn with its neighbours: items of one branch differ little in colour.
+
+    Groups of items need none; their colours are far apart.
+    """
+    if any(other.members.size > 1 for other in curves):
+        return {}
+    place = curves.index(curve) / (8 * len(curves))
+    return {"marker": curve.marker, "markersize": 0.32 * style.font, "markevery": (place, 0.125)}
 
 
 def _points(ax: Axes, time: Array, measure: Measure, i: int, curve: Curve, shift: int, style: Style) -> None:
@@ -157,13 +175,13 @@ def _label(
     style: Style,
 ) -> None:
     """Groups are named in a legend, single items directly, or in a legend where there is no room."""
+    by_symmetry = any(curve.members.size > 1 for curve in curves)
     handles = keys(
         style,
         theory=any(measure.analytic is not None for measure in found),
         simulation=any(measure.simulated is not None for measure in found),
         bars=any(measure.stderr is not None for measure in found),
     )
-    by_symmetry = any(curve.members.size > 1 for curve in curves)
     if ds.sizes["target"] - 1 > sum(curve.members.size for curve in curves):
         handles.append(Line2D([], [], color=style.faint, label="all other items (theory)"))
     entries = [
@@ -171,6 +189,9 @@ def _label(
         for curve in curves
     ]
     if by_symmetry:
+        if all(measure.simulated is None for measure in found):
+            for entry in entries:
+                entry.set_marker("")
         _legend(figure, handles + entries, style, title="one curve a group: equal by the symmetry of the tree")
         return
     _legend(figure, handles, style)

@@ -47,9 +47,12 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
                 order,
                 style,
             )
-            row[0].set_ylabel(f"{measure.title}\n{label}", labelpad=0.8 * style.font, fontsize=style.small)
+            fits = 0.55 * style.small * len(measure.title) < 0.85 * 72 * cell
+            title = measure.title if fits else measure.title.replace(" ", "\n")
+            row[0].set_ylabel(f"{title}\n{label}", labelpad=0.8 * style.font, fontsize=style.small)
         for ax, (k, name) in zip(axes[0], stages, strict=True):
-            stage = name if style.wide else name.removesuffix(" half learned")
+            fits = 0.6 * style.small * len(name) < 0.95 * 72 * cell
+            stage = name if fits else name.removesuffix(" half learned")
             ax.set_title(f"$t$ = {ds['time'].values[k]:.4g}\n{stage}", fontsize=style.small)
         _colourbars(figure, grid, axes, rows, style)
         named = len(order.order) <= 12
@@ -60,7 +63,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         note = (
             "rows: source, columns: target, in the same order;",
             "diagonal left grey, colours scaled to the rest",
-            *(() if style.wide or len(rows) > len(found) else ("(blue helps, orange harms)",)),
+            *(() if len(rows) > len(found) else ("(blue helps, orange harms)",)),
         )
         figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
     return figure
@@ -115,6 +118,6 @@ def _colourbars(
         place = style.tidy(figure.add_subplot(grid[members[0] : members[-1] + 1, -1]))
         bar = figure.colorbar(axes[members[0], -1].images[0], cax=place)
         bar.outline.set_visible(False)
-        # A bar of one narrow row has no room for words; its colours are named once, below.
-        words = "← helps      harms →\n" if style.wide or len(members) > 1 else ""
+        # A bar of one row has no room for words; its colours are then named once, below.
+        words = "← helps      harms →\n" if len(members) > 1 else ""
         bar.set_label(words + unit(rows[members[0]][0]).strip(), fontsize=style.small)

@@ -27,20 +27,18 @@ COLD = 30.0
 RATIOS = np.geomspace(0.4, 4.0, 160)
 
 
-def phases_of(ds: xr.Dataset, depth: int) -> tuple[PhaseComparison, ScalarPosterior]:
-    """The strongest mode of the task in a network of ``depth`` layers, localised at 0 with a prior as cold."""
-    return _phases(depth, float(ds["singular_value"].values[0]), float(ds.attrs["input_scale"]), ds.sizes["item"])
-
-
 @lru_cache(maxsize=8)
-def _phases(depth: int, s: float, c: float, n_items: int) -> tuple[PhaseComparison, ScalarPosterior]:
-    gamma = COLD / (s / c) ** (2 / depth)
-    found = phase_comparison(depth, gamma, s, c)
-    prior = ModePrior(gamma, depth)
-    return found, scalar_posterior(s, c, found.transition * RATIOS, prior, n_items=n_items, cut=found.cut)
+def phases_of(depth: int) -> tuple[PhaseComparison, ScalarPosterior]:
+    """A mode of a network of ``depth`` layers, localised at 0, in units in which s = c = P = 1.
+
+    Every mode is this one after rescaling: a by s/c, n beta by c/s^2, gamma by (s/c)^(-2/D), q by P s^2/c.
+    """
+    found = phase_comparison(depth, COLD)
+    prior = ModePrior(COLD, depth)
+    return found, scalar_posterior(1.0, 1.0, found.transition * RATIOS, prior, cut=found.cut)
 
 
-def phase_decomposition(ds: xr.Dataset, style: Style = PAGE) -> Figure:
+def phase_decomposition(style: Style = PAGE) -> Figure:
     """Masses of the phases, and the variance of the mode's loss split into within and between phases.
 
     ``Var q = pi_U Var(q|U) + pi_V Var(q|V) + pi_U pi_V (E[q|U] - E[q|V])^2``, along n beta in units of the
@@ -51,7 +49,7 @@ def phase_decomposition(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         figure = style.figure(3.9)
         axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(0.8, 1.2))
         for column, depth in enumerate(DEPTHS):
-            found, posterior = phases_of(ds, depth)
+            found, posterior = phases_of(depth)
             kind = "continuous" if depth == 2 else "two phases"
             axes[0, column].set_title(f"{depth} layers: {kind}")
             _masses(style.tidy(axes[0, column]), found, posterior, style)
@@ -80,24 +78,29 @@ def phase_decomposition(ds: xr.Dataset, style: Style = PAGE) -> Figure:
 
 
 def phase_decomposition_data(ds: xr.Dataset) -> pd.DataFrame:
-    """One row a depth and n beta: masses, within and between part of Var q (loss^2), and the marked places."""
+    """One row a depth and n beta, in the units of the strongest mode of a task.
+
+    Masses, within and between part of Var q (loss^2), and the marked places.
+    """
+    s, c = float(ds["singular_value"].values[0]), float(ds.attrs["input_scale"])
+    cold, large = c / s**2, (ds.sizes["item"] * s**2 / c) ** 2
     tables = []
     for depth in DEPTHS:
-        found, posterior = phases_of(ds, depth)
+        found, posterior = phases_of(depth)
         tables.append(
             pd.DataFrame(
                 {
                     "depth": depth,
-                    "n_beta": posterior.n_beta,
+                    "n_beta": cold * posterior.n_beta,
                     "mass_unlearned": posterior.mass_unlearned,
                     "mass_learned": posterior.mass_learned,
-                    "within": posterior.within,
-                    "between": posterior.between,
-                    "variance": posterior.variance,
-                    "gamma": found.gamma,
-                    "transition": found.transition,
-                    "equal_mass": found.equal_mass,
-                    "peak": np.nan if found.peak is None else found.peak,
+                    "within": large * posterior.within,
+                    "between": large * posterior.between,
+                    "variance": large * posterior.variance,
+                    "gamma": found.gamma / (s / c) ** (2 / depth),
+                    "transition": cold * found.transition,
+                    "equal_mass": cold * found.equal_mass,
+                    "peak": np.nan if found.peak is None else cold * found.peak,
                 }
             )
         )

@@ -48,7 +48,7 @@ class Measure:
 
 
 def measures(ds: xr.Dataset) -> tuple[Measure, ...]:
-    """Every measure in the dataset, in the order of the theory notes."""
+    """Every measure in the dataset, the plainest first."""
     names = {
         name.removesuffix(side)
         for name in map(str, ds.data_vars)
@@ -126,7 +126,7 @@ def ancestor_groups(ds: xr.Dataset, source: int, found: Sequence[Measure]) -> tu
     """Targets whose curves coincide by the symmetry of the tree, with a name; None where they do not.
 
     Two items influence each other through the level of their common ancestor alone if the task is symmetric
-    under its tree (this project's theory notes). Believed only where the predicted curves do coincide.
+    under its tree. Believed only where the predicted curves do coincide.
     """
     if "common_ancestor_level" not in ds:
         return None

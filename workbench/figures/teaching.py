@@ -165,12 +165,12 @@ def teaching_figures(
         ),
         "phase_decomposition": Plate(
             "Is the peak a change of phase?",
-            "Exact posterior of the strongest mode as data accumulate (n beta relative to the low-temperature "
+            "Exact posterior of one mode as data accumulate (n beta relative to the low-temperature "
             "transition), localised at 0 with gamma (s/c)^(2/D) = 30. The variance of its loss is split into what "
             "varies within each phase and what the mixture of phases adds. Two layers have one minimum: the peak is "
             "not where the phases weigh the same. Three layers have two, and it is.",
             "Masses of two phases and the variance split into within and between phases, for two and three layers.",
-            lambda: phases.phase_decomposition(ds, style),
+            lambda: phases.phase_decomposition(style),
             lambda: phases.phase_decomposition_data(ds),
         ),
         "learning_coefficient": Plate(

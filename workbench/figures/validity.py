@@ -17,7 +17,7 @@ from workbench.theory.hessian import curvature_range
 
 Array = NDArray[np.float64]
 
-#: The Gaussian prediction is good to about 1% where gamma is this many times the least one (the theory notes).
+#: The Gaussian prediction is good to about 1% where gamma is this many times the least one.
 AMPLE = 10.0
 
 

@@ -111,6 +111,7 @@ def window_removal(
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> xr.DataArray:
     """``l_j`` with item i always in training minus ``l_j`` with it absent from t0 to t1, for each of some windows.
 
@@ -120,7 +121,7 @@ def window_removal(
         trajectory: the network trained on all items, or its prediction.
         windows: pairs (t0, t1) of flow times; the simulated side rounds them to whole steps.
         convention: weights of the items kept, inside the window; see `leave_one_out`.
-        schedule, device, dtype, progress: see `leave_one_out`.
+        schedule, device, dtype, progress, slot: see `leave_one_out`.
 
     Returns:
         dims (window, time, source, target), with the times of each window as coordinates ``begin`` and ``end``.
@@ -136,6 +137,7 @@ def window_removal(
             convention=convention,
             place=Place(device, dtype),
             progress=progress,
+            slot=slot,
         )
     else:
         removed = removal_from_flow(

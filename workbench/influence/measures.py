@@ -14,16 +14,13 @@ import xarray as xr
 from workbench import simulation, theory
 from workbench.influence.history import leave_one_out, trajectory_derivative, window_removal
 from workbench.influence.result import influence_array
-from workbench.simulation.sampling import Plan, Sampling
+from workbench.simulation import Plan, Sampling
 from workbench.store import NOWHERE, Slot
 from workbench.theory.hessian import required_gamma
 from workbench.trajectory import Trajectory
 
 Progress = Callable[[int], None]
 Side = Literal["analytic", "simulated"]
-
-#: Inverse temperature times number of items, unless given.
-N_BETA = 100.0
 
 
 def predict(start: theory.Start, times: Any) -> Trajectory:
@@ -49,7 +46,12 @@ def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
     return influence_array("gradient_kernel", -kernel, trajectory)
 
 
-def default_gamma(trajectory: Trajectory, n_beta: float = N_BETA) -> float:
+def default_n_beta(trajectory: Trajectory) -> float:
+    """Inverse temperature that suits the size of the task's losses: 100 where they are of order 1."""
+    return theory.default_n_beta(trajectory.start.modes)
+
+
+def default_gamma(trajectory: Trajectory, n_beta: float) -> float:
     """Localization for which the local posterior is Gaussian at every checkpoint, from the largest singular value."""
     return required_gamma(trajectory.start.modes, n_beta)
 
@@ -57,7 +59,7 @@ def default_gamma(trajectory: Trajectory, n_beta: float = N_BETA) -> float:
 def local_bif(
     trajectory: Trajectory,
     *,
-    n_beta: float = N_BETA,
+    n_beta: float | None = None,
     gamma: float | None = None,
     sampling: Sampling | None = None,
     planned: Plan | None = None,
@@ -73,12 +75,13 @@ def local_bif(
 
     Args:
         trajectory: the network at its checkpoints.
-        n_beta: inverse temperature times number of items.
+        n_beta: inverse temperature times number of items; None chooses `default_n_beta`.
         gamma: localization; None chooses `default_gamma`.
         sampling, planned: chains, draws and sampler of the simulated side.
         progress: called with the checkpoints (analytic) or chain-steps (simulated) done since the last call.
         slot: where the simulated side keeps its chains, and goes on with what was kept.
     """
+    n_beta = default_n_beta(trajectory) if n_beta is None else n_beta
     gamma = default_gamma(trajectory, n_beta) if gamma is None else gamma
     task, start = trajectory.task, trajectory.start
     attrs: dict[str, Any] = {"n_beta": n_beta, "gamma": gamma}

@@ -7,7 +7,7 @@ Networks of any depth and activation, trained by a `Recipe`: `train_networks`, `
 """
 
 from workbench.simulation.checkpoints import log_spaced_times, schedule_near, stage_times
-from workbench.simulation.deep_kernel import network_kernel
+from workbench.simulation.deep_kernel import item_gradients, network_damped_newton, network_kernel
 from workbench.simulation.deep_retraining import retrained_losses
 from workbench.simulation.deep_training import DeepTrajectory, Place, train_networks
 from workbench.simulation.diagnostics import rhat_and_ess
@@ -27,7 +27,8 @@ from workbench.simulation.newton import damped_newton
 from workbench.simulation.optimizers import Adam, GradientDescent, Momentum, Optimizer
 from workbench.simulation.recipes import ItemWeights, Recipe
 from workbench.simulation.retraining import Convention, leave_one_out_weights, retrain_weighted
-from workbench.simulation.sampling import LocalSamples, Plan, Sampling, plan, sample_local_posterior
+from workbench.simulation.sampling import LocalSamples, sample_local_posterior
+from workbench.simulation.sampling_plan import Plan, Sampling, plan
 from workbench.simulation.subset_values import (
     SubsetLosses,
     all_subsets,
@@ -67,6 +68,7 @@ __all__ = [
     "gaussian_expectation",
     "gaussian_network",
     "gradient_kernel",
+    "item_gradients",
     "largest_curvature",
     "largest_stable_eta",
     "lds",
@@ -74,6 +76,7 @@ __all__ = [
     "leave_one_out_weights",
     "local_learning_coefficient",
     "log_spaced_times",
+    "network_damped_newton",
     "network_kernel",
     "network_of",
     "plan",

@@ -17,6 +17,7 @@ from workbench.simulation.networks import Network
 from workbench.simulation.recipes import ItemWeights, Recipe
 from workbench.simulation.threads import in_threads, torch_threads
 from workbench.simulation.training import output_basis
+from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ def retrained_losses(
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> Array:
     """``(T, R, P)`` item losses of R runs from one start that weigh the items differently.
 
@@ -45,6 +47,7 @@ def retrained_losses(
         memory: bytes that the runs trained at one time may take; more are trained in several batches. The numbers of
             a run do not depend on the runs beside it.
         progress: called with the number of steps done since the last call, counted once for all runs.
+        slot: where to keep the work done so far, and to go on with what was kept there.
     """
     weights = item_weights if isinstance(item_weights, ItemWeights) else ItemWeights.constant(item_weights)
     P = network.task.n_items
@@ -52,7 +55,7 @@ def retrained_losses(
         raise WorkbenchError(f"item weights for {weights.values.shape[2]} items; the task has {P}")
     small = fewer_outputs(network, recipe)
     inputs, targets = place.inputs(network.task), place.tensor(small.task.Y)
-    losses = np.empty((len(recipe.schedule.steps), weights.runs, P))
+    losses = np.zeros((len(recipe.schedule.steps), weights.runs, P))
     flops = 6.0 * weights.runs * small.n_weights * P
     workers = max(1, min(torch.get_num_threads(), int(flops // _WORTH_A_CORE))) if place.device == "cpu" else 1
     batches = run_batches(weights.runs, _bytes_per_run(small), memory / workers, workers)
@@ -65,7 +68,16 @@ def retrained_losses(
             residual = targets - activities(layers, inputs, network.activation)[-1]
             losses[k, runs] = residual.square().sum(dim=1).mul_(0.5).cpu().numpy()
 
-        descend_batch([small], recipe, weights.of(runs), keep, place=place, progress=report)
+        descend_batch(
+            [small],
+            recipe,
+            weights.of(runs),
+            keep,
+            place=place,
+            progress=report,
+            slot=slot.part(runs.start),
+            recorded={"losses": losses[:, runs]},
+        )
 
     with torch_threads(workers):
         in_threads(train_some, batches)

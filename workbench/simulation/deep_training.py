@@ -22,6 +22,7 @@ from workbench.simulation.backprop import Inputs, activities, gradients, split_l
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import Items, ItemWeights, Recipe
 from workbench.simulation.threads import torch_threads
+from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
@@ -61,6 +62,8 @@ def descend_batch(
     *,
     place: Place = CPU,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
+    recorded: dict[str, Array] | None = None,
 ) -> None:
     """Train R runs and hand their layers ``(R, n_l, n_{l-1})`` to ``record(checkpoint, layers)``.
 
@@ -71,6 +74,8 @@ def descend_batch(
         record: gets tensors that are overwritten later.
         place: device and precision.
         progress: called with the number of steps done since the last call.
+        slot: where to keep the work done so far, and to go on with what was kept there.
+        recorded: the arrays that ``record`` writes to; they are kept along.
     """
     first = networks[0]
     flat = place.tensor(np.stack([network.flat for network in networks]))
@@ -81,10 +86,25 @@ def descend_batch(
     inputs, P = place.inputs(first.task), first.task.n_items
     Y = place.tensor(first.task.Y)
     memory, batches = recipe.optimizer.init(flat), recipe.batches(P)
-    eta, done, phase = recipe.schedule.eta, 0, 0
-    times = recipe.schedule.times
-    factors = place.tensor(item_weights.values[0])[:, None, :]
+    eta, done, times, recorded = recipe.schedule.eta, 0, recipe.schedule.times, recorded or {}
+    if (kept := slot.load()) is not None:
+        done, batches = int(kept["done"]), islice(batches, int(kept["done"]), None)
+        flat.copy_(torch.from_numpy(kept["w"]))
+        memory = tuple(torch.from_numpy(kept[f"m{n}"]).to(x) for n, x in enumerate(memory))
+        for name, values in recorded.items():
+            values[:] = kept[name]
+        if progress:
+            progress(done)
+
+    def keep() -> None:
+        averages = {f"m{n}": x.cpu() for n, x in enumerate(memory)}
+        slot.save({"done": done, "w": flat.cpu(), **averages, **recorded})
+
+    before, phase = done, sum(begin <= done for begin in item_weights.begins) - 1
+    factors = place.tensor(item_weights.values[phase])[:, None, :]
     for k, wanted in enumerate(recipe.schedule.steps):
+        if wanted < before:
+            continue
         for n, items in enumerate(islice(batches, wanted - done), start=done):
             if phase + 1 < len(item_weights.begins) and n == item_weights.begins[phase + 1]:
                 phase += 1
@@ -95,15 +115,19 @@ def descend_batch(
             delta *= (factors if items is None else factors[:, :, items]) / delta.shape[-1]
             gradients(layers, h, delta, seen, first.activation, gradient_layers)
             memory = recipe.optimizer.step(flat, memory, gradient, eta, n + 1)
+            done = n + 1
+            if progress:
+                progress(1)
+            if slot.due():
+                keep()
         if not bool(torch.isfinite(flat).all()):
             raise WorkbenchError(
                 f"training diverged before t = {times[k]:.4g} with eta = {eta:.3g}; use a smaller learning rate, "
                 "such as learning_rate(network, 0.1) for a linear network"
             )
         record(k, layers)
-        if progress:
-            progress(wanted - done)
-        done = wanted
+    if slot.store is not None:
+        keep()
 
 
 @dataclass(frozen=True, eq=False)

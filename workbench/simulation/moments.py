@@ -6,6 +6,7 @@ where d is the loss minus its value at the checkpoint, so memory does not grow w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +81,11 @@ class CovarianceEstimate:
     excess_stderr: Array
 
 
-def estimate(moments: BatchMoments, chains: int) -> CovarianceEstimate:
-    """Turn the sums of ``T x chains`` chains (checkpoint-major) into covariances with errors."""
-    first, second, reference, lengths = moments.sums()
+def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> CovarianceEstimate:
+    """Turn the sums of ``T x chains`` chains, checkpoint by checkpoint, in one or more pieces, into covariances."""
+    parts = [part.sums() for part in ([moments] if isinstance(moments, BatchMoments) else moments)]
+    first, second = (np.concatenate([part[k] for part in parts], axis=1) for k in (0, 1))
+    reference, lengths = np.concatenate([part[2] for part in parts]), parts[0][3]
     batches, B, P = first.shape
     T, total = B // chains, int(lengths.sum())
     shape = (batches, T, chains, P)

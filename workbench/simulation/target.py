@@ -130,10 +130,10 @@ class Noise:
             for seed in seeds
         ]
         self.steps = block_steps(target.n_weights)
-        parts = target.star1[0].numel(), target.star2[0].numel(), extra
+        parts = [target.star1[0].numel(), target.star2[0].numel(), extra]
         self._block = torch.empty((target.chains, self.steps, sum(parts)), dtype=torch.float32, device=device)
         # The block stays where it is, so the views of every step on it are made once.
-        first, second, rest = (part.unbind(dim=1) for part in self._block.split(parts, dim=2))
+        first, second, rest = (part.unbind(dim=1) for part in torch.split(self._block, parts, dim=2))
         self._views = [
             (a.view(target.star1.shape), b.view(target.star2.shape), c)
             for a, b, c in zip(first, second, rest, strict=True)

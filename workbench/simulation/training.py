@@ -13,70 +13,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.simulation.schedule import Schedule
 from workbench.simulation.threads import torch_threads
 from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Start, Trajectory
+
+__all__ = ["Progress", "Schedule", "descend", "output_basis", "train", "train_seeds"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
 
 #: Steps from one look at the clock to the next.
 _STRIDE = 64
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Checkpoints in flow time, each hit exactly by a whole number of steps.
-
-    Attributes:
-        eta: learning rate.
-        steps: ``(T,)`` gradient steps done at each checkpoint, ascending from 0.
-    """
-
-    eta: float
-    steps: tuple[int, ...]
-
-    @classmethod
-    def at(cls, times: ArrayLike, eta: float) -> Schedule:
-        """Checkpoints at the multiples of ``eta`` nearest to ``times``."""
-        wanted = np.asarray(times, dtype=np.float64)
-        if not eta > 0 or wanted.ndim != 1 or len(wanted) < 2 or not np.isfinite(wanted).all():
-            raise WorkbenchError(f"eta {eta:g}, {wanted.size} checkpoints; give eta > 0 and at least 2 finite times")
-        steps = np.rint(wanted / eta).astype(np.int64)
-        if steps[0] < 0 or (np.diff(steps) <= 0).any():
-            raise WorkbenchError(
-                f"eta {eta:g} is too coarse for checkpoints {wanted.min():.3g} to {wanted.max():.3g}: two of them fall "
-                "on one step; use a smaller eta or fewer checkpoints"
-            )
-        return cls(float(eta), tuple(int(n) for n in steps))
-
-    @classmethod
-    def even(cls, t_max: float, checkpoints: int, eta: float) -> Schedule:
-        """``checkpoints`` even times from 0 to t_max with the largest learning rate up to ``eta`` that hits them."""
-        if checkpoints < 2 or not t_max > 0 or not eta > 0:
-            raise WorkbenchError(
-                f"checkpoints {checkpoints}, t-max {t_max:g}, eta {eta:g}; "
-                "give at least 2 checkpoints and positive times"
-            )
-        spacing = t_max / (checkpoints - 1)
-        return cls.at(np.linspace(0.0, t_max, checkpoints), spacing / max(1, int(np.ceil(spacing / eta - 1e-9))))
-
-    @property
-    def times(self) -> Array:
-        """``(T,)`` flow times ``eta x step``."""
-        return self.eta * np.array(self.steps, dtype=np.float64)
-
-    @property
-    def total(self) -> int:
-        """Number of gradient steps of the whole run."""
-        return self.steps[-1]
-
-    def finer(self, factor: int) -> Schedule:
-        """The same flow times with the learning rate divided by ``factor``."""
-        return Schedule(self.eta / factor, tuple(factor * n for n in self.steps))
 
 
 @dataclass

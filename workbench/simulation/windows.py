@@ -18,6 +18,7 @@ from workbench.simulation.networks import Network
 from workbench.simulation.recipes import ItemWeights, Recipe
 from workbench.simulation.retraining import Convention, leave_one_out_weights
 from workbench.simulation.training import Schedule
+from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 Window = tuple[float, float]
@@ -59,6 +60,7 @@ def window_removal(
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> Array:
     """Influence of each item's presence in each window, ``(window, T, source P, target P)``.
 
@@ -68,10 +70,10 @@ def window_removal(
         windows: pairs ``(t0, t1)`` of flow times, ``0 <= t0 <= t1``, rounded to whole steps (`window_steps`).
         convention: weights of the items kept, inside the window: 1 (``"unnormalised"``) or P/(P-1)
             (``"renormalised"``).
-        place, memory, progress: see `retrained_losses`.
+        place, memory, progress, slot: see `retrained_losses`.
     """
     P = network.task.n_items
     weights = window_weights(P, window_steps(recipe.schedule, windows), convention)
-    losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress)
+    losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress, slot=slot)
     change = losses[:, :1] - losses[:, 1:]
     return np.asarray(change.reshape(len(losses), len(windows), P, P).swapaxes(0, 1))

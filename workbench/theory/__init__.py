@@ -24,7 +24,7 @@ from workbench.theory.exact_solution import (
 )
 from workbench.theory.fast import item_curves
 from workbench.theory.flips import flip_times, kernel_on_tree, peak_times
-from workbench.theory.hessian import hessian_spectrum, required_gamma
+from workbench.theory.hessian import default_n_beta, hessian_spectrum, required_gamma
 from workbench.theory.kernel import gradient_kernel, gradient_kernel_from_weights
 from workbench.theory.kernel_depth import gradient_kernel_deep
 from workbench.theory.learning_coefficient import learning_coefficient
@@ -62,6 +62,7 @@ __all__ = [
     "coupled_flips",
     "damped_newton",
     "default_damping",
+    "default_n_beta",
     "dense_damped_newton",
     "dense_local_bif",
     "exact_factors",

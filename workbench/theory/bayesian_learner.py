@@ -7,7 +7,7 @@ With modes that do not talk to each other the item losses are ``l_i = sum_k v_ki
 
 the law of total covariance over the 2^K phases. Every term is >= 0: this learner has no sign flips. They come
 from the coupling of the modes through the hidden layer; see `coupled_posterior`.
-Source: this project's theory notes, section 9.
+Source: derived for this project.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The posterior of a two-layer network localised at 0 is expanded at its maximum, where every learned mode has
 the residual ``e = gamma / n beta``. `coupled_posterior` evaluates the result for whole tasks.
-Source: this project's theory notes, sections 7 and 9.
+Source: derived for this project.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ single mode)::
     learned, unlearned: c_kk' = (P^2 a_k / n beta) [ s_k (e^2 + s_k'^2) + 2 e s_k'^2 ] / (s_k^2 - s_k'^2)
 
 It holds away from the thresholds ``n beta = gamma / s_k``, where the mode that is about to be learned
-fluctuates critically.  Source: this project's theory notes, section 9.
+fluctuates critically.  Source: derived for this project.
 """
 
 from __future__ import annotations

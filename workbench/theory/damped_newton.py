@@ -7,7 +7,7 @@ the plateaus. For an aligned network ``H + damping`` falls into the 2 x 2 blocks
 nothing of the size of the Hessian is formed; ``damping -> infinity`` gives the gradient kernel, ``-K /
 damping``.
 
-Source: Koh & Liang (2017) for the influence function; blocks from this project's theory notes, section 7.
+Source: Koh & Liang (2017) for the influence function; blocks from derived for this project.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def damped_pair_form() -> ClosedForm:
             Variable(P, "number of items"),
         ),
         unit="loss",
-        source="this project's theory notes, section 7",
+        source="derived for this project",
         conditions=(
             Condition(
                 sp.And(bare(d) > bare(e_a), bare(d) > bare(e_b)),

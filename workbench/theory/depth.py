@@ -23,7 +23,7 @@ from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, 
 from workbench.theory.mode_dynamics import SAXE, VARIABLES, a, a0, c, s, t
 
 Array = NDArray[np.float64]
-NOTES = f"{SAXE}; this project's theory notes, section 2"
+NOTES = f"{SAXE}; derived for this project"
 
 _FORWARD = Condition(bare(t) >= 0, "t >= 0", "give times after the start of training")
 _POSITIVE = Condition(

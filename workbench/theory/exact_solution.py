@@ -8,7 +8,7 @@ weights obey a matrix Riccati equation (derived in `workbench.theory.riccati`; w
 
 for any rank of Syx and any widths, bottlenecks included. For general c: Q -> sqrt(c) Q, lambda -> c lambda.
 Sources: Fukumizu (1998); Braun, Domine, Fitzgerald & Saxe (2022); Domine et al. (2024); for the conditions
-and the stable evaluation this project's theory notes, section 4.
+and the stable evaluation derived for this project.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
             *(Variable(x, f"singular value of level {k}", "loss / weight^2") for k, x in enumerate(singular)),
         ),
         unit="loss^2 / weight^4",
-        source="this project's theory notes, section 6",
+        source="derived for this project",
         conditions=(
             Condition(sp.And(bare(a0) > 0, bare(t) >= 0), "a0 > 0 and t >= 0", "start every mode at the same a0 > 0"),
         ),
@@ -170,7 +170,7 @@ def flip_limit_form() -> ClosedForm:
             VARIABLES[a0],
         ),
         unit="time",
-        source="this project's theory notes, section 6",
+        source="derived for this project",
         conditions=(
             Condition(
                 bare(s) > bare(beta) * bare(s_next),

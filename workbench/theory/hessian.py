@@ -18,7 +18,7 @@ from workbench.semantics.modes import Modes
 from workbench.theory.closed_form import ClosedForm, Step, Variable
 
 Array = NDArray[np.float64]
-_NOTES = "this project's theory notes, section 7"
+_NOTES = "derived for this project"
 
 
 @cache
@@ -79,7 +79,7 @@ def hessian_spectrum(modes: Modes, a: Array, hidden: int, n_inputs: int, n_outpu
         n_outputs: N_o.
         active: how many modes have a hidden direction of their own, ``min(N_h, K)``.
 
-    Units loss / weight^2. Source: theory notes, section 7; agrees with dense eigenvalues to rounding.
+    Units loss / weight^2. Agrees with dense eigenvalues to rounding.
     """
     T, K, r, c, P = len(a), active, modes.rank, modes.c, modes.n_items
     learned, s = a[:, :K], modes.s
@@ -131,12 +131,22 @@ def curvature_range(modes: Modes, a: Array, hidden: int, active: int) -> tuple[A
     return np.concatenate(low, axis=1).min(axis=1), np.concatenate(high, axis=1).max(axis=1)
 
 
+def default_n_beta(modes: Modes) -> float:
+    """Inverse temperature at which the local posterior resolves the task's losses: 100 where they are of order 1.
+
+    Only ``n beta`` times a loss has no units. Where the loss of the empty network, ``sum_k s_k^2 / (2 c)``, is more
+    than a factor 100 from 2, that of the default tree, n beta follows it, rounded to one digit.
+    """
+    empty = float((modes.s**2).sum() / modes.c / 2)
+    return 100.0 if 0.02 <= empty <= 200.0 else float(f"{200.0 / empty:.0e}")
+
+
 def required_gamma(modes: Modes, n_beta: float, safety: float = 20.0) -> float:
     """Localization that makes the local posterior Gaussian at every checkpoint of training.
 
     The posterior exists where ``gamma > n beta max_k e_k``, and ``e_k`` never exceeds the largest singular value;
     ``safety`` times that bound, rounded up to one digit. On the default tree with n beta = 100 it gives 1000,
-    where the Gaussian prediction is within 1% of exact sampling (theory notes, section 7).
+    where the Gaussian prediction is within 1% of exact sampling.
     """
     exact = safety * n_beta * float(modes.s[0])
     digits = 10.0 ** int(np.floor(np.log10(exact)))

@@ -108,7 +108,7 @@ def kernel_form() -> ClosedForm:
             Variable(c, "input scale", "loss / weight^4"),
         ),
         unit="loss^2 / weight^2",
-        source="this project's theory notes, section 6; TracIn summand of Pruthi et al. (2020)",
+        source="derived for this project; TracIn summand of Pruthi et al. (2020)",
         steps=(
             Step("For any number of modes the gradients give", general),
             Step(
@@ -172,7 +172,7 @@ def tree_kernel_form(cover: tuple[int, ...], m: int) -> ClosedForm:
             Variable(c, "input scale", "loss / weight^4"),
         ),
         unit="loss^2 / weight^2",
-        source="this project's theory notes, section 6",
+        source="derived for this project",
         conditions=(Condition(bare(c) > 0, "c positive", "c = 1/P for one-hot items"),),
         steps=(
             Step("Modes of one level share one strength; sum the mode form over levels:", by_projectors),

@@ -105,7 +105,7 @@ def deep_kernel_form() -> ClosedForm:
             Variable(c, "input scale", "loss / weight^6"),
         ),
         unit="loss^2 / weight^2",
-        source="this project's theory notes, section 6",
+        source="derived for this project",
         conditions=(Condition(bare(c) > 0, "c positive", "c = 1/P for one-hot items"),),
         steps=(
             Step("For any depth the gradients of layer l give one term of", general),

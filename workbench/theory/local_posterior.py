@@ -10,7 +10,7 @@ and H_i is the quadratic form ``|f_i|^2 - 2 p_i . q_i`` of three short vectors t
 (change of the output, ``p = dW2^T r_i``, ``q = dW1 x_i``), so Wick's theorem turns the trace into sums over pairs
 of modes. Nothing of the size of the Hessian is ever formed: P^2 K^2 operations and P^2 K numbers per checkpoint.
 
-Source: Kreer et al. (2025) for the BIF; theory notes, section 7 (the prediction called M2 there).
+Source: Kreer et al. (2025) for the BIF; the Gaussian prediction was derived for this project.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ With independent weights N(0, 1/gamma) (a localization at 0) and ``z = gamma |a|
 
     p(a) = gamma^(nu+1) |a|^nu K_nu(gamma |a|) / (sqrt(pi) 2^nu Gamma(N_h / 2))
 
-Source: this project's theory notes, section 9.
+Source: derived for this project.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from workbench.errors import ConditionError
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
 
 Array = NDArray[np.float64]
-NOTES = "this project's theory notes, section 9"
+NOTES = "derived for this project"
 #: Integrands below exp(-this) of their maximum are left out.
 _DEPTH_OF_TAIL = 45.0
 

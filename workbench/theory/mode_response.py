@@ -9,8 +9,7 @@ pairs of modes, and each pair into scalar equations::
     dI+-_ab/dt = (e_a - alpha_a - s_b) I+-_ab + (e_a - e_b) alpha_a
 
 The product W2 W1 changes by ``(P/c) v_ai v_bi m_ab`` in its entry (output mode a, input mode b).
-`trajectory_derivative` integrates the same equations for all pairs at once. Source: this project's theory
-notes, section 8.
+`trajectory_derivative` integrates the same equations for all pairs at once. Source: derived for this project.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from workbench.theory.kernel import relation
 from workbench.theory.mode_dynamics import VARIABLES, a0, c, mode_strength_form, residual_form, s, t
 from workbench.theory.sech_integrals import SechConvolution, SechTransform, sech_of, sech_steps
 
-_NOTES = "this project's theory notes, section 8"
+_NOTES = "derived for this project"
 
 
 @cache

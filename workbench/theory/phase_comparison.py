@@ -2,7 +2,7 @@
 
 Two layers: no. The transition is continuous; as gamma grows the peak tends to ``n beta s / gamma = 1`` and
 ``pi_U = pi_V`` (at the conventional cut) to 2. Three layers or more: yes, if the cut lies on the barrier.
-Source: this project's theory notes, section 9.
+Source: derived for this project.
 """
 
 from __future__ import annotations

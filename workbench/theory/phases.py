@@ -7,8 +7,7 @@ At low temperature a mode of a D-layer network sits in the potential
 For D = 2 it is convex: the mode leaves 0 continuously at ``n beta = gamma / s`` and there are no two
 phases to mix. For D >= 3 it has two minima, and the transition is of first order.
 
-Sources: Lee, Smith, Adam & Hoogland (2025) for the law of total covariance over phases; this project's theory
-notes, section 9.
+Sources: Lee, Smith, Adam & Hoogland (2025) for the law of total covariance over phases; derived for this project.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def eigenvalue_form() -> ClosedForm:
             Variable(lam, "imbalance W2^T W2 - W1 W1^T = lambda I at c = 1", "loss / weight^2"),
         ),
         unit="1 / time",
-        source="Domine et al. (2024); this project's theory notes, section 4",
+        source="Domine et al. (2024); derived for this project",
         conditions=(Condition(bare(s) >= 0, "s >= 0", "singular values are not negative"),),
         steps=(
             Step("In the singular vectors of Syx, F falls into blocks", block),

@@ -6,7 +6,7 @@ part of the item losses that it moves are::
     p(a | data) prop p(a) exp(-n beta (s - c a)^2 / (2 c))
     l_i = v_i^2 q(a) + const,      q = (P / 2c)(s - c a)^2
 
-Phase U (unlearned) is a < cut, phase V (learned) a > cut.  Source: this project's theory notes, section 9.
+Phase U (unlearned) is a < cut, phase V (learned) a > cut.  Source: derived for this project.
 """
 
 from __future__ import annotations

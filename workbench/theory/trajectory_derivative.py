@@ -6,7 +6,7 @@ For an aligned start in closed form, mode pair by mode pair (`mode_response` has
 
 Here all pairs are evaluated at once, by Gauss-Legendre quadrature of the solution of the linearised flow,
 carried from one time to the next by its propagators ``rho_a = sqrt(alpha_a e_a)|_t / sqrt(alpha_a e_a)|_u``
-and ``e^{-s_b (t-u)}``. Early on ``dl_j/deps_i = -t K_ij``. Source: this project's theory notes, section 8.
+and ``e^{-s_b (t-u)}``. Early on ``dl_j/deps_i = -t K_ij``. Source: derived for this project.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ With weights w1, w2 the strength is ``a = w1 w2`` and the imbalance ``lambda = w
 
 ``lambda = 0`` is the rich, sigmoidal regime of `mode_dynamics`; ``c |lambda| >> s`` the lazy, exponential
 one.
-Sources: Saxe et al. (2014); Braun et al. (2022); Domine et al. (2024); this project's theory notes, section
-    3.
+Sources: Saxe et al. (2014); Braun et al. (2022); Domine et al. (2024); derived for this project.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, 
 from workbench.theory.mode_dynamics import VARIABLES, a0, c, mode_strength_form, s, t
 
 Array = NDArray[np.float64]
-SOURCE = "Braun et al. (2022); Domine et al. (2024); this project's theory notes, section 3"
+SOURCE = "Braun et al. (2022); Domine et al. (2024); derived for this project"
 
 lamda = sp.Symbol("lamda", real=True)
 IMBALANCE = Variable(lamda, "imbalance w2^2 - w1^2, conserved", "weight^2")

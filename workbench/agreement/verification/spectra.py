@@ -83,7 +83,7 @@ CLAIMS = (
         _FAMILY,
         "worked values of the 8-item tree: 15, 7, 3, 1 and 3.5078, 1.4106, .8208, .36",
         ("nu_indicator_k", "nu_diffusion_k"),
-        "values in the theory notes",
+        "reference values, computed independently",
         5.1e-5,
         "four digits are given",
         _published,

@@ -1,0 +1,139 @@
+"""The same numbers in single precision, on a GPU, and however the work is split; GPU tests need a GPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.semantics import task_from_spec
+from workbench.simulation import (
+    Adam,
+    GradientDescent,
+    Momentum,
+    NetworkCheckpoints,
+    Place,
+    Recipe,
+    Sampling,
+    Schedule,
+    gaussian_network,
+    leave_one_out_weights,
+    network_of,
+    retrain_weighted,
+    retrained_losses,
+    sample_local_posterior,
+    train,
+    train_networks,
+    trajectory_derivative,
+)
+from workbench.simulation import sampling as sampling_module
+from workbench.trajectory import Init, initial_weights
+
+TREE = task_from_spec("tree:2,2")
+START = initial_weights(TREE, Init.parse("balanced:0.01"), 6)
+SCHEDULE = Schedule.at([0.0, 4.0, 9.0, 15.0], 0.02)
+RUN = train(START, SCHEDULE)
+POSTERIOR = {"n_beta": 100.0, "gamma": 2000.0}
+
+#: Relative errors of a training run of 750 steps: rounding grows with the loss's own time scale, to some hundred ulps.
+ROUNDING = {torch.float64: 1e-10, torch.float32: 1e-3}
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+DEVICES = [pytest.param("cpu"), pytest.param("cuda", marks=needs_gpu)]
+DTYPES = [torch.float64, torch.float32]
+
+
+def agree(found, expected, dtype):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING[dtype] * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_and_retraining_agree_with_the_cpu_up_to_rounding(device, dtype):
+    again = train(START, SCHEDULE, device=device, dtype=dtype)
+    agree(again.W2 @ again.W1, RUN.W2 @ RUN.W1, dtype)
+    weights = leave_one_out_weights(TREE.n_items, "unnormalised")
+    expected = retrain_weighted(START, SCHEDULE, weights)
+    agree(retrain_weighted(START, SCHEDULE, weights, device=device, dtype=dtype), expected, dtype)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", [GradientDescent(), Momentum(0.9), Adam(floor=1e-3)])
+def test_networks_of_any_depth_agree_with_the_cpu_up_to_rounding(device, dtype, optimizer):
+    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
+    recipe, place = Recipe(Schedule.at([0.0, 2.0], 0.02), optimizer, batch_size=2), Place(device, dtype)
+    there = train_networks([network], recipe, place=place)[0]
+    agree(there.outputs, train_networks([network], recipe)[0].outputs, dtype)
+    weights = leave_one_out_weights(TREE.n_items, "unnormalised")
+    agree(retrained_losses(network, recipe, weights, place=place), retrained_losses(network, recipe, weights), dtype)
+    agree(trajectory_derivative(network, recipe, place=place), trajectory_derivative(network, recipe), dtype)
+
+
+@pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
+def test_chains_in_single_precision_sample_the_same_posterior(sampler):
+    check_samples(sampler, "cpu", torch.float32)
+
+
+@needs_gpu
+@pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_chains_on_a_gpu_sample_the_same_posterior(sampler, dtype):
+    check_samples(sampler, "cuda", dtype)
+
+
+def check_samples(sampler, device, dtype):
+    # Other seeds than the reference: rounding alone must not be what makes them agree.
+    how = {"sampler": sampler, "chains": 8, "draws": 200}
+    expected = sample_local_posterior(RUN, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
+    found = sample_local_posterior(RUN, sampling=Sampling(seed=2, device=device, dtype=dtype, **how), **POSTERIOR)
+    z = (found.estimate.covariance - expected.covariance) / np.hypot(found.estimate.stderr, expected.stderr)
+    assert (np.abs(z) < 4).mean() >= 0.98
+    assert 0.7 < z.std() < 1.4
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("sampler", ["sgld", "hmc"])
+def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
+    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
+    points = NetworkCheckpoints.of(train_networks([network], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0])
+    how = {"sampler": sampler, "chains": 8, "draws": 100}
+    expected = sample_local_posterior(points, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
+    found = sample_local_posterior(points, sampling=Sampling(seed=2, device=device, **how), **POSTERIOR).estimate
+    z = (found.covariance - expected.covariance) / np.hypot(found.stderr, expected.stderr)
+    assert (np.abs(z) < 4).mean() >= 0.96
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
+def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
+    how = Sampling(sampler=sampler, chains=5, draws=60, seed=5, device=device, traces=True)
+    whole = sample_local_posterior(RUN, sampling=how, **POSTERIOR)
+    # Four checkpoints of five chains: two checkpoints at a time, three chains of one, and chains one by one.
+    for fitting in (11, 3, 1):
+        monkeypatch.setattr(sampling_module, "_chains_at_once", lambda *_, fitting=fitting: fitting)
+        split = sample_local_posterior(RUN, sampling=how, **POSTERIOR)
+        # Products of one chain may round otherwise than those of many side by side.
+        np.testing.assert_allclose(split.estimate.covariance, whole.estimate.covariance, rtol=1e-9)
+        np.testing.assert_allclose(split.estimate.stderr, whole.estimate.stderr, rtol=1e-7)
+        np.testing.assert_allclose(split.traces, whole.traces, rtol=1e-9)
+        if sampler == "hmc":
+            np.testing.assert_allclose(split.acceptance, whole.acceptance, rtol=1e-7)
+
+
+def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
+    how = Sampling(chains=5, draws=60, dtype=torch.float64)
+    monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1e9)
+    monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1e6)
+    some = sampling_module._chains_at_once(RUN, how)
+    monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 4e6)
+    assert 1 < some < sampling_module._chains_at_once(RUN, how) <= 4 * some + 4
+    monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1)
+    assert sampling_module._chains_at_once(RUN, how) == 1
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_retraining_does_not_depend_on_how_little_memory_there_is(device):
+    network, recipe = network_of(START), Recipe(Schedule.at([0.0, 4.0], 0.02))
+    weights, place = leave_one_out_weights(TREE.n_items, "unnormalised"), Place(device)
+    whole = retrained_losses(network, recipe, weights, place=place)
+    split = retrained_losses(network, recipe, weights, place=place, memory=5e3)
+    np.testing.assert_allclose(split, whole, rtol=1e-12, atol=1e-15)

@@ -1,0 +1,437 @@
+"""The explorer: states that can be written down, curves, artists that follow the sliders, simulation that follows them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+pytest.importorskip("ipywidgets")
+
+import matplotlib.pyplot as plt
+
+import workbench.explorer as explorer
+from workbench import Hierarchy, theory
+from workbench.errors import WorkbenchError
+from workbench.explorer import ExplorerState, explore
+from workbench.explorer import view as view_module
+from workbench.explorer.controls import uploaded_text
+from workbench.explorer.model import curves, start_of
+from workbench.explorer.scales import limits
+from workbench.explorer.scene import Scene, scene_of
+from workbench.explorer.simulate import simulate, simulation_key
+from workbench.explorer.view import Explorer
+
+TABLE = "item,swims,flies,big\nsalmon,1,0,0\nrobin,0,1,0\nwhale,1,0,1\n"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Explorer:
+    return explore("tree:2,2,2")
+
+
+@pytest.fixture
+def view(shared: Explorer) -> Explorer:
+    shared.reset()
+    return shared
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+# States
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ExplorerState(),
+        ExplorerState(depth=3, a0=0.0123456789, targets=("robin", "oak & pine, etc.", "ä=b")),
+        ExplorerState(task="csv:my table", table=TABLE, lam=-1.5, measure="leave_one_out", time=0.1 + 0.2),
+        ExplorerState(task="diffusion:2,2,2:0.1", n_beta=30.0, gamma=500.0, measure="local_bif", seed=7),
+    ],
+)
+def test_a_state_survives_config_json_and_link(state: ExplorerState) -> None:
+    assert ExplorerState.from_config(json.loads(json.dumps(state.config()))) == state
+    assert ExplorerState.from_query("?" + state.query()) == state
+
+
+@pytest.mark.parametrize(
+    "query", ["depht=3", "depth=many", "depth=2.5", "a0=nan", "lam=99", "measure=vibes", "time=-1", "table=%21%21", "gamma="]
+)
+def test_a_state_that_is_none_is_refused_in_one_line(query: str) -> None:
+    with pytest.raises(WorkbenchError) as caught:
+        ExplorerState.from_query(query)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_too_long_for_a_link_is_refused_but_has_a_config() -> None:
+    rng = np.random.default_rng(0)
+    table = "item,x\n" + "\n".join(f"i{k},{x}" for k, x in enumerate(rng.normal(size=2000)))
+    state = ExplorerState(task="csv:long", table=table)
+    with pytest.raises(WorkbenchError, match="link of"):
+        state.query()
+    assert ExplorerState.from_config(state.config()) == state
+
+
+# Curves
+
+
+@pytest.mark.parametrize("hidden", [3, 8, 16])
+def test_the_kernel_at_depth_2_is_that_of_the_predicted_weights(hidden: int) -> None:
+    state = ExplorerState(hidden=hidden)
+    scene = scene_of(state)
+    found = curves(state, scene)
+    run = theory.aligned_trajectory(start_of(state, scene), found.times)
+    kernel = theory.gradient_kernel_from_weights(scene.task.X, scene.task.Y, run.W1, run.W2)
+    np.testing.assert_allclose(found.influence, -kernel, atol=1e-10 * np.abs(kernel).max())
+    np.testing.assert_allclose(found.loss, run.loss, atol=1e-12 * run.loss[0])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_the_kernel_at_any_depth_is_that_of_the_single_modes(depth: int) -> None:
+    state = ExplorerState(task="table:rumelhart", depth=depth)
+    scene = scene_of(state)
+    found = curves(state, scene)
+    a = theory.mode_strength(found.times[:, None], scene.modes.s, c=scene.c, a0=state.a0, depth=depth)
+    kernel = theory.gradient_kernel_deep(scene.modes, a, depth)
+    np.testing.assert_allclose(found.influence, -kernel, atol=1e-10 * np.abs(kernel).max())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth": 1},
+        {"depth": 3},
+        {"lam": 1.5},
+        {"lam": -1.5, "measure": "leave_one_out"},
+        {"lam": 1.5, "measure": "trajectory_derivative"},
+        {"measure": "trajectory_derivative", "hidden": 3},
+        {"measure": "leave_one_out"},
+    ],
+)
+def test_training_with_small_steps_meets_the_curves(changes: dict[str, object]) -> None:
+    state = ExplorerState(eta=0.004, a0=0.05, **changes)  # type: ignore[arg-type]
+    scene = scene_of(state)
+    found = curves(state, scene)
+    run = simulate(state, scene, found.end, lambda fraction: None)
+    there = np.stack([found.matrix(t) for t in run.influence_times])
+    a = np.stack([found.at(found.strengths, t) for t in run.times])
+    # Gradient descent departs from its flow by O(eta s ln(s / c a0)), here 0.004 x 0.5 x 5 = 1%; curves of the
+    # slower measures are drawn through 61 points, straight lines between which miss a peak by about 1% more.
+    assert np.abs(run.strengths - a).max() <= 0.02 * np.abs(a).max()
+    assert np.abs(run.influence - there).max() <= 0.03 * np.abs(there).max()
+
+
+def test_sampling_meets_the_gaussian_prediction_within_its_error_bars() -> None:
+    state = ExplorerState(measure="local_bif", eta=0.005)
+    scene = scene_of(state)
+    found = curves(state, scene)
+    run = simulate(state, scene, found.end, lambda fraction: None)
+    assert run.stderr is not None
+    there = np.stack([found.matrix(t) for t in run.influence_times])
+    later = run.influence_times > 0.2 * found.end
+    z = np.abs(run.influence - there)[later] / run.stderr[later]
+    # By symmetry only a few of the values are independent; 5 of their errors would be one chance in a million each.
+    assert z.max() < 6 and np.median(z) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"depth": 3, "lam": 1.0}, "balance"),
+        ({"depth": 3, "measure": "local_bif"}, "depth"),
+        ({"lam": 1.0, "measure": "local_bif"}, "balance"),
+        ({"gamma": 10.0, "measure": "local_bif"}, "gamma"),
+    ],
+)
+def test_combinations_without_closed_form_are_refused_in_one_line(changes: dict[str, object], word: str) -> None:
+    state = ExplorerState(**changes)  # type: ignore[arg-type]
+    with pytest.raises(WorkbenchError, match=word) as caught:
+        curves(state, scene_of(state))
+    assert "\n" not in str(caught.value)
+
+
+def test_limits_hold_still_for_small_changes_and_follow_large_ones() -> None:
+    low, high = limits(-0.35, 0.31)
+    assert low < -0.35 and high > 0.31
+    assert limits(-0.34, 0.32) == (low, high)
+    assert limits(-3.5, 3.1) == pytest.approx((10 * low, 10 * high))
+    assert limits(0.0, 0.0) == (-1.0, 1.0) and limits(0.0, 5.0)[0] < 0
+
+
+# The view
+
+
+def test_a_slider_moves_the_curves_at_once(view: Explorer) -> None:
+    line, before = view.panels.modes.strength_lines[0], view.canvas.widget.value
+    view.controls.a0.value = 0.1
+    s, c = view.scene.modes.s[0], view.scene.c
+    expected = (s / c) / (1 + (s / (c * 0.1) - 1) * np.exp(-2 * s * view.curves.times))
+    np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
+    assert view.canvas.widget.value != before
+    np.testing.assert_array_equal(view.panels.target_lines[0].get_ydata(), view.curves.influence[:, 0, 1])
+
+
+def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(view: Explorer) -> None:
+    count = len(view.figure.findobj())
+    for k in range(8):
+        view.controls.a0.value = 10 ** (-2 - 0.02 * k)
+        view.controls.time.value = 4 + k
+    assert len(view.figure.findobj()) == count
+    assert plt.get_fignums() == []
+
+
+def test_time_source_and_targets_only_pick_from_what_is_there(view: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[ExplorerState] = []
+    monkeypatch.setattr(view_module, "simulate", lambda state, *rest: runs.append(state))
+    found = view.simulated
+    view.controls.time.value = 12.0
+    view.controls.source.value = "oak"
+    view.controls.targets.value = ("pine", "dog")
+    assert runs == [] and view.simulated is found and not view.stale
+    assert found is not None
+    np.testing.assert_array_equal(view.panels.target_points[1].get_ydata(), found.influence[:, 4, 0])
+    np.testing.assert_allclose(view.panels.matrix.image.get_array()[4, 5], view.curves.matrix(12.0)[4, 5])
+
+
+def test_an_old_simulation_is_faded_until_the_new_one_is_there(view: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(view.runner, "start", lambda *rest: None)
+        view.controls.a0.value = 0.03
+        assert view.tray.word == "stale"
+        assert view.panels.modes.loss_points.get_alpha() < 0.5
+    view.settle()
+    assert view.tray.word == "fresh" and view.panels.modes.loss_points.get_alpha() == 1.0
+
+
+def test_an_impossible_combination_says_one_line_and_leaves_the_picture(view: Explorer) -> None:
+    before, state = view.canvas.widget.value, view.state
+    view.controls.measure.value = "local_bif"
+    view.controls.measure.value = "gradient_kernel"
+    before, state = view.canvas.widget.value, view.state
+    view.controls.branching.value = "2,x"
+    assert view.canvas.widget.value == before and view.state == state
+    assert "branching" in view.tray.error.value and view.tray.error.value.count("\n") == 0
+    view.controls.branching.value = "3,2"
+    assert view.tray.error.value == "" and view.scene.task.n_items == 6
+
+
+def test_a_new_task_keeps_the_items_it_knows(view: Explorer) -> None:
+    view.controls.source.value = "oak"
+    view.controls.kind.value = "diffusion"
+    assert view.state.source == "oak"
+    view.controls.kind.value = "table"
+    assert view.state.source == view.scene.task.items[0] == "Pine"
+    assert view.controls.source.options == view.scene.task.items
+
+
+@pytest.mark.parametrize("version", [7, 8])
+def test_an_uploaded_table_becomes_the_task_and_a_bad_one_does_not(view: Explorer, version: int) -> None:
+    def value(text: str) -> object:
+        content = text.encode()
+        if version == 7:
+            return {"mine.csv": {"metadata": {"name": "mine.csv"}, "content": content}}
+        return ({"name": "mine.csv", "content": memoryview(content)},)
+
+    controls = view.controls
+    assert uploaded_text(value(TABLE)) == ("mine.csv", TABLE)
+    controls.kind.value = "csv"
+    if controls._table == "":
+        assert "choose a CSV" in view.tray.error.value
+    controls.receive(value(TABLE))
+    assert view.scene.task.items == ("salmon", "robin", "whale") and view.tray.error.value == ""
+    before = view.canvas.widget.value
+    controls.receive(value("item,swims\nsalmon,1\nrobin,often\n"))
+    assert "often" in view.tray.error.value and view.canvas.widget.value == before
+    controls.receive(value("\xff\xfe".encode("latin-1").decode("latin-1") + "x"))
+    assert view.tray.error.value and view.canvas.widget.value == before
+    controls.time.value = 1.0
+    assert view.state.table == TABLE
+
+
+def test_clicks_pick_pairs_curves_items_and_times(view: Explorer) -> None:
+    def click(ax: object, x: float, y: float, shift: bool = False) -> None:
+        column, row = ax.transData.transform((x, y))  # type: ignore[attr-defined]
+        view._clicked(column, view.figure.bbox.height - row, shift)
+
+    click(view.panels.matrix.ax, 6, 2)
+    assert (view.state.source, view.state.targets) == ("sparrow", ("rose",))
+    click(view.panels.tree.ax, 0.0, 1.0)
+    assert view.state.targets == ("cat",)
+    click(view.panels.tree.ax, 0.0, 4.0, shift=True)
+    assert view.state.source == "oak" and view.controls.source.value == "oak"
+    values = view.curves.matrix(10.0)[4]
+    click(view.panels.influence, 10.0, values[5])
+    assert view.state.targets == ("pine",)
+    click(view.panels.modes.loss, 3.0, 0.5)
+    assert view.state.time == pytest.approx(3.0)
+    view._clicked(1.0, 1.0, False)
+
+
+def test_a_blitted_picture_is_nearly_the_full_drawing(view: Explorer) -> None:
+    view.controls.time.value = 9.0
+    view.canvas.blit()
+    blitted = pixels(bytes(view.canvas.widget.value))
+    full = pixels(view.canvas.png())
+    # They differ only where a moving line crosses a spine or a name.
+    assert (np.abs(blitted - full).max(axis=2) > 60).mean() < 0.002
+
+
+def test_the_same_sliders_give_the_same_picture() -> None:
+    state = ExplorerState(measure="local_bif", task="tree:2,2", hidden=4, seed=3)
+    first, second = explore(state=state), explore(state=state)
+    second.controls.a0.value = 0.02
+    second.controls.a0.value = 0.01
+    for one in (first, second):
+        one.settle()
+    assert first.picture() == second.picture()
+    assert explore(state={**state.config(), "seed": 4}).picture() != first.picture()
+
+
+def test_a_display_carries_the_picture_for_readers_without_widgets(view: Explorer) -> None:
+    bundle = view._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == view.model_id
+    assert pixels(bundle["image/png"]).std() > 10
+
+
+def test_running_a_cell_again_closes_its_old_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "_cell", lambda: "cell-1")
+    first = explore("tree:2,2")
+    second = explore("tree:2,2")
+    assert first.comm is None and second.comm is not None and first.controls.a0.comm is None
+    monkeypatch.setattr(explorer, "_VIEWS", {})
+
+
+def test_a_task_of_ones_own_is_shown_and_its_code_asks_for_it() -> None:
+    task = Hierarchy((3, 2)).indicator_task()
+    view = explore(task)
+    assert view.scene.task is task and "explore(task, state=state)" in view.code()
+    with pytest.raises(WorkbenchError, match="handed over"):
+        explore(state=view.state)
+
+
+def test_too_many_items_are_refused() -> None:
+    with pytest.raises(WorkbenchError, match="up to 40"):
+        Scene.of(Hierarchy((8, 8)).indicator_task())
+
+
+# What can be taken away
+
+
+@pytest.mark.parametrize(("name", "mark"), [("f.png", b"\x89PNG"), ("f.svg", b"<?xml"), ("f.pdf", b"%PDF")])
+def test_a_saved_figure_says_how_it_was_made(view: Explorer, tmp_path, name: str, mark: bytes) -> None:
+    view.save(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    assert content.startswith(mark)
+    if name != "f.pdf":  # a PDF's metadata are compressed
+        assert b"code_version" in content and b"gradient_kernel" in content
+    with pytest.raises(WorkbenchError, match="format"):
+        view.save(tmp_path / "f.bmp")
+
+
+def test_saved_data_hold_both_sides_and_the_state(view: Explorer, tmp_path) -> None:
+    view.save_data(tmp_path / "d.nc")
+    with xr.open_dataset(tmp_path / "d.nc") as ds:
+        np.testing.assert_array_equal(ds["gradient_kernel_analytic"].values, view.curves.influence)
+        assert ds["gradient_kernel_simulated"].sel(source="dog", target="cat").notnull().all()
+        assert ExplorerState.from_config(json.loads(ds.attrs["state"])) == view.state
+    view.save_data(tmp_path / "d.csv")
+    text = (tmp_path / "d.csv").read_text()
+    assert '"gradient_kernel, dog on oak",simulation' in text and "loss,theory" in text
+
+
+def test_the_code_makes_the_same_picture(view: Explorer) -> None:
+    view.controls.a0.value = 0.05
+    view.controls.targets.value = ("rose",)
+    names: dict[str, object] = {}
+    exec(view.code().removesuffix("view  # in a notebook; in a script view.save('figure.png')"), names)
+    other = names["view"]
+    assert isinstance(other, Explorer) and other.state == view.state
+    assert other.picture() == view.picture()
+
+
+# Simulation beside a running loop
+
+
+def in_loop(story) -> None:
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
+async def until(condition) -> None:
+    while not condition():
+        await asyncio.sleep(0.02)
+
+
+def test_simulation_waits_for_the_hand_to_rest_and_only_the_last_state_is_simulated(view, monkeypatch) -> None:
+    runs: list[float] = []
+
+    def counted(state, *rest):
+        runs.append(state.a0)
+        return simulate(state, *rest)
+
+    monkeypatch.setattr(view_module, "simulate", counted)
+
+    async def story() -> None:
+        for k in range(5):
+            view.controls.a0.value = 0.02 + 0.01 * k
+            assert view.tray.word == "stale"
+            await asyncio.sleep(0.01)
+        await until(lambda: view.tray.word == "fresh")
+
+    in_loop(story)
+    assert runs == [view.state.a0] and view.simulated.key == simulation_key(view.state)
+
+
+def test_a_running_simulation_can_be_cancelled_and_started_again(view) -> None:
+    async def story() -> None:
+        view.controls.measure.value = "local_bif"
+        await until(lambda: view.tray.bar.value > 0)
+        old = view.simulated
+        view.tray.cancel.click()
+        assert view.tray.word == "stopped" and not view.runner.busy
+        await asyncio.sleep(0.3)
+        assert view.simulated is old and view.tray.word == "stopped"
+        view.tray.again.click()
+        await until(lambda: view.tray.word == "fresh")
+
+    in_loop(story)
+    assert view.simulated.stderr is not None
+
+
+def test_a_simulation_that_cannot_be_is_said_in_one_line_and_theory_stays(view) -> None:
+    view.controls.eta.value = 1.0
+    view.controls.kind.value = "csv"
+    view.controls.receive(({"name": "large.csv", "content": b"item,a,b\nx,99,0\ny,0,0.5\nz,98,0\n"},))
+    assert view.tray.word == "stopped" and "diverged" in view.tray.status.value
+    assert view.scene.task.n_items == 3
+
+
+# The app
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--state", "depth=99"), ("--state", "colour=red"), ("--task", "tree:x"), ("--port", "0")]
+)
+def test_the_command_refuses_what_it_cannot_open_before_serving(run_cli, arguments: tuple[str, str]) -> None:
+    ran = run_cli("explore", "--no-browser", *arguments)
+    assert ran.code == 2 and ran.err.count("\n") == 1 and ran.out == ""
+
+
+def test_the_notebook_of_the_app_runs_and_saves_a_picture(tmp_path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    from workbench.explorer.app import NOTEBOOK, write_app
+
+    write_app(tmp_path, ExplorerState(task="tree:2,2", depth=3))
+    notebook = nbformat.read(tmp_path / NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=60).execute()
+    outputs = [output for cell in notebook.cells for output in cell.outputs if "data" in output]
+    assert len(outputs) == 1 and "image/png" in outputs[0]["data"]

@@ -1,0 +1,119 @@
+"""Products into fixed buffers, the closed-form step built on them, and the noise that drives it."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.simulation import products, sgld
+from workbench.simulation.target import LocalPosterior, Noise, block_steps
+
+
+def random(*shape):
+    return torch.tensor(np.random.default_rng(sum(shape)).standard_normal(shape))
+
+
+@pytest.mark.parametrize("threaded", [products._THREADED, 0])
+def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, threaded):
+    # 0 sends every product to torch.
+    monkeypatch.setattr(products, "_THREADED", threaded)
+    A, B, X = random(7, 5, 3), random(7, 4, 3), random(3, 6)
+    for first, second, by_hand in (
+        (A, B.mT, torch.einsum("bik,bjk->bij", A, B)),
+        (A.mT, A, torch.einsum("bki,bkj->bij", A, A)),
+        (A, X, torch.einsum("bik,kj->bij", A, X)),
+    ):
+        out = torch.full_like(by_hand, torch.nan)
+        assert products.multiply(first, second, out=out) is out
+        torch.testing.assert_close(out, by_hand, rtol=1e-14, atol=1e-14)
+
+
+def test_a_product_that_overflows_is_infinite_without_a_warning():
+    out = torch.empty(1, 1, 1, dtype=torch.float64)
+    huge = torch.full((1, 1, 2), 1e300, dtype=torch.float64)
+    assert products.multiply(huge, huge.mT, out=out).item() == np.inf
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_a_step_of_sgld_follows_the_gradient_that_autograd_finds(one_hot):
+    B, Ni, Nh, No, P, eps = 3, 4, 6, 5, 4, 1e-2
+    Y, star1, star2 = random(No, P), random(B, Nh, Ni), random(B, No, Nh)
+    X = None if one_hot else random(Ni, P)
+    target = LocalPosterior(Y, X, star1, star2, n_beta=7.0, gamma=3.0)
+    state = sgld.init(target)
+    for step in range(3):
+        W1, W2 = (w.clone().requires_grad_() for w in (state.W1, state.W2))
+        outputs = W2 @ W1 if X is None else W2 @ W1 @ X
+        distance = (W1 - star1).square().sum() + (W2 - star2).square().sum()
+        (7.0 / (2 * P) * (Y - outputs).square().sum() + 1.5 * distance).backward()
+        noise = random(B, Nh, Ni) + step, random(B, No, Nh) + step
+        sgld.update(state, target, eps, *noise)
+        for new, w, xi in zip((state.W1, state.W2), (W1, W2), noise, strict=True):
+            expected = w.detach() - eps / 2 * w.grad + eps**0.5 * xi
+            torch.testing.assert_close(new, expected, rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(state.residual, target.residual(state.W1, state.W2), rtol=1e-12, atol=1e-13)
+
+
+def stiff(chains, gamma=50.0):
+    """n beta = 0 leaves exactly N(w*, 1/gamma); 16 x 8 and 15 x 16 weights."""
+    return LocalPosterior(
+        torch.zeros(15, 8, dtype=torch.float64),
+        None,
+        random(1, 16, 8).repeat(chains, 1, 1),
+        random(1, 15, 16).repeat(chains, 1, 1),
+        0.0,
+        gamma,
+    )
+
+
+def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution():
+    target = stiff(40)
+    noise = Noise(target, [(3, chain) for chain in range(40)])
+    draws = []
+    for _ in range(100):
+        first, second, _ = noise.next()
+        draws.append(torch.cat([first.flatten(1), second.flatten(1)], dim=1).double())
+    x = torch.stack(draws)
+    assert first.dtype == torch.float32
+    n = x.numel()  # 1.5 million
+    # Variances of x, x^2, x^3, x^4 under N(0, 1): 1, 2, 15, 96; rounding to 24 bits adds 1e-7.
+    for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(float((x**power).mean()) - mean) < 4 * (variance / n) ** 0.5
+    # Neighbours in time, over chains, and between weights of a chain are uncorrelated.
+    for a, b in ((x[1:], x[:-1]), (x[:, 1:], x[:, :-1]), (x[:, :, 1:], x[:, :, :-1])):
+        assert abs(float((a * b).mean())) < 4 / a.numel() ** 0.5
+    # Normal tails: P(|x| > 4) = 6.33e-5.
+    assert float((x.abs() > 4).double().sum()) == pytest.approx(6.334e-5 * n, abs=4 * (6.334e-5 * n) ** 0.5)
+
+
+def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_alone():
+    gamma, eps_p, chains, steps, burn_in = 50.0, 0.5, 40, 400, 40
+    target = stiff(chains, gamma)
+    state, noise = sgld.init(target), Noise(target, [(4, chain) for chain in range(chains)])
+    kept = []
+    for k in range(burn_in + steps):
+        sgld.update(state, target, eps_p / gamma, *noise.next()[:2])
+        if k >= burn_in:
+            both = (state.W1 - target.star1).flatten(1), (state.W2 - target.star2).flatten(1)
+            kept.append(torch.cat(both, dim=1) * gamma**0.5)
+    x = torch.stack(kept)
+    exact, phi = sgld.variance_inflation(eps_p / gamma, gamma), 1 - eps_p / 2
+    # Effective draws of x, and of its products, in chains of correlation phi^k.
+    draws, squares = (x.numel() * (1 - q) / (1 + q) for q in (phi, phi**2))
+    assert abs(float(x.mean())) < 4 * (exact / draws) ** 0.5
+    assert float(x.square().mean()) == pytest.approx(exact, abs=4 * exact * (2 / squares) ** 0.5)
+    # Any two different weights of a chain.
+    assert abs(float((x[:, :, 1:] * x[:, :, :-1]).mean())) < 4 * exact / squares**0.5
+
+
+def test_the_noise_of_a_chain_continues_from_block_to_block_and_ignores_its_neighbours():
+    alone, among = stiff(1), stiff(3)
+    steps = block_steps(alone.n_weights)
+    one, three = Noise(alone, [(5, 1)]), Noise(among, [(5, 0), (5, 1), (5, 2)])
+    seen = set()
+    for _ in range(2 * steps + 1):
+        a, b = one.next(), three.next()
+        for mine, ours in zip(a, b, strict=True):
+            assert torch.equal(mine[0], ours[1])
+        assert not torch.equal(b[0][0], b[0][1])
+        seen.add(float(a[0][0, 0, 0]))
+    assert len(seen) == 2 * steps + 1

@@ -1,0 +1,49 @@
+"""The store of a run beside its result: made, gone on with, and left behind where the run ends too early."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+
+
+def store_for(out: Path, identity: Mapping[str, Any], *, resume: bool, force: bool) -> Store:
+    """Where the run that makes ``out`` keeps its pieces; says whether it goes on with an earlier one."""
+    from workbench.store import Store, when
+
+    folder = partial_of(out)
+    if not resume:
+        return Store.create(folder, identity, replace=force)
+    store = Store.resume(folder, identity)
+    print(
+        f"going on with the run that was cut off at {when(store.saved)}"
+        if store.saved is not None
+        else "no run that was cut off has left anything here; starting from the beginning"
+    )
+    return store
+
+
+def partial_of(out: Path) -> Path:
+    """``DIR.partial``, with DIR cut where no name may be as long."""
+    place = Path(os.path.abspath(out))
+    return place.with_name(os.fsdecode(os.fsencode(place.name)[:240]) + ".partial")
+
+
+@contextmanager
+def keeping(store: Store) -> Iterator[None]:
+    """When the run is cut off or fails, leave its pieces and say so on the error; without any, leave nothing."""
+    try:
+        yield
+    except BaseException as error:
+        if store.pieces:
+            error.add_note(f"{store.folder} keeps what is done, add --resume to go on")
+        else:
+            store.remove()
+        raise
+    finally:
+        store.close()

@@ -1,0 +1,99 @@
+"""What the small widgets for lectures share: a few sliders, one figure that follows them, one line of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as widgets
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from workbench.errors import WorkbenchError
+from workbench.explorer.canvas import BlittedImage
+from workbench.explorer.runner import Runner
+from workbench.figures.style import Style
+
+LOOK = Style(width=9.6, font=10.5)
+_DPI = 112
+_NAMES = {"description_width": "172px"}
+_WIDE = widgets.Layout(width="420px")
+
+
+def control(kind: Any, description: str, **options: Any) -> Any:
+    """A control with room for the name and the symbol of its quantity."""
+    return kind(description=description, style=_NAMES, layout=_WIDE, **options)
+
+
+class Lecture(widgets.VBox):  # type: ignore[misc]
+    """A figure, and controls that move it; a control that asks for the impossible leaves the picture as it was.
+
+    Attributes:
+        figure: a matplotlib figure of its own; ``view.figure.savefig`` works.
+        controls: the widgets, by the name of what they set.
+        line: the numbers in words, plain text.
+    """
+
+    title = ""
+
+    def __init__(self, height: float, controls: dict[str, Any], buttons: tuple[Any, ...] = ()) -> None:
+        self.figure = Figure(figsize=(LOOK.width, height), dpi=_DPI, facecolor=LOOK.background)
+        self.canvas = BlittedImage(self.figure)
+        self.controls, self.line = controls, ""
+        self.numbers, self.error = widgets.HTML(), widgets.HTML()
+        self._rest = Runner(lambda _: None, lambda _: self.canvas.polish(), lambda _: None)
+        with LOOK.context():
+            self.canvas.move(self._make())
+        for widget in controls.values():
+            widget.observe(self._moved, names="value")
+        grid = widgets.Box(list(controls.values()), layout=widgets.Layout(flex_flow="row wrap", max_width="1200px"))
+        row = [widgets.HBox(list(buttons))] if buttons else []
+        super().__init__([grid, *row, self.error, self.canvas.widget, self.numbers])
+        self.show()
+
+    def _make(self) -> list[Artist]:
+        """Make all artists once; returns those that move."""
+        raise NotImplementedError
+
+    def _follow(self) -> bool:
+        """Give the artists the numbers of the controls, and set `line`; returns whether the background changed.
+
+        Raises `WorkbenchError` before it touches any artist.
+        """
+        raise NotImplementedError
+
+    def show(self) -> None:
+        """Show what the controls say; a `WorkbenchError` where that cannot be."""
+        if self._follow():
+            self.canvas.invalidate()
+        self.canvas.blit()
+        self.numbers.value = f'<span class="workbench-numbers">{self.line}</span>'
+        self.error.value = ""
+        self._rest.start(lambda _: None)  # the picture is drawn in its proper order when the hand rests
+
+    def _moved(self, _: Any) -> None:
+        try:
+            self.show()
+        except WorkbenchError as error:
+            self.error.value = f'<span class="workbench-error" style="color:#a02000">{error}</span>'
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
+        """The widget, and the picture for readers without widgets."""
+        return {
+            "text/plain": f"{self.title}: {self.line}",
+            "image/png": self.canvas.png(),
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
+            },
+        }
+
+    # ipywidgets 7 displays itself, without a picture; this takes precedence over the bundle and must go.
+    _ipython_display_ = None
+
+    def close(self) -> None:
+        """Remove the widget and its parts."""
+        self._rest.cancel()
+        for widget in (*self.controls.values(), self.numbers, self.error, self.canvas.widget):
+            widget.close()
+        super().close()
