@@ -215,12 +215,12 @@ def _write_mp4(ffmpeg: str, path: Path, frames: list[Pixels], title: str, note: 
 
 
 def _write_gif(path: Path, frames: list[Pixels], note: str) -> Path:
-    # One palette for the whole film, so that colours do not flicker: half of it for the large areas, half for rare
-    # colours, as thin lines and dots carry the items' colours.
-    sample = Image.fromarray(np.concatenate([frames[0], frames[len(frames) // 3], frames[-1]]))
-    colours: list[int] = []
+    # One palette for the whole film, so that colours do not flicker: the ground, and half each for large areas and
+    # for rare colours, as thin lines and dots carry the items' colours.
+    sample = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 9)] + frames[-1:]))
+    colours: list[int] = frames[0][0, 0].tolist()
     for method in (Image.Quantize.MEDIANCUT, Image.Quantize.MAXCOVERAGE):
-        colours += (sample.quantize(colors=128, method=method).getpalette() or [])[: 3 * 128]
+        colours += (sample.quantize(colors=127, method=method).getpalette() or [])[: 3 * 127]
     palette = Image.new("P", (1, 1))
     palette.putpalette(colours)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
