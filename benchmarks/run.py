@@ -41,7 +41,7 @@ def main() -> None:
         if done.returncode:
             sys.exit(f"benchmarks/{script} failed; README.md stays as it was")
         print(done.stdout, flush=True)
-        parts.append(done.stdout)
+        parts.append(done.stdout.rstrip() + "\n\n")
     (HERE / "README.md").write_text("".join(parts).rstrip() + "\n")
 
 

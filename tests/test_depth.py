@@ -13,11 +13,10 @@ from workbench.semantics import Hierarchy, singular_modes
 from workbench.theory.depth import (
     depth_time_form,
     explicit_time_form,
-    infinite_depth_form,
-    infinite_depth_strength,
     null_mode_form,
     shallow_form,
 )
+from workbench.theory.infinite_depth import infinite_depth_form, infinite_depth_strength
 from workbench.theory.kernel import gradient_kernel
 from workbench.theory.kernel_depth import deep_kernel_form, gradient_kernel_deep
 from workbench.theory.mode_dynamics import mode_strength_form

@@ -9,13 +9,8 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import Hierarchy, SemanticTask
-from workbench.theory.exact_solution import (
-    balance_residual,
-    balanced_start,
-    exact_factors,
-    exact_solution,
-    reaches_target,
-)
+from workbench.theory.balanced_starts import balanced_start, reaches_target
+from workbench.theory.exact_solution import balance_residual, exact_factors, exact_solution
 from workbench.theory.mode_dynamics import mode_strength_form
 from workbench.theory.network import aligned_trajectory, half_rise_times
 from workbench.theory.riccati import eigenvalue_form, riccati_form

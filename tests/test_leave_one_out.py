@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
-from workbench.theory.exact_solution import balanced_start
+from workbench.theory.balanced_starts import balanced_start
 from workbench.theory.leave_one_out import held_out_losses, leave_one_out
 from workbench.theory.network import aligned_trajectory
 from workbench.theory.weighted_flow import integrate, reduced_flow, weighted_flow

@@ -23,12 +23,13 @@ from workbench.figures.anatomy import anatomy, pair_of
 from workbench.figures.arrangement import arrange
 from workbench.figures.complexity import gaussian_estimate, sampled_estimate
 from workbench.figures.files import draw
-from workbench.figures.films import films, write_film
-from workbench.figures.hidden import PARTED, classical_scaling, hidden_map, splits
+from workbench.figures.film_files import write_film
+from workbench.figures.films import films
 from workbench.figures.modes import mode_parts
 from workbench.figures.phases import phases_of
 from workbench.figures.prediction import prediction, start_of
 from workbench.figures.reading import mode_groups
+from workbench.figures.representation import PARTED, classical_scaling, hidden_map, splits
 from workbench.figures.timing import curves_of_pair, events
 from workbench.figures.validity import curvatures
 from workbench.report.directory import check_target

@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import SemanticTask, rumelhart_task, singular_modes, task_from_spec
-from workbench.theory.exact_solution import balanced_start
+from workbench.theory.balanced_starts import balanced_start
 from workbench.theory.hessian import curvature_range
 from workbench.theory.kernel import gradient_kernel
 from workbench.theory.mode_response import equal_mode_response_form, mode_response_form, tree_derivative_form

@@ -10,14 +10,8 @@ from workbench.errors import ConditionError
 from workbench.theory.exact_solution import exact_factors
 from workbench.theory.mode_dynamics import half_rise_form, mode_strength_form
 from workbench.theory.mode_strength import half_rise_time, mode_strength
-from workbench.theory.unbalanced import (
-    initial_pair,
-    lazy_limit_form,
-    mode_weights,
-    stable_manifold_form,
-    unbalanced_form,
-    unbalanced_weight_form,
-)
+from workbench.theory.unbalanced import lazy_limit_form, stable_manifold_form, unbalanced_form
+from workbench.theory.unbalanced_weights import initial_pair, mode_weights, unbalanced_weight_form
 
 
 def random_problems(count, seed=0):

@@ -131,7 +131,8 @@ def _write(
     """Draw into ``folder``; returns the names of the files and what was left out."""
     from workbench.figures.complexity import sampled_estimate
     from workbench.figures.files import draw
-    from workbench.figures.films import films, write_film
+    from workbench.figures.film_files import write_film
+    from workbench.figures.films import films
     from workbench.figures.prediction import MOST_ITEMS
     from workbench.figures.teaching import teaching_figures
     from workbench.report.directory import MARKER

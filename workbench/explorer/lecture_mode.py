@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.lecture import LOOK, Lecture, control
-from workbench.explorer.scales import Scale
+from workbench.explorer.scales import rounded_up
 from workbench.theory.mode_strength import mode_strength, rise_time
 
 Array = NDArray[np.float64]
@@ -57,12 +57,7 @@ class Mode:
 
     def time_to(self, way: float) -> float:
         """When so much of the way from a0 to the final strength is done."""
-        return float(_time_to(way, self.a0 / self.s, self.depth, self.lam / self.s)) / self._rate
-
-    @property
-    def _rate(self) -> float:
-        # a = s x and t = tau / s^(2 - 2/D) give dx/dtau = D x^(2-2/D) (1 - x): only a0/s and lambda/s matter.
-        return float(self.s ** (2 - 2 / self.depth))
+        return float(_time_to(way, self.a0, self.depth, self.lam, self.s))
 
     @property
     def sharpness(self) -> float:
@@ -77,13 +72,16 @@ class Mode:
         return f"D = {self.depth}, $a_0$ = {self.a0:.2g}{lam}{s}"
 
 
-def _time_to(way: float, start: ArrayLike, depth: int, lam: float) -> Array:
-    share = np.asarray(start) + way * (1 - np.asarray(start))
-    return rise_time(share, 1.0, c=1.0, a0=start, depth=depth, lam=lam)
+def _time_to(way: float, a0: ArrayLike, depth: int, lam: float, s: float = 1.0) -> Array:
+    start = np.asarray(a0) / s
+    return rise_time(start + way * (1 - start), s, c=1.0, a0=a0, depth=depth, lam=lam)
 
 
 def sharpness(start: ArrayLike, depth: int, lam: float = 0.0) -> Array:
-    """10-90 % width over half-way time of a rise that starts at ``start`` of the final strength, at s = c = 1."""
+    """10-90 % width over half-way time of a rise that starts at ``start`` of the final strength, at s = c = 1.
+
+    Another s changes the unit of time alone: only a0/s and lambda/s matter.
+    """
     t10, t50, t90 = (_time_to(way, start, depth, lam) for way in (0.1, 0.5, 0.9))
     return np.asarray((t90 - t10) / t50)
 
@@ -110,7 +108,6 @@ class ModeView(Lecture):
         }  # fmt: skip
         self.kept: list[Mode] = []
         buttons = (self._button("keep this curve", self.keep), self._button("drop the kept ones", self.drop))
-        self._time_scale, self._strength_scale = Scale(), Scale()
         self._background: Any = None
         super().__init__(4.6, controls, buttons)
 
@@ -161,14 +158,14 @@ class ModeView(Lecture):
             ax.plot(start, values, color=LOOK.faint, lw=1.2)
             if depth < 4:  # the others lie too close together to be named
                 ax.annotate(
-                    f"D = {depth}" if depth > 1 else "D = 1, exponential",
+                    ("D = 2" if depth == 2 else "D = 3 to 6") if depth > 1 else "D = 1: exponential",
                     (start[0], values[0]),
                     (4, 3 if depth > 1 else 5), textcoords="offset points",
                     color=LOOK.muted, fontsize=LOOK.small,
                 )  # fmt: skip
         self.curve_now = ax.plot([], [], color=LOOK.ink, lw=1.8)[0]
         self.here = ax.plot([], [], "o", color=LOOK.ink, mfc=LOOK.background, ms=8, mew=1.8)[0]
-        ax.set_xlabel("initial scale, share of the final strength: $a_0\\,c/s$")
+        ax.set_xlabel("initial scale / final strength, $a_0\\,c/s$")
         ax.set_ylabel("width of the rise / wait for half of it", fontsize=LOOK.small)
         ax.set_title("rich ↓   lazy ↑", loc="left", pad=12)
 
@@ -177,17 +174,17 @@ class ModeView(Lecture):
         self.controls["lam"].disabled = mode.depth != 2
         t10, t50, t90 = (mode.time_to(way) for way in (0.1, 0.5, 0.9))
         shown = (*self.kept, mode)
-        self._time_scale.fit(0.0, max(each.time_to(0.985) for each in shown))
-        self._strength_scale.fit(0.0, max(each.s for each in shown))
-        end, top = self._time_scale.limits[1], self._strength_scale.limits[1]
+        end, top = rounded_up(max(each.time_to(0.985) for each in shown)), max(each.s for each in shown)
         t = np.linspace(0.0, end, _POINTS)
         self.line_now.set_data(t, mode.strength(t))
         rising = np.linspace(t10, t90, 61)
         self.width.set_data(rising, mode.strength(rising))
         self.half.set_data([t50], mode.strength([t50]))
         self.final.set_ydata([mode.s] * 2)
-        for line, kept in zip(self.kept_lines, [*self.kept, *[None] * KEPT], strict=False):
-            line.set_data(*((t, kept.strength(t)) if kept is not None else ([], [])))
+        for k, line in enumerate(self.kept_lines):
+            line.set_visible(k < len(self.kept))
+            if k < len(self.kept):
+                line.set_data(t, self.kept[k].strength(t))
         self.curve_now.set_data(self.starts, sharpness(self.starts, mode.depth, mode.lam / mode.s))
         self.here.set_data([mode.a0 / mode.s], [mode.sharpness])
         self.line = (
@@ -197,7 +194,8 @@ class ModeView(Lecture):
         background = (end, top, mode.depth, mode.lam != 0, tuple(self.kept))
         if background == self._background:
             return False
-        self.rise.set(xlim=(-0.01 * end, end), ylim=(0, top))
+        # Above the curves there is room for the names of those kept.
+        self.rise.set(xlim=(-0.01 * end, end), ylim=(-0.02 * top, 1.45 * top))
         self.heading.set_text("one mode:   " + _equation(mode))
         self._name_kept()
         self._background = background
@@ -209,7 +207,7 @@ class ModeView(Lecture):
         if self.kept:
             names = [mode.name for mode in self.kept]
             handles = self.kept_lines[: len(names)]
-            self.rise.legend(handles, names, loc="lower right", fontsize=LOOK.small, frameon=True, framealpha=0.9)
+            self.rise.legend(handles, names, loc="upper left", fontsize=LOOK.small, frameon=False, ncols=2)
 
 
 def _equation(mode: Mode) -> str:

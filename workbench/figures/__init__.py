@@ -9,6 +9,8 @@ from workbench.figures.agreement import agreement
 from workbench.figures.anatomy import sign_flip_anatomy
 from workbench.figures.complexity import learning_coefficient
 from workbench.figures.files import Rendered, render, save
+from workbench.figures.film_files import write_film
+from workbench.figures.films import films
 from workbench.figures.gallery import Illustration, all_figures
 from workbench.figures.hidden import hidden_trajectories
 from workbench.figures.influence import influence_of_item
@@ -33,6 +35,7 @@ __all__ = [
     "agreement",
     "all_figures",
     "dark",
+    "films",
     "hidden_trajectories",
     "influence_matrices",
     "influence_of_item",
@@ -49,4 +52,5 @@ __all__ = [
     "singular_modes",
     "task",
     "teaching_figures",
+    "write_film",
 ]

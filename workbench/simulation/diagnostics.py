@@ -134,10 +134,10 @@ def check_alive(residual: torch.Tensor, times: Array, step: float, stable: Array
     k = int(np.argmin(alive))
     smaller = 0.025 * stable[k]
     # Far from the checkpoint the loss is quartic: chains that get there leave at steps that are stable near it.
-    remedy = f"use --step-size {smaller:.2g}" if smaller < step / 2 else "use a larger --gamma, which keeps chains near it"
+    remedy = f"--step-size {smaller:.2g}" if smaller < step / 2 else "a larger --gamma, which keeps chains near it"
     raise SamplingError(
         f"{int((~alive).sum())} of {len(alive)} chains diverged, the first at checkpoint t = {times[k]:.4g}: "
-        f"step {step:.3g}, while steps below {stable[k]:.3g} are stable there; {remedy}"
+        f"step {step:.3g}, while steps below {stable[k]:.3g} are stable there; use {remedy}"
     )
 
 

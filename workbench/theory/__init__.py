@@ -4,6 +4,7 @@ The functions here evaluate over numpy arrays. The formulas behind them, with th
 `workbench.theory.catalogue` (``workbench derive --list`` on the command line).
 """
 
+from workbench.theory.balanced_starts import balanced_start, reaches_target
 from workbench.theory.bayesian_learner import bayesian_learner
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
@@ -14,17 +15,11 @@ from workbench.theory.damped_newton import (
     required_damping,
 )
 from workbench.theory.dense_posterior import dense_local_bif
-from workbench.theory.depth import infinite_depth_strength
-from workbench.theory.exact_solution import (
-    balance_residual,
-    balanced_start,
-    exact_factors,
-    exact_solution,
-    reaches_target,
-)
+from workbench.theory.exact_solution import balance_residual, exact_factors, exact_solution
 from workbench.theory.fast import item_curves
 from workbench.theory.flips import flip_times, kernel_on_tree, peak_times
 from workbench.theory.hessian import default_n_beta, hessian_spectrum, required_gamma
+from workbench.theory.infinite_depth import infinite_depth_strength
 from workbench.theory.kernel import gradient_kernel, gradient_kernel_from_weights
 from workbench.theory.kernel_depth import gradient_kernel_deep
 from workbench.theory.learning_coefficient import learning_coefficient
@@ -45,7 +40,7 @@ from workbench.theory.spectrum import hierarchy_spectrum
 from workbench.theory.step_size import step_size_shift
 from workbench.theory.symmetry import influence_classes
 from workbench.theory.trajectory_derivative import trajectory_derivative
-from workbench.theory.unbalanced import mode_weights
+from workbench.theory.unbalanced_weights import mode_weights
 from workbench.theory.weighted_flow import weighted_flow
 from workbench.theory.window_removal import window_removal
 from workbench.trajectory import Start

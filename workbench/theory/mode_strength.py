@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
 from workbench.theory.depth import null_mode_form, root_angles
-from workbench.theory.unbalanced import mode_weights
+from workbench.theory.unbalanced_weights import mode_weights
 
 Array = NDArray[np.float64]
 
@@ -228,7 +228,7 @@ def rise_time(
     grows = (a0_ > 0) if depth > 2 else (a0_ > 0) | (lam_ != 0) | (depth == 1)
     if not ((s_ > 0) & (c_ > 0) & (c_ * a0_ < share_ * s_) & (share_ < 1) & grows).all():
         raise ConditionError(
-            f"s > 0, c a0 < {np.min(share):g} s and a start that grows (a0 > 0, or lam other than 0 at depth 2)",
+            f"s > 0, {1 / np.min(share_):.4g} c a0 < s and a start that grows (a0 > 0, or lam other than 0 at depth 2)",
             f"s from {s_.min():g}, a0 from {a0_.min():g} to {a0_.max():g}",
             "leave out modes that are never learned and start from a smaller a0 > 0",
         )

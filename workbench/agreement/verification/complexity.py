@@ -82,8 +82,8 @@ def _volume() -> Found:
 
 _FAMILY = "Learning coefficient"
 CLAIMS = (
-    Claim(_FAMILY, "lambda and multiplicity of 22 networks", (), "reference values, computed independently (number that differ)", 0.0,
-          "exact rational numbers", _table),
+    Claim(_FAMILY, "lambda and multiplicity of 22 networks", (),
+          "reference values, computed independently (number that differ)", 0.0, "exact rational numbers", _table),
     Claim(_FAMILY, "two layers, all sizes to 8 and all ranks", (),
           "the four cases of Aoyagi & Watanabe 2005 (number that differ)", 0.0, "exact rational numbers", _two_layers),
     Claim(_FAMILY, "rank 0 is a sum over singular values", (), "the general formula, sizes to 8 (number that differ)",

@@ -12,6 +12,7 @@ from workbench.agreement.claims import Claim, Found, compared, pointwise
 from workbench.agreement.verification.reference import autograd_gradients, scalar_flow, weight_flow
 from workbench.semantics import task_from_spec
 from workbench.theory import depth as forms
+from workbench.theory import infinite_depth
 from workbench.theory.kernel_depth import gradient_kernel_deep
 from workbench.theory.mode_strength import mode_strength
 from workbench.trajectory import Init, initial_weights
@@ -58,9 +59,9 @@ def _infinite() -> Found:
     times = np.linspace(0, 60, 31)
     predicted, computed = [], []
     for s, a0 in ((1.3, 0.05), (0.7, 0.2), (1.0, 4.0)):
-        predicted.append(forms.infinite_depth_strength(times, s, c=1.0, a0=a0))
+        predicted.append(infinite_depth.infinite_depth_strength(times, s, c=1.0, a0=a0))
         computed.append(scalar_flow(lambda a, s=s: a**2 * (s - a), a0, times)[:, 0])
-    back = float(forms.infinite_depth_form()(a=predicted[0][9], s=1.3, c=1.0, a0=0.05))
+    back = float(infinite_depth.infinite_depth_form()(a=predicted[0][9], s=1.3, c=1.0, a0=0.05))
     return pointwise(np.append(np.ravel(predicted), back), np.append(np.ravel(computed), times[9]))
 
 

@@ -9,8 +9,8 @@ from scipy.optimize import brentq
 from workbench.agreement.claims import Claim, Found, compared, pointwise
 from workbench.agreement.verification.reference import item_losses, scalar_flow, weight_flow
 from workbench.semantics import task_from_spec
-from workbench.theory import exact_solution, mode_dynamics, riccati, unbalanced
-from workbench.theory.exact_solution import balanced_start
+from workbench.theory import exact_solution, mode_dynamics, riccati, unbalanced, unbalanced_weights
+from workbench.theory.balanced_starts import balanced_start
 from workbench.theory.network import mode_strengths
 from workbench.theory.step_size import step_size_shift
 from workbench.trajectory import Init, Trajectory, initial_weights
@@ -80,8 +80,8 @@ def _unbalanced() -> Found:
     predicted, computed = [], []
     for lam in (-2.0, -1e-3, 0.0, 0.3, 5.0):
         for s in (-0.4, 0.0, 0.7):
-            w1, w2 = unbalanced.initial_pair(0.02, lam)
-            ours = unbalanced.mode_weights(_TIMES[:21], s, c=0.5, a0=0.02, lam=lam)
+            w1, w2 = unbalanced_weights.initial_pair(0.02, lam)
+            ours = unbalanced_weights.mode_weights(_TIMES[:21], s, c=0.5, a0=0.02, lam=lam)
             flow = scalar_flow(
                 lambda w, s=s: (s - 0.5 * w[0] * w[1]) * w[::-1], np.array([float(w1), float(w2)]), _TIMES[:21]
             )
@@ -154,7 +154,7 @@ def _riccati() -> Found:
     mu = float(riccati.eigenvalue_form()(s=s, lamda=lam))
     F = np.array([[-lam / 2, s], [s, lam / 2]])
     values, vectors = np.linalg.eigh(F)
-    w1, w2 = (float(w) for w in unbalanced.initial_pair(0.02, lam))
+    w1, w2 = (float(w) for w in unbalanced_weights.initial_pair(0.02, lam))
     times = np.linspace(0, 12, 13)
     flow = scalar_flow(lambda w: (s - c * w[0] * w[1]) * w[::-1], np.array([w1, w2]), times)
     plus, minus = vectors[:, 1], vectors[:, 0]
