@@ -118,3 +118,9 @@ def test_the_default_tree_has_the_spectrum_of_the_literature():
     assert spectrum.multiplicities == (1, 1, 2, 4)
     diffusion = hierarchy_spectrum(Hierarchy((2, 2, 2)), "diffusion").values(eps1=0.1, eps2=0.1, eps3=0.1)
     np.testing.assert_allclose(diffusion, [3.5078, 1.4106, 0.8208, 0.36], atol=5e-5)
+
+
+def test_a_functional_is_written_with_its_argument_in_brackets() -> None:
+    from workbench.theory.flips import flip_equation_form
+
+    assert flip_equation_form((8, 4, 2, 1), 1).latex().startswith(r"R_{1}\left[e^{2}\right] = ")

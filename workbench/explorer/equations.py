@@ -70,4 +70,4 @@ def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, tar
 
 
 def _n(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    return f"{value + 0.0:.3g}".replace("-", "−")  # no negative zero

@@ -242,7 +242,7 @@ class PairView(Lecture):
 
 
 def _title(ax: Any, line: str) -> None:
-    ax.set_title(line, loc="left", fontsize=LOOK.font)
+    ax.set_title(line, loc="left", fontsize=LOOK.font, pad=8)
 
 
 def _n(value: float) -> str:

@@ -75,9 +75,9 @@ class Panels:
             ax.set_xlabel("flow time $t$ = step size × step", labelpad=1)
         self._title(strengths, "progressive learning of the modes")
         self._title(loss, "stages: each dash is a mode half learned")
-        self.formula = figure.text(0.02, 0.058, "", fontsize=1.1 * LOOK.font, va="center")
+        self.formula = figure.text(0.02, 0.066, "", fontsize=1.1 * LOOK.font, va="center")
         # Text is slow to draw: on the screen a line below the picture shows the numbers, in saved pictures this does.
-        self.numbers = figure.text(0.02, 0.02, "", fontsize=LOOK.font, va="center", color=LOOK.ink, visible=False)
+        self.numbers = figure.text(0.02, 0.016, "", fontsize=LOOK.font, va="center", color=LOOK.ink, visible=False)
 
     @staticmethod
     def _title(ax: Any, line: str) -> None:

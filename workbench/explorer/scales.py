@@ -21,4 +21,6 @@ def limits(low: float, high: float) -> tuple[float, float]:
     if low == high:
         return -1.0, 1.0
     room = 0.04 * (high - low)
-    return (-rounded_up(room - low) if low < 0 else -room, rounded_up(room + high) if high > 0 else room)
+    bottom, top = (rounded_up(room - low) if low < 0 else 0.0), (rounded_up(room + high) if high > 0 else 0.0)
+    # Beyond 0 a little room, of the round limits: that of the values would move with every one of them.
+    return -(bottom or 0.04 * top), top or 0.04 * bottom

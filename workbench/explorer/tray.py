@@ -27,7 +27,7 @@ class Tray:
     def __init__(self, view: Explorer) -> None:
         self.view = view
         self.status = widgets.HTML()
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="120px"))
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="100px", flex="0 0 auto"))
         self.cancel = self._button("cancel", "stop the simulation", view.cancel, "72px")
         self.again = self._button("simulate", "run the simulation of this state", view._simulate, "92px")
         self.error, self.numbers = widgets.HTML(), widgets.HTML()
@@ -56,7 +56,7 @@ class Tray:
         self.word = ""
 
     def _button(self, text: str, tip: str, action: Callable[[], None], width: str = "100px") -> Any:
-        button = widgets.Button(description=text, tooltip=tip, layout=widgets.Layout(width=width))
+        button = widgets.Button(description=text, tooltip=tip, layout=widgets.Layout(width=width, flex="0 0 auto"))
 
         def pressed(_: Any) -> None:
             try:

@@ -145,7 +145,7 @@ def stage_marks(ax: Axes, learned: tuple[ModeGroup, ...], style: Style, *, label
     if not labels:
         return
     low, high = ax.get_xlim()
-    per_character = 0.62 * style.small / (72 * 0.85 * style.width) * (high - low)
+    per_character = 0.56 * style.small / (72 * 0.85 * style.width) * (high - low)
     free = -np.inf
     for group in learned:
         half = 0.5 * len(group.label) * per_character
