@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check notebooks bench peers explore clean help
+.PHONY: run test check notebooks browser bench peers explore clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,10 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
+
+browser: $(VENV)/browser.stamp  ## the explorer in process and in Chromium; screenshots into .artifacts/browser
+	WORKBENCH_BROWSER=required $(BIN)/python -m pytest tests/test_explorer.py tests/test_lecture_widgets.py \
+	    tests/test_browser_explorer.py
 
 bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
@@ -50,6 +54,10 @@ explore: $(VENV)/explore.stamp  ## sliders and linked panels in the browser
 $(VENV)/explore.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[explore]'
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/browser.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[browser]'
+	@touch $@ $(VENV)/dev.stamp $(VENV)/explore.stamp $(VENV)/run.stamp
 
 clean:           ## remove the environment and the results
 	rm -rf $(VENV) .venv-peers results

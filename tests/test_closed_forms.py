@@ -121,6 +121,4 @@ def test_the_default_tree_has_the_spectrum_of_the_literature():
 
 
 def test_a_functional_is_written_with_its_argument_in_brackets() -> None:
-    from workbench.theory.flips import flip_equation_form
-
     assert flip_equation_form((8, 4, 2, 1), 1).latex().startswith(r"R_{1}\left[e^{2}\right] = ")

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import workbench.explorer as explorer
 from workbench import Hierarchy, theory
 from workbench.errors import WorkbenchError
-from workbench.explorer import ExplorerState, explore
+from workbench.explorer import ExplorerState, explore, model
 from workbench.explorer import view as view_module
 from workbench.explorer.controls import uploaded_text
 from workbench.explorer.model import curves, start_of
@@ -418,6 +418,29 @@ def test_a_simulation_that_cannot_be_is_said_in_one_line_and_theory_stays(view) 
     view.show(replace(view.state, depth=6, a0=1e-4, eta=1e-3))
     assert view.tray.word == "stopped" and "steps (limit" in view.tray.status.value
     assert view.panels.modes.strength_lines[0].get_xdata()[-1] == view.curves.end > 1000
+
+
+def test_curves_too_slow_for_a_slider_wait_for_the_hand_to_rest(view, monkeypatch) -> None:
+    monkeypatch.setattr(model, "SLOW_ITEMS", 7)
+    made: list[float] = []
+
+    def counted(state, scene):
+        made.append(state.a0)
+        return curves(state, scene)
+
+    async def story() -> None:
+        view.controls.measure.value = "leave_one_out"
+        await until(lambda: view.tray.word == "fresh")
+        monkeypatch.setattr(view_module, "curves", counted)
+        for a0 in (0.02, 0.03, 0.04):
+            view.controls.a0.value = a0
+            assert view.tray.word == "stale"
+        await until(lambda: view.tray.word == "fresh")
+        view.controls.time.value = 2.0  # only picks: at once, without new curves
+        assert view.state.time == 2.0
+
+    in_loop(story)
+    assert made == [0.04] and view.state.a0 == 0.04
 
 
 # The app

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from workbench.semantics import Hierarchy, rumelhart_task, singular_modes, task_from_spec
+from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, singular_modes, task_from_spec
 from workbench.theory.flips import flip_limit_form, flip_times, kernel_on_tree, peak_times
 from workbench.theory.kernel import gradient_kernel, gradient_kernel_from_weights
 from workbench.theory.network import aligned_trajectory, mode_strengths
@@ -135,3 +135,23 @@ def test_modes_of_a_table_reproduce_its_covariance():
         modes = singular_modes(task)
         V_in = task.X @ modes.V[:, : modes.rank] / np.sqrt(modes.c * task.n_items)
         np.testing.assert_allclose((modes.U * modes.s) @ V_in.T, task.Syx, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "levels", [(0.0, 0.6, 0.3, 0.1), (0.1, 0.6, 0.3, 0.2), (0.5, 0.0, 0.3, 0.1), (0.2, 0.1, 0.5, 0.3)]
+)
+def test_flips_of_any_spectrum_are_those_of_a_network_that_has_it(levels):
+    P, level = TREE.n_items, TREE.indicator_task().common_ancestor_level
+    # Level averages: the projector of level k is the average within its nodes minus that of the level above.
+    averages = [np.where(level >= k, 1.0 / TREE.cover[k], 0.0) for k in range(4)]
+    Y = P * sum(s_k * (A - B) for s_k, A, B in zip(levels, averages, [0 * averages[0], *averages], strict=False))
+    names = tuple(f"i{k}" for k in range(P)), tuple(f"p{k}" for k in range(P))
+    start = initial_weights(SemanticTask("spectrum", *names, Y), Init.parse("balanced:0.01"), P)
+    times = np.linspace(0.01, 60.0, 60_000)
+    kernel = gradient_kernel(start.modes, mode_strengths(start, times))
+    for m, j in enumerate((7, 2, 1)):
+        # What other pairs' modes leave behind by rounding has no sign.
+        above = np.abs(kernel[:, 0, j]) > 1e-13 * np.abs(kernel).max(axis=(1, 2))
+        seen = times[above][1:][np.diff(np.sign(kernel[above, 0, j])) != 0]
+        predicted = flip_times(TREE, levels, a0=0.01)[m]
+        np.testing.assert_allclose(predicted[predicted < 60], seen, atol=2e-3)

@@ -134,7 +134,7 @@ def test_imbalance_has_no_say_at_other_depths(mode: ModeView) -> None:
 def test_kept_curves_stay_on_the_axis_of_the_present_one(mode: ModeView) -> None:
     mode.keep()
     t, before = mode.kept_lines[0].get_data()
-    mode.controls["depth"].value = 4
+    mode.controls["depth"].value, mode.controls["a0"].value = 4, 1e-4
     wide, after = mode.kept_lines[0].get_data()
     assert wide[-1] > t[-1] and list(wide) == list(mode.line_now.get_xdata())
     np.testing.assert_allclose(after, 1 / (1 + 99 * np.exp(-2 * wide)), rtol=1e-9)
@@ -178,6 +178,24 @@ def gradients(task, W1: Array, W2: Array) -> Array:
     return np.array(rows)
 
 
+def trained(start: theory.Start, times: Array) -> list[tuple[Array, Array]]:
+    """Both weight matrices at some times, by integrating the gradient of the mean loss."""
+    X, Y, P = start.task.X, start.task.Y, start.task.n_items
+    cut, shapes = start.W1.size, (start.W1.shape, start.W2.shape)
+
+    def split(w: Array) -> tuple[Array, Array]:
+        return w[:cut].reshape(shapes[0]), w[cut:].reshape(shapes[1])
+
+    def flow(_: float, w: Array) -> Array:
+        W1, W2 = split(w)
+        S = (Y - W2 @ W1 @ X) @ X.T / P
+        return np.concatenate([(W2.T @ S).ravel(), (S @ W1.T).ravel()])
+
+    begin = np.concatenate([start.W1.ravel(), start.W2.ravel()])
+    found = solve_ivp(flow, (0, times[-1]), begin, method="DOP853", t_eval=times, rtol=1e-10, atol=1e-12)
+    return [split(w) for w in found.y.T]
+
+
 @pytest.mark.parametrize("lam", [0.0, 1.5, -1.5])
 @pytest.mark.parametrize("spec", ["tree:2,2,2", "tree:3,2", "table:rumelhart"])
 def test_the_product_of_the_factors_is_the_kernel_of_explicit_gradients(spec: str, lam: float) -> None:
@@ -185,12 +203,11 @@ def test_the_product_of_the_factors_is_the_kernel_of_explicit_gradients(spec: st
     view = one_pair(spec, a0=0.02, lam=lam)
     scene, found = view.scene, view.anatomy
     i, j = (scene.task.item_index(view.controls[name].value) for name in ("source", "target"))
-    run = theory.exact_solution(start_of(state, scene), found.times[::40], lam=lam)
     kernel = []
-    for W1, W2 in zip(run.W1, run.W2, strict=True):
+    for W1, W2 in trained(start_of(state, scene), found.times[::40]):
         g = gradients(scene.task, W1, W2)
         kernel.append(g[i] @ g[j])
-    np.testing.assert_allclose(found.influence[::40], -np.array(kernel), atol=1e-9 * np.abs(kernel).max())
+    np.testing.assert_allclose(found.influence[::40], -np.array(kernel), atol=1e-7 * np.abs(kernel).max())
     np.testing.assert_allclose(found.shares.sum(axis=1), found.error, atol=1e-12)
 
 
@@ -252,7 +269,7 @@ def test_an_item_with_itself_says_one_line_and_leaves_the_picture(pair: PairView
 def test_a_pair_not_named_is_one_whose_sign_changes() -> None:
     view = one_pair("table:rumelhart", "Robin")
     assert view.anatomy.influence.min() < 0 < view.anatomy.influence.max()
-    assert one_pair("tree:2,2", target="item 0.0").controls["source"].value == "item 0.1"
+    assert one_pair("tree:2,2", target="item 1.1").controls["source"].value == "item 1.2"
     with pytest.raises(WorkbenchError, match="two different"):
         one_pair("tree:2,2,2", "dog", "dog")
     with pytest.raises(WorkbenchError, match="unicorn"):
@@ -265,10 +282,15 @@ def test_a_pair_not_named_is_one_whose_sign_changes() -> None:
 @pytest.mark.parametrize("name", ["mode", "pair"])
 def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(name: str, request: pytest.FixtureRequest) -> None:
     view = request.getfixturevalue(name)
-    count = len(view.figure.findobj())
+
+
+    def count() -> list[int]:
+        return [len(part.get_children()) for part in (view.figure, *view.figure.axes)]
+
+    before = count()
     for k in range(1, 5):
-        view.controls["a0"].value = 10 ** (-2 - 0.02 * k)
-    assert len(view.figure.findobj()) == count and plt.get_fignums() == []
+        view.controls["a0"].value = 10 ** (-2 - 0.4 * k)
+    assert count() == before and plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("name", ["mode", "pair"])

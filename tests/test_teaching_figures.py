@@ -141,6 +141,18 @@ def test_the_smallest_tables_are_drawn(rows: list[list[int]]) -> None:
 # --- what the figures show --------------------------------------------------------------------------------------------
 
 
+def test_a_table_in_other_units_has_the_same_stages_in_its_own() -> None:
+    small = rumelhart_task()
+    from workbench.semantics import SemanticTask
+
+    ds = prediction(SemanticTask("small", small.items, small.properties, 1e-4 * small.Y), times=24)
+    # A start of 0.01 would be above all that there is to learn.
+    assert ds.attrs["a0"] < 0.01 * float((ds["singular_value"] / ds.attrs["input_scale"]).max())
+    assert np.isfinite(ds["half_rise_time"]).all()
+    for plate in figures.teaching_figures(ds).values():
+        plate.figure()
+
+
 def test_parts_of_the_modes_sum_to_the_table(tree: xr.Dataset, table: xr.Dataset, treeless: xr.Dataset) -> None:
     for ds in (tree, table, treeless):
         parts = mode_parts(ds, mode_groups(ds))
@@ -312,6 +324,41 @@ def test_colours_on_the_map_follow_the_place_in_the_tree(tree: xr.Dataset) -> No
     assert [to_hex(colour) for colour in dots.get_facecolor()] == expected
 
 
+#: What remains of linear sRGB without green or red cones (Machado, Oliveira & Fernandes 2009, severity 1).
+DICHROMATS = {
+    "deuteranope": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protanope": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+def closest_pair(colours: list[str], seen: list[list[float]]) -> float:
+    """Smallest CIELAB distance between colours as a dichromat sees them."""
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array([to_rgb(colour) for colour in colours])
+    linear = np.clip(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.array(seen).T, 0, 1)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
+    x, y, z = np.cbrt(np.maximum(linear @ to_xyz.T / [0.95047, 1.0, 1.08883], 0.0089)).T
+    lab = np.column_stack([116 * y, 500 * (x - y), 200 * (y - z)])
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    return float(apart[np.triu_indices(len(lab), 1)].min())
+
+
+@pytest.mark.parametrize("who", DICHROMATS)
+@pytest.mark.parametrize("style", [figures.PAGE, figures.dark(figures.PAGE)], ids=["light", "dark"])
+def test_colours_are_told_apart_without_red_green_vision(style: figures.Style, who: str) -> None:
+    seen = DICHROMATS[who]
+    # About 2.3 is just noticeable side by side.
+    items = style.item_colours(np.repeat([0, 1], 4), np.tile(np.linspace(0, 1, 4), 2))
+    branches = style.item_colours(np.arange(4), np.full(4, 0.5))
+    for colours in (items, branches, style.sequence(4), style.sequence(5)):
+        assert closest_pair(colours, seen) > 8
+    ends = [style.diverging()(end) for end in (0.0, 1.0)]
+    assert closest_pair(ends, seen) > 50
+
+
 def test_an_unaligned_start_is_refused_with_the_remedy(tree: xr.Dataset) -> None:
     other = tree.assign_attrs(init="gaussian:0.01")
     with pytest.raises(WorkbenchError, match=r"init gaussian.*--init balanced"):
@@ -433,6 +480,7 @@ def test_earlier_figures_are_replaced_only_by_force_and_never_with_foreign_files
         (("--source", "unicorn"), "no item is called 'unicorn'"),
         (("--source", "dog", "--target", "dog"), "--source and --target are both 'dog'"),
         (("--a0", "99"), "above the strongest mode's final strength"),
+        (("--a0", "-1"), "--a0 -1; give a positive number or auto"),
         (("--hidden", "0"), "at least 1 hidden unit"),
         (("--seed", "-1"), "seed -1; give a whole number"),
         (("--size", "poster"), "invalid choice: 'poster'"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands.console import Help, bar
+from workbench.commands.console import Help, auto, bar
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -75,8 +75,13 @@ def add_parser(commands: Any) -> None:
     g.add_argument("--no-animations", action="store_true", help="leave out the two animations, the longest part")
     g = p.add_argument_group("network")
     g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
-    g.add_argument("--a0", type=float, default=0.01, metavar="X", help="strength of every mode at the start, weight^2")
-    g.add_argument("--seed", type=int, default=0, metavar="N", help="of sampled properties and of the chains")
+    g.add_argument(
+        "--a0",
+        default="auto",
+        metavar="X",
+        help="strength of every mode at the start, weight^2; auto: 0.01, smaller for a table in small numbers",
+    )
+    g.add_argument("--seed", type=int, default=0, metavar="N", help="of sampled properties and of chains")
     p.set_defaults(run=run)
 
 
@@ -89,6 +94,9 @@ def run(args: argparse.Namespace) -> int:
     formats = _formats(args.formats)
     if not 0 <= args.seed < 2**63:
         raise WorkbenchError(f"seed {args.seed}; give a whole number from 0 to 2^63 - 1")
+    a0 = auto(args.a0, "--a0")
+    if a0 is not None and not 0 < a0 < float("inf"):
+        raise WorkbenchError(f"--a0 {args.a0}; give a positive number or auto")
     task = task_from_spec(args.task, seed=args.seed)
     for name in (args.source, args.target):
         if name is not None:
@@ -99,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
-    ds = prediction(task, hidden=args.hidden, a0=args.a0, seed=args.seed, spec=spec)
+    ds = prediction(task, hidden=args.hidden, a0=a0, seed=args.seed, spec=spec)
     with staged(args.out, args.force) as work:
         written, notes = _write(ds, work, args, _style(args.size, args.dark), formats)
     for note in notes:

@@ -84,12 +84,11 @@ def open_app(config: str) -> object:
     """The view of the app's cell: the state of the link, or that of the launch."""
     from workbench.explorer import explore
 
-    begin = ExplorerState.from_config(json.loads(config))
-    query, message = os.environ.get("QUERY_STRING", ""), ""
+    begin, message = ExplorerState.from_config(json.loads(config)), ""
     try:
-        return explore(state=query or begin)
+        view = explore(state=os.environ.get("QUERY_STRING") or begin)
     except WorkbenchError as error:
-        message = str(error)
-    view = explore(state=begin)
-    view.tray.message(f"the link was not understood: {message}")
+        view, message = explore(state=begin), f"the link was not understood: {error}"
+    view.settles = False
+    view.tray.message(message)
     return view

@@ -31,7 +31,7 @@ def _box(kind: Any, description: str, **options: Any) -> Any:
 def _log_slider(description: str, name: str, step: float = 0.02) -> Any:
     low, high = (math.log10(x) for x in RANGES[name])
     return _box(
-        widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".3g"
+        widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".4g"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 #: Points of the curves of strengths, loss and kernel, and of the measures that take longer.
 POINTS, COARSE = 161, 61
+#: More items than this make leave-one-out wait for the hand to rest.
+SLOW_ITEMS = 20
 #: Ends of the time axis stand on these multiples of a power of ten, so that they rarely change under the hand.
 _NICE = np.array([1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0, 10.0])
 #: Training counts as over when this share of the learnable loss remains.
@@ -67,6 +69,17 @@ class Curves:
 def width(state: ExplorerState, scene: Scene) -> int:
     """Width of the narrowest layer: a network of one layer has none that is narrow."""
     return state.hidden if state.depth > 1 else scene.modes.rank
+
+
+def curves_key(state: ExplorerState) -> ExplorerState:
+    """Two states with the same key have the same curves: the others only pick from them, or belong to simulation."""
+    plain = ExplorerState()
+    return replace(state, source="", targets=(), time=plain.time, eta=plain.eta, seed=plain.seed)
+
+
+def slow(state: ExplorerState, scene: Scene) -> bool:
+    """Whether the curves take longer than a slider may: leaving out each of many items (16: 70 ms, 33: 0.7 s)."""
+    return state.measure == "leave_one_out" and scene.task.n_items > SLOW_ITEMS
 
 
 def check_possible(state: ExplorerState, scene: Scene) -> None:

@@ -35,6 +35,8 @@ LOOK = Style(width=10.6, font=9.6)
 HEIGHT = 6.55
 #: How strongly simulated points are drawn: of the picture's own state, and of an earlier one.
 FRESH, STALE = 1.0, 0.22
+#: Height of the formula on the screen, and above the line of numbers in saved pictures.
+_FORMULA = (0.035, 0.066)
 
 
 class Panels:
@@ -75,7 +77,7 @@ class Panels:
             ax.set_xlabel("flow time $t$ = step size × step", labelpad=1)
         self._title(strengths, "progressive learning of the modes")
         self._title(loss, "stages: each dash is a mode half learned")
-        self.formula = figure.text(0.02, 0.066, "", fontsize=1.1 * LOOK.font, va="center")
+        self.formula = figure.text(0.02, _FORMULA[0], "", fontsize=1.1 * LOOK.font, va="center")
         # Text is slow to draw: on the screen a line below the picture shows the numbers, in saved pictures this does.
         self.numbers = figure.text(0.02, 0.016, "", fontsize=LOOK.font, va="center", color=LOOK.ink, visible=False)
 
@@ -153,10 +155,12 @@ class Panels:
     def captioned(self) -> Iterator[None]:
         """The picture with the numbers of the equation in it, as it is saved."""
         self.numbers.set_visible(True)
+        self.formula.set_y(_FORMULA[1])
         try:
             yield
         finally:
             self.numbers.set_visible(False)
+            self.formula.set_y(_FORMULA[0])
 
     def nearest_curve(self, curves: Curves, source: int, time: float, value: float) -> int:
         """The item other than the source whose curve passes nearest to a place."""

@@ -16,6 +16,15 @@ REST = 0.15
 _TELL = 0.02
 
 
+def loop_running() -> bool:
+    """Whether this code runs inside an event loop, as in a notebook or an app."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class Runner:
     """One piece of work at a time.
 
@@ -44,11 +53,10 @@ class Runner:
     def start(self, work: Callable[[Callable[[float], None]], Any], rest: float = REST) -> None:
         """Drop what is under way and do this, after ``rest`` seconds of quiet."""
         self.cancel()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        if not loop_running():
             self.run_now(work)
             return
+        loop = asyncio.get_running_loop()
         self._stop = Event()
         self._task = loop.create_task(self._later(work, rest, self._stop, loop))
 

@@ -158,3 +158,12 @@ class Tray:
         else:
             title = "as the end of a link to the app (<code>workbench explore</code>):"
             self._bring(self._text(title, html.unescape(query)), config)
+
+
+def close_inside(box: Any) -> None:
+    """Close everything in a box; ipywidgets keeps what is not closed for as long as the kernel runs."""
+    for child in getattr(box, "children", ()):
+        close_inside(child)
+        for part in (child, child.layout, getattr(child, "style", None)):
+            if part is not None:
+                part.close()

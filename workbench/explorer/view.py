@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 from dataclasses import replace
 from functools import partial
@@ -16,13 +17,14 @@ from workbench.explorer import save
 from workbench.explorer.canvas import BlittedImage
 from workbench.explorer.controls import Controls
 from workbench.explorer.maps import MAX_TARGETS
-from workbench.explorer.model import Curves, curves
+from workbench.explorer.model import Curves, curves, curves_key, slow
 from workbench.explorer.panels import HEIGHT, LOOK, Panels
-from workbench.explorer.runner import REST, Runner
+from workbench.explorer.picking import picked
+from workbench.explorer.runner import REST, Runner, loop_running
 from workbench.explorer.scene import Scene, scene_of
 from workbench.explorer.simulate import Simulated, simulate, simulation_key, verdict
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.tray import Tray
+from workbench.explorer.tray import Tray, close_inside
 
 _DPI = 112
 
@@ -35,10 +37,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         figure: a matplotlib figure of its own; ``view.figure.savefig`` works.
         curves: what theory predicts for the state.
         simulated: what simulation found for it, or for an earlier state while `stale`.
+        settles: whether it is displayed with the simulation done, for notebooks that are saved; without, it is there
+            a second earlier.
     """
 
     def __init__(self, state: ExplorerState, given: Scene | None = None) -> None:
         self._given, self._initial = given, state
+        self.settles = True
+        self._put_off: asyncio.TimerHandle | None = None
         self.scene = scene_of(state, given)
         self.curves: Curves = curves(state, self.scene)
         self.state = self._complete(state)
@@ -46,7 +52,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.figure = Figure(figsize=(LOOK.width, HEIGHT), dpi=_DPI)
         self.canvas = BlittedImage(self.figure)
         self.runner = Runner(self._progress, self._simulated, self._simulation_failed)
-        self.controls = Controls(given is not None, self._changed, self._complain)
+        self.controls = Controls(given is not None, self._changed, lambda line: self.tray.message(line))
         self.tray = Tray(self)
         self._make_panels()
         self.controls.show(self.state, self.scene, self.curves.end)
@@ -67,10 +73,26 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if self.controls.pending_upload():
             self.tray.message("choose a CSV file: one row an item, one column a property, numbers in the cells")
             return
+        if self._put_off is not None:
+            self._put_off.cancel()
+            self._put_off = None
+        try:
+            state = self.controls.state()
+            if slow(state, self.scene) and curves_key(state) != curves_key(self.state) and loop_running():
+                self.tray.stale()
+                self._put_off = asyncio.get_running_loop().call_later(REST, self._follow)
+                return
+        except WorkbenchError as error:
+            self.tray.message(str(error))
+            return
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go where the controls are."""
         try:
             self.show(self.controls.state(), echo=False)
         except WorkbenchError as error:
-            self._complain(str(error))
+            self.tray.message(str(error))
 
     def show(self, state: ExplorerState, *, echo: bool = True) -> None:
         """Go to a state; a `WorkbenchError` leaves everything as it is.
@@ -84,8 +106,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             known = set(scene.task.items)
             kept = tuple(name for name in state.targets if name in known)
             state = replace(state, source=state.source if state.source in known else "", targets=kept)
-        found = curves(state, scene)
         new_scene = scene is not self.scene
+        known_curves = not new_scene and curves_key(state) == curves_key(self.state)
+        found = self.curves if known_curves else curves(state, scene)
         resettled = new_scene or echo or found.end != self.curves.end
         self.scene, self.curves = scene, found
         self.state = self._complete(state)
@@ -111,23 +134,12 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         )
 
     def _clicked(self, x: float, y: float, shift: bool) -> None:
-        """Pick the pair under the mouse: a cell of the matrix, a curve, an item of the tree (shift: as source)."""
+        """A click at a pixel of the picture."""
         place = self.canvas.locate(x, y)
-        if place is None:
-            return
-        ax, column, row = place
-        names = self.scene.task.items
-        if ax is self.panels.matrix.ax:
-            i, j = self.panels.matrix.pair_at(column, row)
-            self.show(replace(self.state, source=names[i], targets=(names[j],)))
-        elif ax is self.panels.tree.ax:
-            item = names[self.panels.tree.item_at[min(max(round(row), 0), len(names) - 1)]]
-            self.show(replace(self.state, source=item) if shift else replace(self.state, targets=(item,)))
-        elif ax is self.panels.influence:
-            j = self.panels.nearest_curve(self.curves, self.scene.source_index(self.state), column, row)
-            self.show(replace(self.state, targets=(names[j],), time=min(max(column, 0.0), self.curves.end)))
-        elif ax in self.panels.time_axes:
-            self.show(replace(self.state, time=min(max(column, 0.0), self.curves.end)))
+        if place is not None:
+            state = picked(self.panels, self.state, self.curves, *place, shift)
+            if state != self.state:
+                self.show(state)
 
     def reset(self) -> None:
         """Back to the state of the beginning."""
@@ -191,9 +203,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def _verdict(self) -> str:
         return verdict(self.simulated, self.curves) if self.simulated is not None else ""
 
-    def _complain(self, line: str) -> None:
-        self.tray.message(line)
-
     # What can be taken away
 
     def save(self, path: str | Path) -> None:
@@ -221,7 +230,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
         """The widget, and the picture for readers without widgets: saved notebooks, nbconvert, GitHub."""
-        self.settle()
+        if self.settles:
+            self.settle()
         with self.panels.captioned():
             png = self.canvas.png()
         text = f"explorer of {html.escape(self.scene.task.name)}: {self.state.measure}"
@@ -243,14 +253,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if self.comm is None:
             return
         self.runner.cancel()
-        _close_inside(self)
         self.tray.close()
+        close_inside(self)
         super().close()
-
-
-def _close_inside(box: Any) -> None:
-    for child in getattr(box, "children", ()):
-        _close_inside(child)
-        for part in (child, child.layout, getattr(child, "style", None)):
-            if part is not None:
-                part.close()

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from workbench import __version__, theory
 from workbench.errors import ConditionError
 from workbench.semantics import Hierarchy, SemanticTask
-from workbench.theory.hessian import curvature_range, required_gamma
-from workbench.trajectory import Init, Start, initial_weights
+from workbench.theory.hessian import curvature_range, default_n_beta, required_gamma
+from workbench.trajectory import Init, Start, choose_init, initial_weights
 
 Array = NDArray[np.float64]
 
@@ -25,8 +25,6 @@ TIMES = 181
 _OPERATIONS = 3e10
 #: Leave-one-out integrates one network an item: measures that would take minutes are left out beyond so many items.
 MOST_ITEMS = {"leave_one_out": 64, "local_bif": 200}
-#: Inverse temperature times number of items, as in `workbench.influence`.
-N_BETA = 100.0
 
 _UNITS = {
     "gradient_kernel": "loss^2 / weight^2",
@@ -40,10 +38,10 @@ def prediction(
     task: SemanticTask,
     *,
     hidden: int = 16,
-    a0: float = 0.01,
+    a0: float | None = None,
     seed: int = 0,
     times: int = TIMES,
-    n_beta: float = N_BETA,
+    n_beta: float | None = None,
     gamma: float | None = None,
     spec: str | None = None,
 ) -> xr.Dataset:
@@ -52,23 +50,24 @@ def prediction(
     Args:
         task: what is to be learned; its items must be one-hot.
         hidden: hidden units N_h.
-        a0: initial strength of every mode, weight^2.
+        a0: initial strength of every mode, weight^2; None: 0.01, smaller for a table in small numbers.
         seed: of the hidden directions (no figure shows them) and, for the record, of the task.
         times: checkpoints from 0 until 99.5% of the loss is gone, and a quarter more.
-        n_beta, gamma: of the local posterior; gamma None: 20 n beta times the largest singular value.
+        n_beta, gamma: of the local posterior; None: from the size of the losses and the largest singular value.
         spec: the task as given by the user, for the record.
 
     Returns:
         The variables of a comparison's dataset whose names do not end in ``_simulated``.
     """
-    start = initial_weights(task, Init("balanced", a0), hidden, seed)
+    start = initial_weights(task, choose_init(task) if a0 is None else Init("balanced", a0), hidden, seed)
     assert start.active is not None and start.a0 is not None
     t = time_grid(start, max(24, min(times, int(_OPERATIONS / task.n_items**4))))
     modes, a = start.modes, theory.mode_strengths(start, t)
+    n_beta = default_n_beta(modes) if n_beta is None else n_beta
     gamma = required_gamma(modes, n_beta) if gamma is None else gamma
     influence = {
         "gradient_kernel": -theory.gradient_kernel(modes, a),
-        "trajectory_derivative": theory.trajectory_derivative(modes, t, a0=a0, active=start.active),
+        "trajectory_derivative": theory.trajectory_derivative(modes, t, a0=start.a0, active=start.active),
     }
     if task.n_items <= MOST_ITEMS["local_bif"]:
         influence["local_bif"] = theory.local_bif(
@@ -116,6 +115,8 @@ def start_of(ds: xr.Dataset) -> Start:
         raise ConditionError(
             "balanced aligned initial weights", f"init {init}", "make the dataset with --init balanced:0.01"
         )
+    # The text of the start has six digits, the number all of them.
+    init = Init("balanced", float(ds.attrs.get("a0", init.scale)))
     branching = ds.attrs.get("branching")
     task = SemanticTask(
         name=str(ds.attrs.get("task", "the task")),

@@ -1,13 +1,14 @@
 """When the one-step influence of an item on another changes sign, and when it peaks.
 
-The kernel of two items is ``P^2 R_m[e^2] R_m[a]``. With equal initial strengths ``R_m[a]`` stays positive, so
-it flips where ``R_m[e^2] = 0``: an implicit equation without elementary solution, solved here to rounding error.
+The kernel of two items is ``P^2 R_m[e^2] R_m[a]``. Where broader levels have the larger singular values,
+``R_m[a]`` stays positive and the kernel flips where ``R_m[e^2] = 0``: an implicit equation without elementary
+solution, solved here to rounding error. Where they have not, the roots of ``R_m[a]`` are flips too.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -16,27 +17,26 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics.hierarchy import Hierarchy
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.kernel import relation, relation_of_residuals, tree_kernel_in_time
+from workbench.theory.kernel import relation, tree_kernel_in_time
 from workbench.theory.mode_dynamics import VARIABLES, a0, c, residual_form, s, t
 from workbench.theory.roots import sign_changes
 
 Array = NDArray[np.float64]
 
 
+What = Literal["residuals", "strengths", "kernel", "slope"]
+
+
 @cache
-def _compiled(cover: tuple[int, ...], m: int, what: str) -> Any:
-    if what == "flip":
-        expression, symbols = relation_of_residuals(cover, m)
-    else:
-        expression, symbols = tree_kernel_in_time(cover, m)
-        if what == "slope":
-            expression = sp.diff(expression, symbols[0])
-    return sp.lambdify(symbols, expression, modules="numpy", cse=True)
+def _compiled(cover: tuple[int, ...], m: int, empty: frozenset[int], what: What) -> Any:
+    form = tree_kernel_in_time(cover, m, empty)
+    expression = sp.diff(form.kernel, t) if what == "slope" else getattr(form, what)
+    return sp.lambdify(form.symbols, expression, modules="numpy", cse=True)
 
 
 def _grid(s_levels: Array, c_value: float, a0_value: float, points: int = 4000) -> Array:
     # Every feature of the kernel lies before the slowest mode's rise is over; e decays as e^{-2 s t} after it.
-    positive = s_levels[s_levels > 0]
+    positive = np.delete(s_levels, list(_empty(s_levels)))
     ends = np.log(np.maximum(positive / (c_value * a0_value) - 1, 2.0)) / (2 * positive) + 20 / (2 * positive)
     return np.linspace(0.0, float(ends.max()), points)
 
@@ -52,20 +52,28 @@ def _levels(hierarchy: Hierarchy, s_levels: ArrayLike, a0_value: float) -> Array
         raise ConditionError(
             "a0 > 0", f"a0 = {a0_value:g}", "give the common initial strength of the modes, such as 0.01"
         )
-    # A level without a mode of its own (s = 0) never grows: a vanishing singular value is its limit.
-    return np.where(values > 0, values, 1e-12 * values.max())
+    return values
+
+
+def _empty(s_levels: Array) -> frozenset[int]:
+    return frozenset(int(k) for k in np.flatnonzero(s_levels <= 1e-12 * s_levels.max()))
 
 
 def kernel_on_tree(
     hierarchy: Hierarchy, s_levels: ArrayLike, times: ArrayLike, *, a0: float, c: float | None = None
 ) -> Array:
-    """``(D, T)`` kernel of pairs with common ancestor on level m = 0..D-1, all modes starting at a0."""
+    """``(D, T)`` kernel of pairs with common ancestor on level m = 0..D-1, all modes starting at a0.
+
+    A level with singular value 0 has nothing to learn and no mode.
+    """
     values = _levels(hierarchy, s_levels, a0)
     scale = 1 / hierarchy.n_items if c is None else c
     t_values = np.asarray(times, dtype=np.float64)
     return np.stack(
         [
-            np.broadcast_to(_compiled(hierarchy.cover, m, "kernel")(t_values, scale, a0, *values), t_values.shape)
+            np.broadcast_to(
+                _compiled(hierarchy.cover, m, _empty(values), "kernel")(t_values, scale, a0, *values), t_values.shape
+            )
             for m in range(hierarchy.depth)
         ]
     )
@@ -93,12 +101,20 @@ def flip_times(hierarchy: Hierarchy, s_levels: ArrayLike, *, a0: float, c: float
     values = _levels(hierarchy, s_levels, a0)
     scale = 1 / hierarchy.n_items if c is None else c
     grid = _grid(values, scale, a0)
+    empty = _empty(values)
     # Far beyond its last feature R_m[e^2] underflows; dividing by the slowest residual keeps its sign.
-    slowest = 4 * values[values > 1e-9 * values.max()].min()
+    slowest = 4 * np.delete(values, list(empty)).min()
 
     def flips(m: int) -> Array:
-        function = _compiled(hierarchy.cover, m, "flip")
-        return sign_changes(lambda u: function(u, scale, a0, *values) * np.exp(np.minimum(slowest * u, 600)), grid)
+        residuals, strengths = (_compiled(hierarchy.cover, m, empty, what) for what in ("residuals", "strengths"))
+        return sign_changes(
+            lambda u: (
+                residuals(u, scale, a0, *values)
+                * strengths(u, scale, a0, *values)
+                * np.exp(np.minimum(slowest * u, 600))
+            ),
+            grid[1:],
+        )
 
     return tuple(flips(m) for m in range(hierarchy.depth))
 
@@ -110,8 +126,8 @@ def peak_times(hierarchy: Hierarchy, s_levels: ArrayLike, *, a0: float, c: float
     grid = _grid(values, scale, a0)
 
     def peaks(m: int) -> Array:
-        function = _compiled(hierarchy.cover, m, "slope")
-        return sign_changes(lambda u: function(u, scale, a0, *values), grid)
+        function = _compiled(hierarchy.cover, m, _empty(values), "slope")
+        return sign_changes(lambda u: np.broadcast_to(function(u, scale, a0, *values), u.shape), grid)
 
     return tuple(peaks(m) for m in range(hierarchy.depth))
 
@@ -119,7 +135,8 @@ def peak_times(hierarchy: Hierarchy, s_levels: ArrayLike, *, a0: float, c: float
 @cache
 def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
     """The implicit equation of the flip, ``R_m[e^2] = 0``, as a function of time."""
-    expression, symbols = relation_of_residuals(cover, m)
+    form = tree_kernel_in_time(cover, m)
+    expression, symbols = form.residuals, form.symbols
     singular = symbols[3:]
     e = sp.symbols(f"e_0:{len(cover)}", positive=True)
     return ClosedForm(

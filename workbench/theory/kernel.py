@@ -6,6 +6,7 @@ One gradient step on item i changes the loss of item j by ``-eta K_ij``; the inf
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -185,20 +186,37 @@ def tree_kernel_form(cover: tuple[int, ...], m: int) -> ClosedForm:
     )
 
 
-def tree_kernel_in_time(cover: tuple[int, ...], m: int) -> tuple[Any, tuple[sp.Symbol, ...]]:
-    """The tree kernel as an expression in ``(t, c, a0, s_0..s_D)``, all modes starting at a0."""
-    form = tree_kernel_form(cover, m)
-    D = len(cover) - 1
-    singular = sp.symbols(f"s_0:{D + 1}", positive=True)
-    strengths = sp.symbols(f"a_0:{D + 1}", positive=True)
-    a_of_t = mode_strength_form().expression
-    expression = form.expression.subs({a_k: a_of_t.subs(s, s_k) for a_k, s_k in zip(strengths, singular, strict=True)})
-    return expression, (t, c, a0, *singular)
+@dataclass(frozen=True)
+class TreeKernel:
+    """The kernel of a pair as expressions in ``(t, c, a0, s_0..s_D)``, all modes starting at a0.
+
+    Attributes:
+        residuals: ``R_m[e^2]``. strengths: ``R_m[a]``. kernel: ``P^2`` times their product.
+        symbols: the arguments, in order.
+    """
+
+    residuals: Any
+    strengths: Any
+    kernel: Any
+    symbols: tuple[sp.Symbol, ...]
 
 
-def relation_of_residuals(cover: tuple[int, ...], m: int) -> tuple[Any, tuple[sp.Symbol, ...]]:
-    """``R_m[e^2]`` as an expression in ``(t, c, a0, s_0..s_D)``: its root is the sign flip."""
+def tree_kernel_in_time(cover: tuple[int, ...], m: int, empty: frozenset[int] = frozenset()) -> TreeKernel:
+    """The tree kernel over time; levels in ``empty`` have no signal and so no mode: their a and e are 0."""
     D = len(cover) - 1
     singular = sp.symbols(f"s_0:{D + 1}", positive=True)
-    e = residual_form().expression
-    return relation([e.subs(s, s_k) ** 2 for s_k in singular], cover, m), (t, c, a0, *singular)
+    a, e = (
+        [_at(form, k, s_k, empty) for k, s_k in enumerate(singular)] for form in (mode_strength_form(), residual_form())
+    )
+    in_time = dict(zip(sp.symbols(f"a_0:{D + 1}", positive=True), a, strict=True))
+    absent = {singular[k]: sp.S.Zero for k in empty}
+    return TreeKernel(
+        relation([e_k**2 for e_k in e], cover, m),
+        relation(a, cover, m),
+        tree_kernel_form(cover, m).expression.subs(absent).subs(in_time),
+        (t, c, a0, *singular),
+    )
+
+
+def _at(form: ClosedForm, level: int, s_k: sp.Symbol, empty: frozenset[int]) -> Any:
+    return sp.S.Zero if level in empty else form.expression.subs(s, s_k)

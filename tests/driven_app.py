@@ -1,0 +1,148 @@
+"""The explorer's app and a browser that drives it: what the browser tests and `benchmarks/explorer.py` share."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+#: A browser that only talks to the app.
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def what_is_missing() -> str:
+    """Why the app cannot be driven here, in one line; empty if it can."""
+    packages = [name for name in ("ipywidgets", "voila", "playwright") if find_spec(name) is None]
+    if packages:
+        return f"{', '.join(packages)} not installed; `make browser` installs the extra `browser`"
+    if not CHROMIUM:
+        return "no chromium found; install Debian's (apt-get install chromium) or set CHROMIUM to its path"
+    return ""
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[str]:
+    """`workbench explore` on a free port, until the block ends; gives its address once it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "explore", "--no-browser", "--port", "8876", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # Ctrl-C reaches it even where this process ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+/", process.stdout.readline())
+        assert found, "`workbench explore` printed no address"
+        yield _answering(found[0], process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _answering(address: str, process: subprocess.Popen[str]) -> str:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            # Not the app itself: each of its pages starts a kernel.
+            urllib.request.urlopen(f"{address}voila/static/voila.js", timeout=5).close()
+        except urllib.error.HTTPError:
+            return address
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return address
+    raise AssertionError(f"the app at {address} does not answer")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class App:
+    """One page of the app, and what a hand and an eye do with it."""
+
+    def __init__(self, browser: Any, address: str, width: int = 1280, height: int = 900) -> None:
+        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        self.page: Any = context.new_page()
+        self.page.set_default_timeout(20_000)
+        #: Errors on the page, and requests to anywhere but this machine.
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._note)
+        self.page.goto(address)
+        self.image.wait_for()
+
+    def _note(self, request: Any) -> None:
+        if not request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
+            self.errors.append(f"asked for {request.url}")
+
+    @property
+    def image(self) -> Any:
+        """The picture."""
+        return self.page.locator("img.widget-image, img.jupyter-widget-image")
+
+    def source(self) -> str:
+        """Changes with every new picture."""
+        return str(self.image.get_attribute("src"))
+
+    def new_picture(self, old: str) -> None:
+        """Wait until the picture is another one."""
+        self.page.wait_for_function(
+            "old => document.querySelector('img.widget-image, img.jupyter-widget-image').src !== old", arg=old
+        )
+
+    def settled(self, word: str = "fresh") -> str:
+        """Wait until the simulation is in this state; returns the line that says so."""
+        line = self.page.locator(f".workbench-{word}")
+        line.wait_for()
+        return str(line.inner_text())
+
+    def control(self, name: str) -> Any:
+        """The control whose label begins with a name."""
+        label = self.page.locator("label.widget-label", has_text=re.compile(f"^{re.escape(name)}"))
+        return self.page.locator(".widget-inline-hbox, .widget-hbox", has=label).last
+
+    def handle(self, name: str) -> Any:
+        """The handle of a slider."""
+        return self.control(name).locator(".noUi-handle")
+
+    def readout(self, name: str) -> float:
+        """The number beside a slider."""
+        return float(self.control(name).locator(".widget-readout").inner_text())
+
+    def choose(self, name: str, *options: str) -> None:
+        """Choose from a menu or a list."""
+        self.control(name).locator("select").select_option(label=list(options))
+
+    def error(self) -> str:
+        """The line about what cannot be shown; empty if there is none."""
+        line = self.page.locator(".workbench-error")
+        return str(line.inner_text()) if line.count() else ""
+
+    def button(self, name: str) -> Any:
+        """A button."""
+        return self.page.get_by_role("button", name=name, exact=True)

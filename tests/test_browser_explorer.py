@@ -1,0 +1,228 @@
+"""The explorer as people meet it: its app in Chromium, driven by keyboard and mouse.
+
+Skipped where the browser or its driver is missing, unless WORKBENCH_BROWSER=required.
+Screenshots go to .artifacts/browser.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from driven_app import App, chromium, served, what_is_missing
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+if (missing := what_is_missing()) and os.environ.get("WORKBENCH_BROWSER") != "required":
+    pytest.skip(missing, allow_module_level=True)
+
+SHOTS = Path(__file__).resolve().parent.parent / ".artifacts" / "browser"
+GOOD = "item,swims,flies,big\nsalmon,1,0,0\nrobin,0,1,0\nwhale,1,0,1\n"
+BAD = "item,swims\nsalmon,1\nrobin,often\n"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    assert not missing, missing
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(address: str) -> Iterator[object]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: object, address: str) -> App:
+    return App(browser, address)
+
+
+@pytest.fixture
+def app(page: App, request: pytest.FixtureRequest) -> Iterator[App]:
+    page.page.set_viewport_size({"width": 1280, "height": 900})
+    page.button("reset").click()
+    page.settled()
+    yield page
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+    assert page.errors == []
+
+
+def seen(app: App) -> np.ndarray:
+    """The picture as painted, ``(height, width, 3)``."""
+    return np.asarray(Image.open(io.BytesIO(app.image.screenshot())).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_app_fits_the_window_and_names_every_control(app: App, width: int) -> None:
+    app.page.set_viewport_size({"width": width, "height": 900})
+    app.settled()
+    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"):
+        assert app.control(name).is_visible()
+    for label in app.page.locator("label.widget-label:visible").all():
+        assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.inner_text()
+    box = app.image.bounding_box()
+    assert box["width"] > 0.65 * width and box["x"] + box["width"] <= width
+    picture = seen(app)
+    assert picture.std() > 10 and (picture == 255).all(axis=2).mean() < 0.98
+
+
+def test_arrow_keys_move_a_focused_slider_and_the_picture_with_it(app: App) -> None:
+    before, picture = app.readout("flow time"), app.source()
+    app.handle("flow time").focus()
+    for _ in range(5):
+        app.page.keyboard.press("ArrowRight")
+    app.new_picture(picture)
+    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}").wait_for()
+    assert app.readout("flow time") > before
+    app.settled()  # time only picks from what was simulated
+
+
+def test_a_simulation_follows_a_key_and_says_when_it_belongs_to_the_sliders(app: App) -> None:
+    old = app.settled()
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.settled("stale")
+    assert app.readout("depth") == 3
+    assert app.settled() != old
+
+
+def test_the_picture_follows_a_slider_while_the_mouse_drags_it(app: App) -> None:
+    handle = app.handle("initial scale")
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    picture, before = app.source(), app.readout("initial scale")
+    app.page.mouse.move(x, y)
+    app.page.mouse.down()
+    app.page.mouse.move(x + 12, y, steps=4)
+    app.new_picture(picture)
+    picture = app.source()
+    app.page.mouse.move(x + 24, y, steps=4)
+    app.new_picture(picture)
+    assert app.page.locator(".workbench-stale").count() == 1
+    app.page.mouse.up()
+    assert app.readout("initial scale") > 2 * before
+    app.settled()
+
+
+def test_menus_pick_a_pair(app: App) -> None:
+    app.choose("source item", "oak")
+    app.choose("target items", "pine", "dog")
+    app.page.get_by_text("I(oak → dog)").wait_for()
+
+
+def test_a_click_on_a_cell_of_the_matrix_picks_its_pair(app: App) -> None:
+    from workbench.explorer import explore
+
+    view = explore()  # the same figure, for the place of the cell
+    ax, order = view.panels.matrix.ax, view.scene.order.order
+    names = view.scene.task.items
+    column, row = ax.transData.transform((6, 2))
+    box, (wide, high) = app.image.bounding_box(), view.figure.bbox.size
+    position = {"x": column / wide * box["width"], "y": (1 - row / high) * box["height"]}
+    app.image.click(position=position)
+    app.page.get_by_text(f"I({names[order[2]]} → {names[order[6]]})").wait_for()
+    assert app.control("source item").locator("select").input_value()
+    assert app.control("source item").locator("option:checked").inner_text() == names[order[2]]
+
+
+def test_an_uploaded_table_is_the_task_and_a_bad_one_says_one_line(app: App) -> None:
+    def upload(name: str, text: str) -> None:
+        with app.page.expect_file_chooser() as chooser:
+            app.page.locator("button.widget-upload, button.jupyter-widget-upload").click()
+        chooser.value.set_files({"name": name, "mimeType": "text/csv", "buffer": text.encode()})
+
+    app.choose("task", "uploaded CSV")
+    app.page.locator(".workbench-error", has_text="choose a CSV").wait_for()
+    upload("mine.csv", GOOD)
+    app.page.get_by_text("I(salmon → whale)").wait_for()
+    assert app.error() == ""
+    app.settled()
+    before = app.source()
+    upload("bad.csv", BAD)
+    app.page.locator(".workbench-error", has_text="often").wait_for()
+    assert "\n" not in app.error().strip() and app.source() == before
+    app.page.screenshot(path=SHOTS / "a_bad_upload.png", full_page=True)
+    app.choose("task", "tree")
+    app.page.get_by_text("I(dog → cat)").wait_for()
+    assert app.error() == ""
+
+
+def test_a_simulation_can_be_cancelled_and_run(app: App) -> None:
+    app.choose("measure", "local BIF")
+    app.settled("stale")
+    app.button("cancel").click()
+    assert "cancelled" in app.settled("stopped")
+    app.button("simulate").click()
+    assert "standard errors" in app.settled()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "SVG", "PDF"])
+def test_a_saved_figure_opens(app: App, tmp_path: Path, kind: str) -> None:
+    app.page.locator("select", has=app.page.locator("option", has_text="PDF")).select_option(kind)
+    app.button("save figure").click()
+    with app.page.expect_download() as download:
+        app.page.locator("a[download]").click()
+    name = download.value.suggested_filename
+    assert name == f"explorer.{kind.lower()}"
+    download.value.save_as(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    if kind == "PNG":
+        image = Image.open(tmp_path / name)
+        image.load()
+        assert image.width > 1500 and np.asarray(image.convert("L")).std() > 10
+    else:
+        assert content.startswith({"SVG": b"<?xml", "PDF": b"%PDF"}[kind]) and len(content) > 20_000
+
+
+def test_saved_data_open_as_a_table(app: App, tmp_path: Path) -> None:
+    app.button("save data").click()
+    with app.page.expect_download() as download:
+        app.page.locator("a[download]").click()
+    download.value.save_as(tmp_path / "data.csv")
+    table = pd.read_csv(tmp_path / "data.csv")
+    assert set(table["side"]) == {"theory", "simulation"}
+    assert "gradient_kernel, dog on cat" in set(table["quantity"])
+
+
+def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App) -> None:
+    app.choose("measure", "leave-one-out")
+    app.settled()
+    source, before = app.source(), seen(app)
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.page.locator(".workbench-error").wait_for()
+    line = app.error()
+    assert "depth 3" in line and "\n" not in line.strip()
+    assert app.source() == source
+    after = seen(app)
+    assert after.shape == before.shape and (after == before).all()
+    app.page.screenshot(path=SHOTS / "an_impossible_combination.png", full_page=True)
+    app.page.keyboard.press("ArrowLeft")
+    app.page.wait_for_function("document.querySelectorAll('.workbench-error').length === 0")
+
+
+def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object, address: str) -> None:
+    app.choose("source item", "rose")
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.page.get_by_text("I(rose →").wait_for()
+    app.settled()
+    app.button("link").click()
+    link = app.page.locator("a.workbench-link").get_attribute("href")
+    assert link is not None and "depth=3" in link
+    other = App(browser, address + link)
+    other.page.get_by_text("I(rose →").wait_for()
+    assert other.readout("depth") == 3
+    assert other.settled() == app.settled()
+    assert other.errors == []
+    other.page.close()
