@@ -18,7 +18,15 @@ from typing import Any
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 #: A browser that only talks to the app.
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def what_is_missing() -> str:
@@ -95,6 +103,8 @@ class App:
         self.page.on("request", self._note)
         self.page.goto(address)
         self.image.wait_for()
+        self.at_rest()
+        self._first = self.numbers()
 
     def _note(self, request: Any) -> None:
         if not request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
@@ -115,11 +125,29 @@ class App:
             "old => document.querySelector('img.widget-image, img.jupyter-widget-image').src !== old", arg=old
         )
 
+    def numbers(self) -> str:
+        """The line below the picture."""
+        return str(self.page.get_by_text(re.compile("^t = ")).inner_text())
+
+    def reset(self) -> None:
+        """Back to the state of the beginning."""
+        self.button("reset").click()
+        self.page.get_by_text(self._first, exact=True).wait_for()
+        self.at_rest()
+
+    def at_rest(self) -> None:
+        """Wait until the simulation is done and no new picture comes: the last is drawn when the hand rests."""
+        before = ""
+        while self.source() != before:
+            self.settled()
+            before = self.source()
+            self.page.wait_for_timeout(350)
+
     def settled(self, word: str = "fresh") -> str:
         """Wait until the simulation is in this state; returns the line that says so."""
-        line = self.page.locator(f".workbench-{word}")
-        line.wait_for()
-        return str(line.inner_text())
+        # In one go: the line may be gone a moment later.
+        text = "word => { const line = document.querySelector('.workbench-' + word); return line && line.innerText }"
+        return str(self.page.wait_for_function(text, arg=word).json_value())
 
     def control(self, name: str) -> Any:
         """The control whose label begins with a name."""

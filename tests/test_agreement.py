@@ -15,6 +15,7 @@ from workbench.agreement import (
     sign_flips,
     verdicts,
 )
+from workbench.agreement.events import _side_by_side
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
 
@@ -193,3 +194,15 @@ def test_defaults_follow_the_units_of_a_table(size):
     assert {v.ruling for v in verdicts(b)} == {"holds"}
     a0 = 0.01 if size > 1 else size * np.linalg.norm(Y, 2) / 500
     assert float(b.attrs["init"].split(":")[1]) == pytest.approx(a0, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "seen", "pairs"),
+    [
+        ([2.0, 7.0, 9.0], [7.2], [(2.0, np.nan), (7.0, 7.2), (9.0, np.nan)]),
+        ([7.0], [1.0, 6.9], [(np.nan, 1.0), (7.0, 6.9)]),
+        ([7.0], [], [(7.0, np.nan)]),
+    ],
+)
+def test_a_flip_that_drowns_in_noise_leaves_a_gap_and_shifts_no_other(predicted, seen, pairs):
+    np.testing.assert_array_equal(_side_by_side(np.array(predicted), np.array(seen)), pairs)

@@ -48,8 +48,7 @@ def page(browser: object, address: str) -> App:
 @pytest.fixture
 def app(page: App, request: pytest.FixtureRequest) -> Iterator[App]:
     page.page.set_viewport_size({"width": 1280, "height": 900})
-    page.button("reset").click()
-    page.settled()
+    page.reset()
     yield page
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
@@ -66,7 +65,8 @@ def test_the_app_fits_the_window_and_names_every_control(app: App, width: int) -
     app.page.set_viewport_size({"width": width, "height": 900})
     app.settled()
     assert app.page.evaluate("document.documentElement.scrollWidth") <= width
-    for name in ("task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"):
+    names = "task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"
+    for name in names:
         assert app.control(name).is_visible()
     for label in app.page.locator("label.widget-label:visible").all():
         assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.inner_text()
@@ -146,7 +146,7 @@ def test_an_uploaded_table_is_the_task_and_a_bad_one_says_one_line(app: App) -> 
     upload("mine.csv", GOOD)
     app.page.get_by_text("I(salmon → whale)").wait_for()
     assert app.error() == ""
-    app.settled()
+    app.at_rest()
     before = app.source()
     upload("bad.csv", BAD)
     app.page.locator(".workbench-error", has_text="often").wait_for()
@@ -171,7 +171,7 @@ def test_a_saved_figure_opens(app: App, tmp_path: Path, kind: str) -> None:
     app.page.locator("select", has=app.page.locator("option", has_text="PDF")).select_option(kind)
     app.button("save figure").click()
     with app.page.expect_download() as download:
-        app.page.locator("a[download]").click()
+        app.page.locator(f"a[download='explorer.{kind.lower()}']").click()
     name = download.value.suggested_filename
     assert name == f"explorer.{kind.lower()}"
     download.value.save_as(tmp_path / name)
@@ -187,7 +187,7 @@ def test_a_saved_figure_opens(app: App, tmp_path: Path, kind: str) -> None:
 def test_saved_data_open_as_a_table(app: App, tmp_path: Path) -> None:
     app.button("save data").click()
     with app.page.expect_download() as download:
-        app.page.locator("a[download]").click()
+        app.page.locator("a[download='explorer.csv']").click()
     download.value.save_as(tmp_path / "data.csv")
     table = pd.read_csv(tmp_path / "data.csv")
     assert set(table["side"]) == {"theory", "simulation"}
@@ -196,7 +196,8 @@ def test_saved_data_open_as_a_table(app: App, tmp_path: Path) -> None:
 
 def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App) -> None:
     app.choose("measure", "leave-one-out")
-    app.settled()
+    app.settled("stale")
+    app.at_rest()
     source, before = app.source(), seen(app)
     app.handle("depth").focus()
     app.page.keyboard.press("ArrowRight")
@@ -215,8 +216,8 @@ def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object
     app.choose("source item", "rose")
     app.handle("depth").focus()
     app.page.keyboard.press("ArrowRight")
-    app.page.get_by_text("I(rose →").wait_for()
-    app.settled()
+    app.settled("stale")
+    app.at_rest()
     app.button("link").click()
     link = app.page.locator("a.workbench-link").get_attribute("href")
     assert link is not None and "depth=3" in link

@@ -80,18 +80,14 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
             if f"{measure}_simulated_stderr" in ds:
                 # The pairs share their chains; their errors are taken as fully correlated.
                 noise = 2 * ds[f"{measure}_simulated_stderr"].values[:, mask].mean(axis=1)
-            quiet = np.where(np.abs(first) > floor, first, 0.0)
-            predicted, seen = sign_flips(times, quiet, 0.0), sign_flips(times, second, noise)
-            if not isinstance(noise, float):
-                # Only flips between values that the chains can tell from zero are asked of the simulation.
-                predicted = sign_flips(times, first, noise)
-            elif not np.any(np.abs(second) > floor):
-                seen = np.array([])
+            predicted = sign_flips(times, np.where(np.abs(first) > floor, first, 0.0))
+            if isinstance(noise, float):
+                seen = sign_flips(times, np.where(np.abs(second) > floor, second, 0.0))
             else:
-                seen = sign_flips(times, np.where(np.abs(second) > floor, second, 0.0), 0.0)
+                seen = sign_flips(times, second, noise)
             known = exact.get(group, np.array([])) if measure == "gradient_kernel" else np.array([])
-            for k in range(max(len(predicted), len(seen))):
-                rows.append(_row(measure, group, f"flip {k + 1}", _at(predicted, k), _at(seen, k), _at(known, k)))
+            for k, (a, b) in enumerate(_side_by_side(predicted, seen)):
+                rows.append(_row(measure, group, f"flip {k + 1}", a, b, _at(known, k)))
             for event, a, b in zip(
                 ("most helpful", "most harmful"), extreme_times(times, first), extreme_times(times, second), strict=True
             ):
@@ -100,6 +96,20 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=["measure", "pairs", "event", "analytic", "simulated", "difference", "closed_form"]
     )
+
+
+def _side_by_side(predicted: Array, seen: Array) -> list[tuple[float, float]]:
+    """Pairs of flips that are each other's nearest, in order of time; nan beside a flip without partner.
+
+    A sampled curve misses flips that drown in its noise, so that the first seen need not be the first predicted.
+    """
+    if not len(predicted) or not len(seen):
+        return [(a, np.nan) for a in predicted.tolist()] + [(np.nan, b) for b in seen.tolist()]
+    gap = np.abs(predicted[:, None] - seen)
+    forth, back = gap.argmin(axis=1), gap.argmin(axis=0)
+    pairs = [(a, float(seen[forth[i]]) if back[forth[i]] == i else np.nan) for i, a in enumerate(predicted.tolist())]
+    pairs += [(np.nan, b) for j, b in enumerate(seen.tolist()) if forth[back[j]] != j]
+    return sorted(pairs, key=lambda pair: np.nanmin(pair))
 
 
 def _at(values: Array, k: int) -> float:

@@ -30,9 +30,7 @@ def _box(kind: Any, description: str, **options: Any) -> Any:
 
 def _log_slider(description: str, name: str, step: float = 0.02) -> Any:
     low, high = (math.log10(x) for x in RANGES[name])
-    return _box(
-        widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".4g"
-    )
+    return _box(widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".4g")
 
 
 def _int_slider(description: str, name: str) -> Any:
@@ -196,7 +194,8 @@ class Controls:
                 self.n_beta,
                 self.gamma,
                 self.time,
-            ]
+            ],
+            layout=widgets.Layout(min_width="362px"),
         )
 
 

@@ -109,4 +109,3 @@ class MatrixMap:
         P = len(self.order)
         i, j = (int(np.clip(round(x), 0, P - 1)) for x in (row, column))
         return int(self.order[i]), int(self.order[j])
-

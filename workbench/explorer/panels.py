@@ -130,9 +130,7 @@ class Panels:
         now = min(time, curves.end)
         self.here.set_data([now] * len(targets), [np.interp(now, t, values[:, j]) for j in targets])
 
-    def _show_simulated(
-        self, source: int, targets: tuple[int, ...], found: Simulated | None, alpha: float
-    ) -> None:
+    def _show_simulated(self, source: int, targets: tuple[int, ...], found: Simulated | None, alpha: float) -> None:
         segments: list[Array] = []
         colours: list[str] = []
         for k, line in enumerate(self.target_points):

@@ -112,9 +112,7 @@ def table(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated |
     return pd.concat(rows, ignore_index=True)
 
 
-def data_bytes(
-    kind: str, state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None
-) -> bytes:
+def data_bytes(kind: str, state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None) -> bytes:
     """The data as CSV (the curves in sight) or netCDF (all pairs of items)."""
     if kind == "CSV":
         return table(state, scene, curves, found).to_csv(index=False).encode()

@@ -67,6 +67,11 @@ class Tray:
         button.on_click(pressed)
         return button
 
+    def around(self, image: Any) -> Any:
+        """Status above the picture; numbers, buttons and what they bring out below."""
+        layout = widgets.Layout(width="100%", min_width="560px")
+        return widgets.VBox([self.status_row, image, self.numbers, self.buttons, self.output], layout=layout)
+
     # Status
 
     def _say(self, word: str, line: str) -> None:

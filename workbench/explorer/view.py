@@ -51,19 +51,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.simulated: Simulated | None = None
         self.figure = Figure(figsize=(LOOK.width, HEIGHT), dpi=_DPI)
         self.canvas = BlittedImage(self.figure)
-        self.runner = Runner(self._progress, self._simulated, self._simulation_failed)
-        self.controls = Controls(given is not None, self._changed, lambda line: self.tray.message(line))
         self.tray = Tray(self)
+        self.runner = Runner(self.tray.progress, self._simulated, self._simulation_failed)
+        self.controls = Controls(given is not None, self._changed, lambda line: self.tray.message(line))
         self._make_panels()
         self.controls.show(self.state, self.scene, self.curves.end)
         self._draw()
         self.tray.clickable(self.canvas.widget, self._clicked)
-        tray = self.tray
-        right = widgets.VBox([tray.status_row, self.canvas.widget, tray.numbers, tray.buttons, tray.output])
-        right.layout.width, right.layout.min_width = "100%", "560px"
-        left = self.controls.column()
-        left.layout.min_width = "362px"
-        super().__init__([widgets.HBox([left, right])])
+        super().__init__([widgets.HBox([self.controls.column(), self.tray.around(self.canvas.widget)])])
         self._simulate()
 
     # What the hand does
@@ -75,7 +70,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             return
         if self._put_off is not None:
             self._put_off.cancel()
-            self._put_off = None
         try:
             state = self.controls.state()
             if slow(state, self.scene) and curves_key(state) != curves_key(self.state) and loop_running():
@@ -183,9 +177,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         """Stop the simulation; the old points stay, faded."""
         if self.runner.cancel() and self.stale:
             self.tray.stopped("simulation cancelled; move any control, or press simulate, to start it again")
-
-    def _progress(self, fraction: float) -> None:
-        self.tray.progress(fraction)
 
     def _simulated(self, found: Simulated | None) -> None:
         if found is not None:

@@ -111,7 +111,8 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
             "Sign flips and peaks",
             event_table(ds),
             "Flow times read off the mean curve of each group in the same way on both sides; closed_form is the root "
-            "of the flip equation. Flips of sampled curves count where both neighbours exceed 2 standard errors.",
+            "of the flip equation. Flips of sampled curves count where "
+            "both neighbours exceed 2 standard errors; a dash stands where none is near a predicted one.",
         ),
     )
 

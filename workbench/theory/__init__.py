@@ -6,6 +6,7 @@ The functions here evaluate over numpy arrays. The formulas behind them, with th
 
 from workbench.theory.balanced_starts import balanced_start, reaches_target
 from workbench.theory.bayesian_learner import bayesian_learner
+from workbench.theory.catalogue import derivation
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
 from workbench.theory.damped_newton import (
@@ -60,6 +61,7 @@ __all__ = [
     "default_n_beta",
     "dense_damped_newton",
     "dense_local_bif",
+    "derivation",
     "exact_factors",
     "exact_solution",
     "flip_times",

@@ -126,6 +126,15 @@ def find(name: str, hierarchy: Hierarchy | None = None) -> Entry:
     )
 
 
+def derivation(name: str, hierarchy: Hierarchy | None = None) -> ClosedForm:
+    """The closed form called ``name`` with its derivation, as `workbench derive NAME` shows it.
+
+    >>> derivation("half_rise_time").title
+    'Half-rise time of a mode'
+    """
+    return find(name, hierarchy).build()
+
+
 def listing(hierarchy: Hierarchy | None = None) -> str:
     """Names and titles by family, for a terminal."""
     entries = sorted(catalogue(hierarchy).values(), key=lambda entry: list(_FAMILIES).index(entry.family))
