@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import machine
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("sgld.py", "peers.py", "retraining.py", "scaling.py", "theory.py", "gpu.py")
+SCRIPTS = ("sgld.py", "peers.py", "retraining.py", "scaling.py", "theory.py", "explorer.py", "gpu.py")
 
 INTRODUCTION = """# Benchmarks
 

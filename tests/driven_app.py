@@ -93,17 +93,18 @@ def chromium() -> Iterator[Any]:
 class App:
     """One page of the app, and what a hand and an eye do with it."""
 
-    def __init__(self, browser: Any, address: str, width: int = 1280, height: int = 900) -> None:
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    def __init__(self, browser: Any, address: str, *, at_rest: bool = True) -> None:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
         self.page: Any = context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(10_000)
         #: Errors on the page, and requests to anywhere but this machine.
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._note)
         self.page.goto(address)
         self.image.wait_for()
-        self.at_rest()
+        if at_rest:
+            self.at_rest()
         self._first = self.numbers()
 
     def _note(self, request: Any) -> None:

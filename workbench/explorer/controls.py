@@ -48,6 +48,7 @@ class Controls:
 
     def __init__(self, given: bool, on_change: Callable[[], None], on_error: Callable[[str], None]) -> None:
         self.on_change, self.on_error = on_change, on_error
+        self._exact: dict[str, Any] = {}
         kinds = ({"this task": GIVEN} if given else {}) | _KINDS
         self.kind = _box(widgets.Dropdown, "task", options=list(kinds.items()))
         self.branching = _box(widgets.Text, "branching", continuous_update=False)
@@ -82,7 +83,7 @@ class Controls:
 
     def state(self) -> ExplorerState:
         """What the controls say; a `WorkbenchError` where that is no state."""
-        values = {name: control.value for name, control in self._plain.items()}
+        values = {name: self._value(name) for name in self._plain}
         return ExplorerState(
             task=self._task(),
             table=self._table if self.kind.value == "csv" else "",
@@ -90,6 +91,17 @@ class Controls:
             targets=tuple(self.targets.value),
             **values,
         )
+
+    def _value(self, name: str) -> Any:
+        """What a control says; a browser puts its handle on the nearest step, which still means the value shown."""
+        control, exact = self._plain[name], self._exact.get(name)
+        if exact is None or not isinstance(control, (widgets.FloatSlider, widgets.FloatLogSlider)):
+            return control.value
+        place = math.log10 if isinstance(control, widgets.FloatLogSlider) else float
+        low = float(control.min)
+        step = low + round((place(exact) - low) / control.step) * control.step
+        on_it = abs(place(control.value) - min(step, control.max)) < 1e-3 * control.step
+        return exact if on_it else control.value
 
     def _task(self) -> str:
         kind = str(self.kind.value)
@@ -115,7 +127,7 @@ class Controls:
                 self._table, self._table_name = state.table, rest
             self.time.max, self.time.step = end, end / 200
             for name, control in self._plain.items():
-                control.value = getattr(state, name)
+                control.value = self._exact[name] = getattr(state, name)
             items = scene.task.items
             if tuple(self.source.options) != items:
                 self.targets.value = ()

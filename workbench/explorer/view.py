@@ -184,8 +184,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             if self.panels.show(self.state, self.curves, found, True):
                 self.canvas.invalidate()
                 self.canvas.blit()
-            self.tray.fresh(self._verdict())
         self.canvas.polish()
+        if found is not None:  # said only once the picture shows it
+            self.tray.fresh(self._verdict())
 
     def _simulation_failed(self, line: str) -> None:
         self.tray.stopped(f"no simulation: {line}")
