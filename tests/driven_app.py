@@ -142,7 +142,7 @@ class App:
         while self.source() != before:
             self.settled()
             before = self.source()
-            self.page.wait_for_timeout(350)
+            self.page.wait_for_timeout(250)
 
     def settled(self, word: str = "fresh") -> str:
         """Wait until the simulation is in this state; returns the line that says so."""

@@ -189,6 +189,8 @@ def test_saved_data_open_as_a_table(app: App, tmp_path: Path) -> None:
     with app.page.expect_download() as download:
         app.page.locator("a[download='explorer.csv']").click()
     download.value.save_as(tmp_path / "data.csv")
+    app.choose("source item", "oak")  # what was brought out is of a state no longer shown
+    app.page.wait_for_function("document.querySelectorAll('a[download]').length === 0")
     table = pd.read_csv(tmp_path / "data.csv")
     assert set(table["side"]) == {"theory", "simulation"}
     assert "gradient_kernel, dog on cat" in set(table["quantity"])
@@ -198,13 +200,13 @@ def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App
     app.choose("measure", "leave-one-out")
     app.settled("stale")
     app.at_rest()
-    source, before = app.source(), seen(app)
+    source, before, place = app.source(), seen(app), app.image.bounding_box()
     app.handle("depth").focus()
     app.page.keyboard.press("ArrowRight")
     app.page.locator(".workbench-error").wait_for()
     line = app.error()
     assert "depth 3" in line and "\n" not in line.strip()
-    assert app.source() == source
+    assert app.source() == source and app.image.bounding_box() == place
     after = seen(app)
     assert after.shape == before.shape and (after == before).all()
     app.page.screenshot(path=SHOTS / "an_impossible_combination.png", full_page=True)

@@ -124,7 +124,7 @@ def test_a_bad_table_is_refused_with_its_place(refused, tmp_path, content, fault
         (["--step-size", 0], "step-size 0; give a positive number"),
         (["--step-size", 1e-14], "chains would not move"),
         (["--step-size", 1e-300, "--sampler", "hmc"], "chains would not move"),
-        (["--step-size", 1e-11], "hours (limit 24); use a larger --step-size, or auto"),
+        (["--step-size", 1e-10], "hours (limit 6); use a larger --step-size, or auto"),
         (["--step-size", 10, "--sampler", "hmc"], "chains diverge from"),
         (["--sampler", "nuts"], "invalid choice: 'nuts'"),
         (["--batch-size", 9], "batch size 9 of 4 items; use 4 or fewer"),
@@ -215,7 +215,7 @@ def test_a_request_beyond_memory_is_refused_before_anything_is_allocated(refused
 @pytest.mark.parametrize("argv", [["--eta", 1e-12], ["--t-max", 1e12]])
 def test_a_training_run_that_would_never_end_is_refused_with_its_length(refused, argv):
     line = refused(*argv, "--measures", "gradient_kernel")
-    assert "hours (limit 24); use a larger --eta" in line
+    assert "hours (limit 6); use a larger --eta" in line
 
 
 # --- the directory ----------------------------------------------------------------------------------------------

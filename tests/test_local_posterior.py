@@ -9,7 +9,7 @@ from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_fr
 from workbench.simulation import extreme_curvatures
 from workbench.theory.dense_posterior import dense_local_bif, dense_map, hessian, item_features
 from workbench.theory.hessian import curvature_range, hessian_spectrum, required_gamma
-from workbench.theory.local_posterior import local_bif, localised_map
+from workbench.theory.local_posterior import local_bif, localised_map, quartic_variance
 from workbench.theory.network import aligned_trajectory, mode_strengths
 from workbench.trajectory import Init, initial_weights
 
@@ -148,3 +148,13 @@ def test_a_dense_hessian_that_is_too_large_is_refused_before_it_is_made():
 def test_default_localization_suits_the_eight_item_trees():
     start = initial_weights(task_from_spec("tree"), Init.parse("balanced:0.01"), 16)
     assert required_gamma(start.modes, 100.0) == 1000.0
+
+
+def test_the_fourth_order_left_out_has_the_variance_stated():
+    rng, hidden, n_outputs, gamma = np.random.default_rng(0), 5, 3, 40.0
+    first = rng.standard_normal((200_000, hidden)) / gamma**0.5
+    second = rng.standard_normal((200_000, n_outputs, hidden)) / gamma**0.5
+    loss = (np.einsum("noh,nh->no", second, first) ** 2).sum(axis=1) / 2
+    # Standard error of the variance, by 200 batches.
+    batches = loss.reshape(200, -1).var(axis=1)
+    assert abs(batches.mean() - quartic_variance(hidden, n_outputs, gamma)) < 4 * batches.std() / 200**0.5

@@ -5,8 +5,9 @@ from workbench.agreement.differences import error_table, measures_in, relative_l
 from workbench.agreement.events import event_table, extreme_times, sign_flips
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.identity import run_identity
+from workbench.agreement.ruling import Verdict
 from workbench.agreement.settings import Settings
-from workbench.agreement.verdicts import Verdict, verdict_table, verdicts
+from workbench.agreement.verdicts import verdict_table, verdicts
 
 __all__ = [
     "Bar",

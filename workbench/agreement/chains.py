@@ -60,7 +60,7 @@ _BESIDE: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
     ),
 )
 #: Chains that would take longer are a slip of the keyboard.
-_HOURS = 24.0
+_HOURS = 6.0
 #: Steps smaller than this fraction of the largest stable one are refused outright.
 _STUCK = 1e-9
 
@@ -93,7 +93,7 @@ def plan_ahead(predicted: Trajectory, ends: Array, n_beta: float, gamma: float, 
     """The plan on the predicted network, whose curvatures are known before training.
 
     Raises:
-        WorkbenchError: where the step is too large to be stable or the chains would take more than a day.
+        WorkbenchError: where the step is too large to be stable or the chains would take more than six hours.
         SamplingError: where they are too short for their autocorrelation time.
     """
     if sampling.step is not None:

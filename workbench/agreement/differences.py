@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 from workbench.agreement.groups import pair_groups
 
 Array = NDArray[np.float64]
+
+#: Influence below this fraction of a measure's largest value is rounding error of zero.
+ROUNDING = 1e-9
 
 
 def measures_in(ds: xr.Dataset) -> list[str]:
@@ -29,6 +34,11 @@ def relative_l2(reference: Array, other: Array) -> float:
     return 0.0 if difference == 0 else difference / size if size > 0 else float("inf")
 
 
+def vanishes(influence: Array, mask: Array) -> bool:
+    """Whether the pairs in a ``(P, P)`` mask have no influence but rounding error, in ``(T, P, P)``."""
+    return float(np.abs(influence[:, mask]).max(initial=0.0)) <= ROUNDING * float(np.abs(influence).max())
+
+
 def z_scores(ds: xr.Dataset, measure: str = "local_bif") -> Array:
     """``(T, P, P)`` difference between the sides over the Monte Carlo standard error."""
     difference = ds[f"{measure}_simulated"].values - ds[f"{measure}_analytic"].values
@@ -40,7 +50,7 @@ def error_table(ds: xr.Dataset) -> pd.DataFrame:
 
     Columns: ``relative_l2``; for sampled measures also ``monte_carlo`` (the error that the standard errors alone
     explain) and ``within_4_se`` (share of entries). Pooled errors are dominated by the diagonal, so the groups
-    are what to read.
+    are what to read. A group without influence has no relative error (nan).
     """
     off = ~np.eye(ds.sizes["source"], dtype=bool)
     masks = {"all pairs": np.ones_like(off), "item on itself": ~off, "all others": off, **pair_groups(ds)}
@@ -49,14 +59,12 @@ def error_table(ds: xr.Dataset) -> pd.DataFrame:
         analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
         sampled = f"{measure}_simulated_stderr" in ds
         for group, mask in masks.items():
-            row = {
-                "measure": measure,
-                "pairs": group,
-                "relative_l2": relative_l2(analytic[:, mask], simulated[:, mask]),
-            }
+            row: dict[str, Any] = {"measure": measure, "pairs": group}
+            zero = vanishes(analytic, mask)
+            row["relative_l2"] = np.nan if zero else relative_l2(analytic[:, mask], simulated[:, mask])
             if sampled:
                 stderr = ds[f"{measure}_simulated_stderr"].values[:, mask]
-                row["monte_carlo"] = relative_l2(analytic[:, mask], analytic[:, mask] + stderr)
+                row["monte_carlo"] = np.nan if zero else relative_l2(analytic[:, mask], analytic[:, mask] + stderr)
                 row["within_4_se"] = float((np.abs(z_scores(ds, measure)[:, mask]) <= 4).mean())
             rows.append(row)
     return pd.DataFrame(rows)

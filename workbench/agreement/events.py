@@ -11,15 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from workbench.agreement.differences import measures_in
+from workbench.agreement.differences import ROUNDING, measures_in
 from workbench.agreement.groups import pair_groups
 from workbench.semantics import Hierarchy
 from workbench.theory import flip_times
 
 Array = NDArray[np.float64]
-
-#: Curves below this fraction of the measure's largest value are rounding error of zero.
-_ROUNDING = 1e-9
 
 
 def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array:
@@ -73,7 +70,7 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
     rows = []
     for measure in measures_in(ds):
         analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
-        floor = _ROUNDING * float(np.abs(analytic).max())
+        floor = ROUNDING * float(np.abs(analytic).max())
         for group, mask in pair_groups(ds).items():
             first, second = analytic[:, mask].mean(axis=1), simulated[:, mask].mean(axis=1)
             noise: Array | float = floor

@@ -26,7 +26,7 @@ _FLOPS_PER_SECOND = 2e10
 #: Measures that train once more for every item.
 _THROUGH_TRAINING = {"leave_one_out", "window_removal", "trajectory_derivative"}
 #: A schedule that would take longer is a slip of the keyboard.
-_HOURS = 24.0
+_HOURS = 6.0
 #: Checkpoints that fall before the first mode is half learned, at least.
 _BEFORE_FIRST_STAGE = 8
 

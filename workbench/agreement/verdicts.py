@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
-from workbench.agreement.differences import measures_in, relative_l2, z_scores
+from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
 from workbench.agreement.events import event_table
+from workbench.agreement.posterior_verdicts import posterior_claims
+from workbench.agreement.ruling import Verdict, judge
 from workbench.semantics import Modes
-from workbench.theory import gradient_kernel, step_size_shift
+from workbench.theory import damped_newton, gradient_kernel, step_size_shift
 
 Array = NDArray[np.float64]
-Ruling = Literal["holds", "FAILS", "not claimed"]
 
-#: The Gaussian prediction is claimed where gamma is at least this many times its lower bound.
-VALID_RATIO = 10.0
 #: Relative difference allowed in the time of a sign flip.
 FLIP_TOLERANCE = 5e-3
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One claim: what was found, what is allowed and why, and the ruling.
-
-    ``not claimed`` means that the theory's conditions do not hold, so nothing was put to the test.
-    """
-
-    claim: str
-    found: str
-    allowed: str
-    reason: str
-    ruling: Ruling
-
-
-def _judge(claim: str, found: float, allowed: float, reason: str, form: str = "{:.2g}") -> Verdict:
-    ruling: Ruling = "holds" if found <= allowed else "FAILS"
-    return Verdict(claim, form.format(found), form.format(allowed), reason, ruling)
 
 
 def verdicts(ds: xr.Dataset) -> list[Verdict]:
@@ -49,7 +25,7 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     aligned = "a0" in ds.attrs
     rulings = _aligned_claims(ds) if aligned else _unaligned_claims(ds)
     if "local_bif" in measures_in(ds):
-        rulings += _posterior_claims(ds)
+        rulings += posterior_claims(ds)
     return rulings
 
 
@@ -78,10 +54,10 @@ def _aligned_claims(ds: xr.Dataset) -> list[Verdict]:
     loss_shift = float(np.abs((((e - c * shift) ** 2 - e**2) / (2 * c)).sum(axis=1)).max()) / first_loss
     loss_found = float(np.abs(ds["loss_simulated"].values - ds["loss_analytic"].values).max()) / first_loss
     rulings = [
-        _judge(
+        judge(
             "mode strengths follow the closed form (largest relative difference)", found, 1.2 * expected + 1e-9, why
         ),
-        _judge(
+        judge(
             "the loss follows the closed form (largest difference / initial loss)",
             loss_found,
             1.2 * loss_shift + 1e-9,
@@ -93,24 +69,50 @@ def _aligned_claims(ds: xr.Dataset) -> list[Verdict]:
     if "gradient_kernel" in measures:
         error = relative_l2(ds["gradient_kernel_analytic"].values, ds["gradient_kernel_simulated"].values)
         rulings.append(
-            _judge("the gradient kernel follows the closed form (relative L2)", error, 1.2 * kernel_error + 1e-9, why)
+            judge("the gradient kernel follows the closed form (relative L2)", error, 1.2 * kernel_error + 1e-9, why)
         )
         rulings += _flip_claims(ds, expected)
-    if "leave_one_out" in measures:
-        off = ~np.eye(ds.sizes["source"], dtype=bool)
-        error = relative_l2(ds["leave_one_out_analytic"].values[:, off], ds["leave_one_out_simulated"].values[:, off])
-        again = ds["leave_one_out_simulated"].attrs["eta"]
-        inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + again * per_eta))
-        rulings.append(
-            _judge(
-                "leave-one-out by retraining follows the flow (relative L2, other items)",
-                error,
-                4 * inherited + 1e-9,
-                f"learning rate {again:.2g}: both runs carry the step-size error of the kernel, and their difference "
-                "magnifies it",
-            )
-        )
-    return rulings
+    if "damped_newton" in measures:
+        rulings.append(_newton_claim(ds, a, a + shift, why))
+    return rulings + [_history_claim(ds, name, a, per_eta) for name in _HISTORY if name in measures]
+
+
+def _newton_claim(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
+    modes, times, hidden = _modes_of(ds), ds["time"].values, int(ds.attrs["hidden"])
+    damping, active = float(ds["damped_newton_simulated"].attrs["damping"]), min(hidden, modes.rank)
+    exact, moved = (damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active) for x in (a, shifted))
+    return judge(
+        "the damped influence function follows the closed form (relative L2)",
+        relative_l2(ds["damped_newton_analytic"].values, ds["damped_newton_simulated"].values),
+        1.2 * relative_l2(exact, moved) + 1e-9,
+        why,
+    )
+
+
+#: Measures that need a whole training run, and how each simulated side comes about.
+_HISTORY = {
+    "leave_one_out": "leave-one-out by retraining follows the flow",
+    "window_removal": "window removal by retraining follows the flow",
+    "trajectory_derivative": "the derivative through training follows the flow's",
+}
+
+
+def _history_claim(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) -> Verdict:
+    """The influence of other items, against the step-size error of the kernel from which it accumulates."""
+    off = ~np.eye(ds.sizes["source"], dtype=bool)
+    predicted, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
+    if vanishes(predicted, off):
+        largest = float(np.abs(simulated[:, off]).max() / np.abs(simulated).max())
+        claim = f"items have no influence on each other by {measure} (largest, relative to an item on itself)"
+        return judge(claim, largest, ROUNDING, "rounding error: no mode has two items in common")
+    eta = ds[f"{measure}_simulated"].attrs["eta"]
+    inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + eta * per_eta))
+    return judge(
+        f"{_HISTORY[measure]} (relative L2, other items)",
+        relative_l2(predicted[:, off], simulated[:, off]),
+        4 * inherited + 1e-9,
+        f"learning rate {eta:.2g}: the step-size error of the kernel at every step, magnified by the rest of training",
+    )
 
 
 def _flip_claims(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
@@ -127,7 +129,7 @@ def _flip_claims(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
         why = f"the learning rate is coarse: mode strengths are off by up to {100 * strength_error:.2g}%"
         return [Verdict(claim, f"{found:.2g}", "-", why, "not claimed")]
     return [
-        _judge(claim, found, FLIP_TOLERANCE, "learning rate; both sides are read off the same checkpoints"),
+        judge(claim, found, FLIP_TOLERANCE, "learning rate; both sides are read off the same checkpoints"),
     ]
 
 
@@ -149,61 +151,3 @@ def _unaligned_claims(ds: xr.Dataset) -> list[Verdict]:
             error = relative_l2(ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values)
             rulings.append(Verdict(f"{measure} (relative L2, all pairs)", f"{error:.2g}", "-", reason, "not claimed"))
     return rulings
-
-
-def _posterior_claims(ds: xr.Dataset) -> list[Verdict]:
-    needed = ds["gamma_needed"].values
-    ratio = ds.attrs["gamma"] / np.maximum(needed, 1e-300)
-    valid = ratio >= VALID_RATIO
-    bias = ds["local_bif_simulated"].attrs["expected_step_size_bias"]
-    claim = "sampled covariances lie within 4 standard errors of the Gaussian prediction (share of entries)"
-    rulings: list[Verdict] = []
-    if valid.any():
-        share = float((np.abs(z_scores(ds)[valid]) <= 4).mean())
-        rulings.append(
-            Verdict(
-                claim + ("" if valid.all() else f", at the {int(valid.sum())} checkpoints where gamma is large enough"),
-                f"{100 * share:.2f}%",
-                ">= 99%",
-                f"Monte Carlo error; the step size adds an expected bias of {100 * bias:.1f}%",
-                "holds" if share >= 0.99 else "FAILS",
-            )
-        )
-    if not valid.all():
-        share = float((np.abs(z_scores(ds)[~valid]) <= 4).mean())
-        rulings.append(
-            Verdict(
-                claim + f", at the {int((~valid).sum())} checkpoints where gamma is small",
-                f"{100 * share:.2f}%",
-                "-",
-                f"gamma is only {ratio.min():.2g} times its bound; "
-                f"the prediction is claimed from {VALID_RATIO:g} times on",
-                "not claimed",
-            )
-        )
-    rhat, ess = ds["local_bif_rhat"].values, ds["local_bif_ess"].values
-    if np.isfinite(rhat).any():
-        rulings.append(
-            _judge(
-                "the chains of a checkpoint agree (largest split R-hat)",
-                float(np.nanmax(rhat)),
-                max(
-                    1.05,
-                    _rhat_by_chance(int(ds["local_bif_simulated"].attrs["chains"]), float(np.median(ess)), rhat.size),
-                ),
-                "1.05 as usual, or what chains of this effective length show by chance",
-                "{:.4f}",
-            )
-        )
-    return rulings
-
-
-def _rhat_by_chance(chains: int, ess: float, entries: int) -> float:
-    """Split R-hat that the largest of ``entries`` reaches in 1% of runs whose chains do agree.
-
-    The means of 2C half chains scatter by their Monte Carlo error: R-hat^2 - 1 is a chi-square over its degrees
-    of freedom, divided by the effective length of a half chain.
-    """
-    halves = 2 * chains
-    scatter = float(chi2.ppf(1 - 0.01 / entries, halves - 1)) / (halves - 1)
-    return float(np.sqrt(1 + scatter * halves / ess))

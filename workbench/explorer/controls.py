@@ -18,7 +18,7 @@ _WIDE = "356px"
 _KINDS = {
     "tree": "tree",
     "branching diffusion": "diffusion",
-    "8-item table (Rumelhart)": "table",
+    "8-item table": "table",
     "uploaded CSV": "csv",
 }
 
@@ -62,7 +62,7 @@ class Controls:
         self.hidden = _int_slider("hidden width Nₕ (units)", "hidden")
         self.a0 = _log_slider("initial scale a₀ (weightᴰ)", "a0")
         self.lam = _box(widgets.FloatSlider, "balance λ (weight²)", min=-10.0, max=10.0, step=0.1, readout_format=".1f")
-        self.eta = _log_slider("step size η (time)", "eta")
+        self.eta = _log_slider("step size η (time)", "eta", math.log10(20) / 65)  # the default, 0.02, is a step
         self.seed = _int_slider("seed", "seed")
         self.source = _box(widgets.Dropdown, "source item i")
         self.targets = _box(widgets.SelectMultiple, "target items j", rows=4)
@@ -125,7 +125,9 @@ class Controls:
                 self.branching.value = "2,2,2"
             if kind == "csv":
                 self._table, self._table_name = state.table, rest
-            self.time.max, self.time.step = end, end / 200
+            with self.time.hold_sync():  # between them a browser would move the handle
+                self.time.max, self.time.step = end, end / 400
+                self.time.value = state.time
             for name, control in self._plain.items():
                 control.value = self._exact[name] = getattr(state, name)
             items = scene.task.items

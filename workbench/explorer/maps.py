@@ -40,8 +40,9 @@ class TreeMap:
             ax.text(-0.12, self.row[i], text(name, 16), color=colours[i], va="center", fontsize=font)
         kind = "tree of the items" if order.kind == "tree" else "clustering of the items"
         ax.set_title(f"{kind}:  ● source   ○ target", loc="left", y=1.0, pad=1.35 * style.font)
-        self.source = ax.plot([], [], "o", color=style.ink, ms=8)[0]
-        self.targets = ax.plot([], [], "o", color=style.ink, ms=8, mfc=style.background, mew=1.6)[0]
+        size = min(8.0, 1.1 * font)  # not larger than a row
+        self.source = ax.plot([], [], "o", color=style.ink, ms=size)[0]
+        self.targets = ax.plot([], [], "o", color=style.ink, ms=size, mfc=style.background, mew=1.6)[0]
 
     @property
     def moving(self) -> list[Artist]:

@@ -90,9 +90,9 @@ def check_possible(state: ExplorerState, scene: Scene) -> None:
         )
     if state.depth != 2 and state.measure != "gradient_kernel":
         raise ConditionError(
-            "a measure with a closed form at this depth",
+            "a measure known at this depth",
             f"{MEASURES[state.measure]} at depth {state.depth}",
-            "set depth 2 or measure gradient kernel",
+            "set depth 2 or the gradient kernel",
         )
     if state.lam != 0 and state.measure == "local_bif":
         raise ConditionError("balance λ = 0 for the local BIF", f"λ = {state.lam:g}", "set λ = 0 or another measure")

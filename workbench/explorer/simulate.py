@@ -173,13 +173,13 @@ def verdict(found: Simulated, curves: Curves) -> str:
         z = difference / np.maximum(found.stderr, 1e-12 * np.abs(theory).max())
         expected = np.sqrt(2 * np.log(z.size))
         return (
-            f"largest deviation {z.max():.1f} standard errors among {z.size} values (about {expected:.1f} by chance); "
-            f"mode strengths {modes:.2g} %"
+            f"off by at most {z.max():.1f} standard errors among {z.size} values (about {expected:.1f} by chance); "
+            f"strengths {modes:.2g} %"
         )
     off = ~np.eye(theory.shape[1], dtype=bool)
     size = float(np.abs(theory[:, off]).max()) or float(np.abs(theory).max())
     part = difference[:, off] if np.abs(theory[:, off]).max() > 0 else difference
     return (
-        f"largest deviation {100 * float(part.max()) / size:.2g} % of the largest influence between items, "
-        f"mode strengths {modes:.2g} % (step size {found.eta:.3g})"
+        f"off by at most {100 * float(part.max()) / size:.2g} % of the largest influence, "
+        f"strengths {modes:.2g} % (step {found.eta:.3g})"
     )

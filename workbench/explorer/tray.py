@@ -31,7 +31,11 @@ class Tray:
         self.cancel = self._button("cancel", "stop the simulation", view.cancel, "72px")
         self.again = self._button("simulate", "run the simulation of this state", view._simulate, "92px")
         self.error, self.numbers = widgets.HTML(), widgets.HTML()
-        self.status_row = widgets.VBox([widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error])
+        # Room for the line about what cannot be shown: the picture stays where it is.
+        self.status_row = widgets.VBox(
+            [widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error],
+            layout=widgets.Layout(min_height="66px"),
+        )
         self.figure_format = widgets.Dropdown(options=list(save.FIGURES), layout=widgets.Layout(width="76px"))
         self.data_format = widgets.Dropdown(options=list(save.TABLES), layout=widgets.Layout(width="90px"))
         self.output = widgets.VBox([])
@@ -77,7 +81,8 @@ class Tray:
     def _say(self, word: str, line: str) -> None:
         self.word = word
         colour = {"fresh": "#1b6e3c", "stale": "#8a5a00", "stopped": "#8a2f1b"}[word]
-        self.status.value = f'<span class="workbench-{word}" style="color:{colour}">{html.escape(line)}</span>'
+        style = f"color:{colour}; display:block; line-height:1.35"
+        self.status.value = f'<span class="workbench-{word}" style="{style}">{html.escape(line)}</span>'
 
     def stale(self) -> None:
         """The simulation is of another state."""
@@ -101,7 +106,8 @@ class Tray:
     def message(self, line: str) -> None:
         """One line about what cannot be shown; empty to take it away."""
         text = html.escape(" ".join(line.split()))
-        value = f'<span class="workbench-error" style="color:#a02000">{text}</span>' if line else ""
+        style = "color:#a02000; display:block; line-height:1.35"
+        value = f'<span class="workbench-error" style="{style}">{text}</span>' if line else ""
         if self.error.value != value:
             self.error.value = value
 
@@ -130,6 +136,11 @@ class Tray:
 
     def _bring(self, *parts: Any) -> None:
         self.output.children = parts
+
+    def put_away(self) -> None:
+        """What the buttons brought out belongs to a state that is no longer shown."""
+        if self.output.children:
+            self.output.children = ()
 
     def _save_figure(self) -> None:
         kind = self.figure_format.value

@@ -110,6 +110,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             self.simulated = None
             self._make_panels()
         self.tray.message("")
+        self.tray.put_away()
         if resettled or self.state.measure != state.measure:
             self.controls.show(self.state, scene, found.end)
         else:

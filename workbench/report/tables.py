@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.report.markup import Markup, element, slug, together
 
 if TYPE_CHECKING:
-    from workbench.agreement.verdicts import Verdict
+    from workbench.agreement.ruling import Verdict
 
 #: Rows beyond this many are counted, not shown.
 MAX_ROWS = 200

@@ -155,7 +155,7 @@ def _check_header(properties: list[str], place: str) -> None:
     first_seen: dict[str, int] = {}
     for column, name in enumerate(properties, start=2):
         if not name:
-            raise WorkbenchError(f"{place}, column {column}: the property has no name; give it one")
+            raise WorkbenchError(f"{place}, column {column}: the property has no name; name it or delete the column")
         if name in first_seen:
             raise WorkbenchError(
                 f"{place}, column {column}: property {name!r} is already in column {first_seen[name]}; "

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 #: The loss takes the fourth power of the values, and flow times spread as widely as they do.
 _LARGEST = 1e9
+#: Variances of losses take the eighth power, which must stay far from underflow.
+_SMALLEST = 1e-20
 
 
 def _frozen_copy(label: str, values: ArrayLike) -> Array:
@@ -103,6 +105,10 @@ class SemanticTask:
                 )
         if not Y.any():
             raise WorkbenchError("every property of every item is 0; there is nothing to learn")
+        if np.abs(Y).max() < _SMALLEST:
+            raise WorkbenchError(
+                f"Y holds no value above {np.abs(Y).max():.3g}; rescale it to values of at least {_SMALLEST:g}"
+            )
         if self.tree is not None and self.tree.n_items != n_items:
             raise WorkbenchError(f"the tree has {self.tree.n_items} leaves but the task {n_items} items")
         object.__setattr__(self, "Y", Y)

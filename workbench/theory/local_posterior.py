@@ -46,6 +46,15 @@ class PairCovariances:
     null_ZZ: Array
 
 
+def quartic_variance(hidden: int, n_outputs: int, gamma: float) -> float:
+    """Variance of ``|dW2 dW1 x|^2 / 2``, the part of an item's loss that the prediction leaves out; x of length 1.
+
+    Where gamma alone holds the weights: ``|dW1 x|^2`` and, given it, ``|dW2 dW1 x|^2`` are chi-square of N_h and N_o
+    degrees of freedom over gamma, so it is ``N_h N_o (2 N_h + 2 N_o + 4) / (4 gamma^4)``, units loss^2.
+    """
+    return hidden * n_outputs * (2 * hidden + 2 * n_outputs + 4) / (4 * gamma**4)
+
+
 def localised_map(u_star: Array, s: Array, c: float, n_beta: float, gamma: float) -> Array:
     """Root weight ``u`` of every mode at the maximum of the local posterior, same shape as ``u_star``.
 
