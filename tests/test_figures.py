@@ -23,7 +23,7 @@ from PIL import Image
 from workbench import figures
 from workbench.errors import WorkbenchError
 from workbench.figures.agreement import errors_over_time, standardised
-from workbench.figures.arrangement import arrange
+from workbench.figures.arrangement import arrange, property_order
 from workbench.figures.reading import measures, stage_columns, stages, text
 from workbench.figures.style import oklch
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task
@@ -168,6 +168,16 @@ def test_clustering_without_a_tree_separates_plants_from_animals() -> None:
     kingdoms = ["animal" if item >= 4 else "plant" for item in order.order]
     assert order.kind == "clustering"
     assert len(list(itertools.groupby(kingdoms))) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_symmetric_table_with_a_zero_diagonal_is_arranged_by_its_rows() -> None:
+    Y = np.kron(np.eye(2), np.ones((3, 3))) - np.eye(6)  # two cliques: who knows whom
+    ds = dataset(SemanticTask("cliques", tuple("abcdef"), tuple("uvwxyz"), Y))
+    assert {frozenset(arrange(ds).order[:3]), frozenset(property_order(ds)[:3])} <= {
+        frozenset({0, 1, 2}),
+        frozenset({3, 4, 5}),
+    }
 
 
 def test_item_colours_share_a_hue_within_a_branch_and_differ_in_lightness() -> None:

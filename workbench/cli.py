@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
+    # A letter that the font lacks is drawn as a box: nothing that the user could mend.
+    warnings.filterwarnings("ignore", r"Glyph .* missing from font")
     try:
         with _interruptible():
             args = parser().parse_args(argv)

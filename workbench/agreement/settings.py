@@ -13,6 +13,8 @@ from workbench.influence import DEFAULT_MEASURES, MEASURES
 from workbench.simulation.retraining import Convention
 
 Spacing = Literal["even", "log", "stages"]
+#: Fourth powers of the settings, as of gamma in the variance of a loss, must stay far from overflow.
+_LARGEST = 1e60
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise WorkbenchError(f"{name.replace('_', '-')} {value:g}; give a positive number")
+            if value is not None and not 1 / _LARGEST <= value <= _LARGEST:
+                raise WorkbenchError(
+                    f"{name.replace('_', '-')} {value:g}; give a positive number from {1 / _LARGEST:g} to {_LARGEST:g}"
+                )
         if self.eta is not None and self.eta_fraction is not None:
             raise WorkbenchError(
                 f"eta {self.eta:g} and eta-fraction {self.eta_fraction:g}; give the learning rate one way"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import ipywidgets as widgets
@@ -66,7 +67,7 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
         if self._follow():
             self.canvas.invalidate()
         self.canvas.blit()
-        self.numbers.value = f'<span class="workbench-numbers">{self.line}</span>'
+        self.numbers.value = f'<span class="workbench-numbers">{html.escape(self.line)}</span>'
         self.error.value = ""
         self._rest.start(lambda _: None)  # the picture is drawn in its proper order when the hand rests
 
@@ -74,7 +75,8 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
         try:
             self.show()
         except WorkbenchError as error:
-            self.error.value = f'<span class="workbench-error" style="color:#a02000">{error}</span>'
+            line = html.escape(str(error))
+            self.error.value = f'<span class="workbench-error" style="color:#a02000">{line}</span>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
         """The widget, and the picture for readers without widgets."""

@@ -67,8 +67,10 @@ def _from_tree(common: Index) -> Arrangement:
 
 def _from_data(Y: Array) -> Arrangement:
     from scipy.cluster.hierarchy import dendrogram, fcluster, linkage
+    from scipy.spatial.distance import pdist
 
-    joined = linkage(Y.T, "average", optimal_ordering=Y.shape[1] <= 400)
+    # From distances: a table that happens to be symmetric with a zero diagonal is no distance matrix.
+    joined = linkage(pdist(Y.T), "average", optimal_ordering=Y.shape[1] <= 400)
     drawn = dendrogram(joined, no_plot=True)
     height = joined[:, 2]
     top = height[-1] or 1.0
@@ -98,5 +100,6 @@ def property_order(ds: xr.Dataset) -> Index:
     if "common_ancestor_level" in ds or Y.shape[0] < 3:
         return np.arange(Y.shape[0])
     from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import pdist
 
-    return np.asarray(leaves_list(linkage(Y, "average")), dtype=np.int64)
+    return np.asarray(leaves_list(linkage(pdist(Y), "average")), dtype=np.int64)

@@ -123,11 +123,12 @@ def splits(ds: xr.Dataset) -> list[tuple[Index, ...]]:
                 nodes.append(tuple(members[child == c] for c in np.unique(child)))
         return [node for node in nodes if len(node) > 1]
     from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import pdist
 
     Y = ds["Y"].transpose("property", "item").values
     clusters: list[Index] = [np.array([i]) for i in range(Y.shape[1])]
     joins: list[tuple[Index, ...]] = []
-    for one, other, _, _ in linkage(Y.T, "average"):
+    for one, other, _, _ in linkage(pdist(Y.T), "average"):
         joins.append((clusters[int(one)], clusters[int(other)]))
         clusters.append(np.concatenate(joins[-1]))
     return list(reversed(joins))[:MAX_SPLITS]
