@@ -39,7 +39,7 @@ class BlittedImage:
         self._background: Any = None
         self._polished = False
         width = int(figure.get_figwidth() * figure.dpi)
-        layout = widgets.Layout(width="100%", max_width=f"{int(1.3 * width)}px", object_fit="contain")
+        layout = widgets.Layout(width="100%", max_width=f"{width}px", object_fit="contain")
         self.widget = widgets.Image(format="png", layout=layout)
 
     def move(self, artists: Iterable[Artist]) -> None:
