@@ -239,3 +239,11 @@ def test_the_verdict_on_a_dataset_whose_measures_were_swapped_fails():
         spoilt[f"{measure}_simulated"] = spoilt[f"{measure}_simulated"].fillna(0.0)
         spoilt[f"{measure}_simulated"].attrs = ds[f"{measure}_simulated"].attrs
         assert [v.ruling for v in verdicts(spoilt)].count("FAILS") == 1
+
+
+def test_nothing_but_the_chains_is_judged_where_the_learning_rate_is_coarse():
+    how = Settings(checkpoints=8, draws=40, hidden=5, chains=2, eta_fraction=0.9, force_short=True)
+    rulings = verdicts(compare(task_from_spec("tree:2,2"), how).dataset)
+    judged = [v.claim for v in rulings if v.ruling != "not claimed"]
+    assert len(rulings) > 4 and len(judged) == 1 and "chains" in judged[0]
+    assert all("learning rate is coarse" in v.reason for v in rulings if v.ruling == "not claimed")

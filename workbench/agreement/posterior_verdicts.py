@@ -17,6 +17,8 @@ VALID_RATIO = 10.0
 #: lower orders it correlates at most like the root, twice 3% of the variance.
 FOURTH_ORDER = 1000.0
 
+CHAINS_AGREE = "the chains of a checkpoint agree"
+
 
 def posterior_claims(ds: xr.Dataset) -> list[Verdict]:
     """Covariances where the prediction's conditions hold, what they are where not, and whether the chains agree."""
@@ -41,7 +43,7 @@ def posterior_claims(ds: xr.Dataset) -> list[Verdict]:
     if np.isfinite(rhat).any():
         rulings.append(
             judge(
-                "the chains of a checkpoint agree (largest split R-hat)",
+                f"{CHAINS_AGREE} (largest split R-hat)",
                 float(np.nanmax(rhat)),
                 max(
                     1.05,
