@@ -247,3 +247,11 @@ def test_nothing_but_the_chains_is_judged_where_the_learning_rate_is_coarse():
     judged = [v.claim for v in rulings if v.ruling != "not claimed"]
     assert len(rulings) > 4 and len(judged) == 1 and "chains" in judged[0]
     assert all("learning rate is coarse" in v.reason for v in rulings if v.ruling == "not claimed")
+
+
+def test_a_table_that_may_lack_its_header_is_remarked_on():
+    items, Y = tuple("abc"), np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
+    how = Settings(checkpoints=4, hidden=3, measures=("gradient_kernel",))
+    suspicious = compare(SemanticTask("t", items, ("0.5", "12"), Y), how).notes
+    assert any("no header" in note for note in suspicious)
+    assert not any("no header" in note for note in compare(SemanticTask("t", items, ("0.5", "p"), Y), how).notes)

@@ -136,9 +136,19 @@ def _seconds_per_step(start: Start, runs: int) -> float:
     return _STEP_SECONDS + 6.0 * runs * start.hidden * outputs * task.n_inputs / (_FLOPS_PER_SECOND * side_by_side)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def notes_on_task(start: Start) -> list[str]:
     """What the user should know about a task and a width before trusting a number."""
     modes, notes = start.modes, []
+    if all(_is_number(name) for name in start.task.properties):
+        notes.append("all property names are numbers: if the table has no header, its first item was taken for one")
     if start.hidden < modes.rank:
         lost = float((modes.s[start.hidden :] ** 2).sum() / (modes.s**2).sum())
         notes.append(
