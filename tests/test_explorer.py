@@ -17,7 +17,7 @@ pytest.importorskip("ipywidgets")
 import matplotlib.pyplot as plt
 
 import workbench.explorer as explorer
-from workbench import Hierarchy, theory
+from workbench import Hierarchy, SemanticTask, theory
 from workbench.errors import WorkbenchError
 from workbench.explorer import ExplorerState, explore, model
 from workbench.explorer import view as view_module
@@ -464,3 +464,12 @@ def test_the_notebook_of_the_app_runs_and_saves_a_picture(tmp_path) -> None:
     nbclient.NotebookClient(notebook, timeout=60).execute()
     outputs = [output for cell in notebook.cells for output in cell.outputs if "data" in output]
     assert len(outputs) == 1 and "image/png" in outputs[0]["data"]
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1000.0])
+def test_a_table_in_other_units_is_brought_to_where_the_sliders_are_and_says_so(unit):
+    Y = np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 1.0], [1.0, 1.0, 0.0]])
+    plain, scaled = (explore(SemanticTask("t", tuple("abc"), tuple("xyz"), k * Y)) for k in (1.0, unit))
+    np.testing.assert_allclose(scaled.curves.influence, plain.curves.influence, rtol=1e-9)
+    assert f"table in units of {unit:g};" in scaled.tray.numbers.value
+    assert "units of" not in plain.tray.numbers.value

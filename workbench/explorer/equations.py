@@ -60,6 +60,8 @@ def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, tar
         f"t = {t:.4g}:  {groups.names[rising]}  s = {_n(groups.s[rising])}, c = {_n(scene.c)}, "
         f"a = {_n(a[rising])}, e = {_n(e[rising])};    "
     )
+    if scene.unit != 1:
+        mode = f"table in units of {scene.unit:g};  {mode}"
     left = f"I({i} → {j}) = "
     if state.measure == "gradient_kernel" and state.depth == 2 and source != target:
         H, P = groups.projectors[:, source, target], scene.task.n_items

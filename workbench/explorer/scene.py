@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -43,11 +43,17 @@ class Groups:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A task, ready for drawing."""
+    """A task, ready for drawing.
+
+    Attributes:
+        unit: what a value of 1 in ``task`` stands for in the table as given: 1, or a power of ten that brings a table
+            in thousands or thousandths to where the sliders are.
+    """
 
     task: SemanticTask
     modes: Modes
     order: Arrangement
+    unit: float = 1.0
 
     @classmethod
     def of(cls, task: SemanticTask) -> Scene:
@@ -56,10 +62,13 @@ class Scene:
             raise WorkbenchError(
                 f"{task.n_items} items; the explorer shows up to {MAX_ITEMS}: use `workbench compare` for larger tasks"
             )
+        unit = _unit(singular_modes(task))
+        if unit != 1:
+            task = replace(task, Y=task.Y / unit)
         facts = xr.Dataset({"Y": (("property", "item"), task.Y)})
         if task.common_ancestor_level is not None:
             facts["common_ancestor_level"] = (("item", "other"), task.common_ancestor_level)
-        return cls(task, singular_modes(task), arrange(facts))
+        return cls(task, singular_modes(task), arrange(facts), unit)
 
     def active(self, width: int) -> int:
         """How many modes a layer of this width can learn."""
@@ -99,6 +108,12 @@ class Scene:
         likeness = self.task.Y.T @ self.task.Y[:, i]
         likeness[i] = -np.inf
         return (int(np.argmax(likeness)),)
+
+
+def _unit(modes: Modes) -> float:
+    """1 where the loss of the empty network is within a factor 100 of 2, that of the default tree."""
+    empty = float((modes.s**2).sum() / (2 * modes.c))
+    return 1.0 if 0.02 <= empty <= 200.0 else 10.0 ** round(np.log10(empty / 2) / 2)
 
 
 def _groups(modes: Modes, active: int) -> Groups:
