@@ -72,6 +72,7 @@ def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated
         "code_version": __version__,
         "state": json.dumps(state.config()),
         "units": ESTIMANDS[measure].units,
+        "table_unit": scene.unit,
         "sign_convention": SIGN_CONVENTION,
     }
     return ds
