@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from workbench import __version__, simulation
+from workbench import simulation
 from workbench.agreement.chains import both_local_bifs, curvatures, note_on_chains, plan_ahead, sampling_of
 from workbench.agreement.limits import refuse_nan, refuse_oversized
 from workbench.agreement.planning import (
-    Schedules,
     choose_schedules,
     first_stage,
     fraction_of_stable,
@@ -36,12 +33,12 @@ from workbench.influence import (
     trajectory_derivative,
     window_removal,
 )
+from workbench.labelled import labelled
 from workbench.semantics import SemanticTask
 from workbench.store import Slot, Store
-from workbench.theory import half_rise_times
 from workbench.theory.damped_newton import check_damping
 from workbench.theory.hessian import check_local_posterior
-from workbench.trajectory import Start, Trajectory, choose_init, initial_weights
+from workbench.trajectory import Trajectory, choose_init, initial_weights
 
 #: ``bar(title, total)`` opens a progress bar and yields a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
@@ -115,41 +112,30 @@ def compare(
         pair, extras = both_local_bifs(predicted, trained, n_beta, gamma, sampling, planned, once)
         arrays += pair
     again = schedules.retraining
-    if "leave_one_out" in how.measures:
-        held_out = partial(leave_one_out, convention=how.convention)
-        arrays += [
-            once("leave-one-out, theory", 1000, lambda advance, _: held_out(predicted, progress=advance)),
+
+    def through_training(measure: Callable[..., xr.DataArray], theory: str, simulated: str) -> list[xr.DataArray]:
+        return [
+            once(theory, 1000, lambda advance, _: measure(predicted, progress=advance)),
             once(
-                "leave-one-out, retrain",
+                simulated,
                 again.total,
-                lambda advance, slot: held_out(trained, schedule=again, device=device, progress=advance, slot=slot),
+                lambda advance, slot: measure(trained, schedule=again, device=device, progress=advance, slot=slot),
             ),
         ]
+
+    if "leave_one_out" in how.measures:
+        held_out = partial(leave_one_out, convention=how.convention)
+        arrays += through_training(held_out, "leave-one-out, theory", "leave-one-out, retrain")
     if "window_removal" in how.measures:
         window = how.window or first_stage(start, float(schedule.times[-1]))
         notes.append(f"window_removal: each item absent from t = {window[0]:.4g} to {window[1]:.4g}")
         absent = partial(window_removal, windows=[window], convention=how.convention)
         arrays += [
             array.squeeze("window", drop=True).assign_attrs(window_begin=window[0], window_end=window[1])
-            for array in (
-                once("window removal, theory", 1000, lambda advance, _: absent(predicted, progress=advance)),
-                once(
-                    "window removal, retrain",
-                    again.total,
-                    lambda advance, slot: absent(trained, schedule=again, device=device, progress=advance, slot=slot),
-                ),
-            )
+            for array in through_training(absent, "window removal, theory", "window removal, retrain")
         ]
     if "trajectory_derivative" in how.measures:
-        reweighted = trajectory_derivative
-        arrays += [
-            once("derivative, theory", 1000, lambda advance, _: reweighted(predicted, progress=advance)),
-            once(
-                "derivative, training",
-                again.total,
-                lambda advance, slot: reweighted(trained, schedule=again, device=device, progress=advance, slot=slot),
-            ),
-        ]
+        arrays += through_training(trajectory_derivative, "derivative, theory", "derivative, training")
     if "damped_newton" in how.measures:
         newton = partial(damped_newton, damping=damping)
         T = len(schedule.times)
@@ -157,7 +143,22 @@ def compare(
             once("damped newton, theory", T, lambda advance, _: newton(predicted, progress=advance)),
             once("damped newton, trained", T, lambda advance, _: newton(trained, progress=advance)),
         ]
-    dataset = _dataset(task, start, predicted, trained, arrays, extras, how, n_beta, gamma, ends[:, 0], schedules)
+    curves = {str(array.name): (array.dims, array.values, array.attrs) for array in arrays}
+    dataset = labelled(
+        start,
+        predicted.times,
+        {**_of_weights(predicted, "analytic"), **_of_weights(trained, "simulated"), **curves, **extras},
+        config=how.record(),
+        lambda_min=ends[:, 0],
+        n_beta=n_beta,
+        gamma=gamma,
+        attrs={
+            "sign_convention": SIGN_CONVENTION,
+            "eta": schedule.eta,
+            "steps": schedule.total,
+            "eta_retraining": again.eta,
+        },
+    )
     refuse_nan(dataset)
     return Comparison(dataset, notes)
 
@@ -170,74 +171,11 @@ def _once(
         return Slot(store, title).once(lambda slot: compute(advance, slot))
 
 
-def _dataset(
-    task: SemanticTask,
-    start: Start,
-    predicted: Trajectory,
-    trained: Trajectory,
-    arrays: list[xr.DataArray],
-    extras: dict[str, Any],
-    how: Settings,
-    n_beta: float,
-    gamma: float,
-    lambda_min: NDArray[np.float64],
-    schedules: Schedules,
-) -> xr.Dataset:
-    modes, K = start.modes, start.modes.rank
+def _of_weights(trajectory: Trajectory, side: str) -> dict[str, Any]:
     strength = {"units": "weight^2", "long_name": "mode strength a"}
     loss = {"units": "loss", "long_name": "loss"}
-    variables: dict[str, Any] = {
-        "mode_strength_analytic": (("time", "mode"), predicted.mode_strengths, strength),
-        "mode_strength_simulated": (("time", "mode"), trained.mode_strengths, strength),
-        "singular_value": ("mode", modes.s, {"units": "loss / weight^2", "long_name": "singular value of Syx"}),
-        "half_rise_time": ("mode", half_rise_times(start), {"units": "time", "long_name": "half-rise time, the stage"}),
-        "mode_level": ("mode", -np.ones(K, dtype=np.int64) if modes.level is None else modes.level[:K]),
-        "loss_analytic": ("time", predicted.loss, loss),
-        "loss_simulated": ("time", trained.loss, loss),
-        "item_loss_analytic": (("time", "item"), predicted.item_losses, loss),
-        "item_loss_simulated": (("time", "item"), trained.item_losses, loss),
-        "Y": (("property", "item"), task.Y),
-        "left_mode": (("property", "mode"), modes.U),
-        "item_mode": (("item", "mode"), modes.V[:, :K]),
-        "lambda_min": ("time", lambda_min, {"units": "loss / weight^2", "long_name": "smallest curvature of the loss"}),
-        "gamma_needed": ("time", np.maximum(-n_beta * lambda_min, 0), {"long_name": "gamma must exceed this"}),
-        **{str(array.name): (array.dims, array.values, array.attrs) for array in arrays},
-        **extras,
+    return {
+        f"mode_strength_{side}": (("time", "mode"), trajectory.mode_strengths, strength),
+        f"loss_{side}": ("time", trajectory.loss, loss),
+        f"item_loss_{side}": (("time", "item"), trajectory.item_losses, loss),
     }
-    if task.common_ancestor_level is not None:
-        variables["common_ancestor_level"] = (("source", "target"), task.common_ancestor_level)
-    items = list(task.items)
-    attrs: dict[str, Any] = {
-        "task": task.name,
-        "task_source": task.source,
-        "task_digest": task.digest,
-        "config": json.dumps(how.record()),
-        "code_version": __version__,
-        "sign_convention": SIGN_CONVENTION,
-        "time_units": "flow time t = learning rate x step",
-        "input_scale": modes.c,
-        "n_beta": n_beta,
-        "gamma": gamma,
-        "eta": schedules.training.eta,
-        "steps": schedules.training.total,
-        "eta_retraining": schedules.retraining.eta,
-        "hidden": start.hidden,
-        "init": str(start.init),
-        "seed": how.seed,
-    }
-    if start.a0 is not None:
-        attrs["a0"] = start.a0
-    if task.tree is not None:
-        attrs["branching"] = list(task.tree.branching)
-    return xr.Dataset(
-        variables,
-        coords={
-            "time": ("time", predicted.times, {"units": "flow time t"}),
-            "source": items,
-            "target": items,
-            "item": items,
-            "mode": np.arange(K),
-            "property": list(task.properties),
-        },
-        attrs=attrs,
-    )

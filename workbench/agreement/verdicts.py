@@ -27,19 +27,23 @@ _COARSE = 0.2
 def verdicts(ds: xr.Dataset) -> list[Verdict]:
     """Judge every claim that the dataset can be asked about."""
     aligned = "a0" in ds.attrs
-    rulings = _aligned_claims(ds) if aligned else _unaligned_claims(ds)
+    error = _strength_error(ds) if aligned else 0.0
+    rulings = _aligned_claims(ds, error) if aligned else _unaligned_claims(ds)
     if "local_bif" in measures_in(ds):
         rulings += posterior_claims(ds)
-    error = _strength_error(ds) if aligned else 0.0
     return rulings if error <= _COARSE else [_withdrawn(ruling, error) for ruling in rulings]
 
 
 def _strength_error(ds: xr.Dataset) -> float:
     """Largest relative error of a mode strength by the learning rate, to first order."""
-    a, a0 = ds["mode_strength_analytic"].values, ds.attrs["a0"]
-    learned = a[0] > 0.5 * a0  # modes beyond the hidden width start at rounding error
+    a, learned = ds["mode_strength_analytic"].values, _learned(ds)
     relative = _shift_per_eta(ds, a)[:, learned] / a[:, learned]
     return float(ds.attrs["eta"] * np.abs(relative).max())
+
+
+def _learned(ds: xr.Dataset) -> NDArray[np.bool_]:
+    """``(K,)`` which modes have a hidden unit: those beyond the hidden width start at rounding error."""
+    return np.asarray(ds["mode_strength_analytic"].values[0] > 0.5 * ds.attrs["a0"])
 
 
 def _withdrawn(ruling: Verdict, error: float) -> Verdict:
@@ -60,12 +64,15 @@ def _modes_of(ds: xr.Dataset) -> Modes:
     return Modes(ds["left_mode"].values, ds["singular_value"].values, V, None, float(ds.attrs["input_scale"]))
 
 
-def _aligned_claims(ds: xr.Dataset) -> list[Verdict]:
-    """Simulated against closed forms; the tolerance is the first-order effect of the learning rate, in closed form."""
+def _aligned_claims(ds: xr.Dataset, expected: float) -> list[Verdict]:
+    """Simulated against closed forms; the tolerance is the first-order effect of the learning rate, in closed form.
+
+    Args:
+        expected: that effect on the mode strengths, at most and relative to them.
+    """
     a, seen = ds["mode_strength_analytic"].values, ds["mode_strength_simulated"].values
-    s, c, a0, eta = ds["singular_value"].values, ds.attrs["input_scale"], ds.attrs["a0"], ds.attrs["eta"]
-    learned, e = a[0] > 0.5 * a0, s - c * a
-    per_eta, expected = _shift_per_eta(ds, a), _strength_error(ds)
+    c, eta, learned = ds.attrs["input_scale"], ds.attrs["eta"], _learned(ds)
+    e, per_eta = ds["singular_value"].values - c * a, _shift_per_eta(ds, a)
     shift = eta * per_eta
     found = float(np.abs(seen[:, learned] / a[:, learned] - 1).max())
     why = f"first-order effect of the learning rate {eta:.2g}, known in closed form, and 20% for the next order"
@@ -100,7 +107,7 @@ def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
     """``(T, K)`` first-order effect of the learning rate on the mode strengths, over the learning rate."""
     s, c, a0 = ds["singular_value"].values, ds.attrs["input_scale"], ds.attrs["a0"]
     shift = step_size_shift(a, np.maximum(s - c * a, 0), eta=1.0, s=s, c=c, a0=a0)
-    return np.where(a[0] > 0.5 * a0, shift, 0.0)
+    return np.where(_learned(ds), shift, 0.0)
 
 
 def _newton_claim(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:

@@ -21,6 +21,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 
+def mimebundle(widget: widgets.DOMWidget, text: str, png: bytes) -> dict[str, Any]:
+    """A widget, and the picture for readers without widgets: saved notebooks, nbconvert, GitHub.
+
+    ipywidgets 7 displays itself, without a picture, and puts that before any bundle: a class that returns this from
+    ``_repr_mimebundle_`` sets ``_ipython_display_ = None``.
+    """
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"text/plain": text, "image/png": png, "application/vnd.jupyter.widget-view+json": view}
+
+
 class BlittedImage:
     """A figure and the widget that shows it; change the artists, then call `blit`.
 

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
-from workbench.explorer.canvas import BlittedImage
+from workbench.explorer.canvas import BlittedImage, mimebundle
 from workbench.explorer.runner import Runner
 from workbench.figures.style import Style
 
@@ -79,19 +79,9 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
             self.error.value = f'<span class="workbench-error" style="color:#a02000">{line}</span>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
-        """The widget, and the picture for readers without widgets."""
-        return {
-            "text/plain": f"{self.title}: {self.line}",
-            "image/png": self.canvas.png(),
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-        }
+        return mimebundle(self, f"{self.title}: {self.line}", self.canvas.png())
 
-    # ipywidgets 7 displays itself, without a picture; this takes precedence over the bundle and must go.
-    _ipython_display_ = None
+    _ipython_display_ = None  # see `mimebundle`
 
     def close(self) -> None:
         """Remove the widget and its parts."""

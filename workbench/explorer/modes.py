@@ -37,7 +37,7 @@ class ModePanels:
         self.names: list[Artist] = []
         self._groups: Groups | None = None
         self.strength_end = 1.12 * float(scene.modes.s[0] / c)
-        self.loss_end = 1.05 * (scene.rest_loss + float((scene.modes.s**2).sum()) / (2 * c))
+        self.loss_end = 1.05 * (scene.rest_loss + scene.modes.learnable_loss)
 
     @property
     def moving(self) -> list[Artist]:

@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.state import GIVEN, ExplorerState
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
+from workbench.theory.hessian import ordinary_loss
 
 Array = NDArray[np.float64]
 
@@ -62,13 +63,15 @@ class Scene:
             raise WorkbenchError(
                 f"{task.n_items} items; the explorer shows up to {MAX_ITEMS}: use `workbench compare` for larger tasks"
             )
-        unit = _unit(singular_modes(task))
+        modes = singular_modes(task)
+        unit = _unit(modes)
         if unit != 1:
             task = replace(task, Y=task.Y / unit)
+            modes = singular_modes(task)
         facts = xr.Dataset({"Y": (("property", "item"), task.Y)})
         if task.common_ancestor_level is not None:
             facts["common_ancestor_level"] = (("item", "other"), task.common_ancestor_level)
-        return cls(task, singular_modes(task), arrange(facts), unit)
+        return cls(task, modes, arrange(facts), unit)
 
     def active(self, width: int) -> int:
         """How many modes a layer of this width can learn."""
@@ -94,7 +97,7 @@ class Scene:
     def rest_loss(self) -> float:
         """Loss that no linear network removes."""
         whole = float((self.task.Y**2).sum()) / (2 * self.task.n_items)
-        return max(0.0, whole - float((self.modes.s**2).sum()) / (2 * self.c))
+        return max(0.0, whole - self.modes.learnable_loss)
 
     def source_index(self, state: ExplorerState) -> int:
         """Position of the source item."""
@@ -111,9 +114,7 @@ class Scene:
 
 
 def _unit(modes: Modes) -> float:
-    """1 where the loss of the empty network is within a factor 100 of 2, that of the default tree."""
-    empty = float((modes.s**2).sum() / (2 * modes.c))
-    return 1.0 if 0.02 <= empty <= 200.0 else 10.0 ** round(np.log10(empty / 2) / 2)
+    return 1.0 if ordinary_loss(modes) else 10.0 ** round(np.log10(modes.learnable_loss / 2) / 2)
 
 
 def _groups(modes: Modes, active: int) -> Groups:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
 from workbench.explorer import save
-from workbench.explorer.canvas import BlittedImage
+from workbench.explorer.canvas import BlittedImage, mimebundle
 from workbench.explorer.controls import Controls
 from workbench.explorer.maps import MAX_TARGETS
 from workbench.explorer.model import Curves, curves, curves_key, slow
@@ -222,24 +222,13 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         return save.data_bytes(kind, self.state, self.scene, self.curves, None if self.stale else self.simulated)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
-        """The widget, and the picture for readers without widgets: saved notebooks, nbconvert, GitHub."""
         if self.settles:
             self.settle()
         with self.panels.captioned():
             png = self.canvas.png()
-        text = f"explorer of {html.escape(self.scene.task.name)}: {self.state.measure}"
-        return {
-            "text/plain": text,
-            "image/png": png,
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.model_id,
-            },
-        }
+        return mimebundle(self, f"explorer of {html.escape(self.scene.task.name)}: {self.state.measure}", png)
 
-    # ipywidgets 7 displays itself, without a picture; this takes precedence over the bundle and must go.
-    _ipython_display_ = None
+    _ipython_display_ = None  # see `mimebundle`
 
     def close(self) -> None:
         """Stop everything and remove the widgets, the inner ones too."""

@@ -5,15 +5,15 @@ Every figure can be drawn from this dataset as from one that `compare` saved; th
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from workbench import __version__, theory
+from workbench import theory
 from workbench.errors import ConditionError
+from workbench.labelled import labelled
 from workbench.semantics import Hierarchy, SemanticTask
 from workbench.theory.hessian import curvature_range, default_n_beta, required_gamma
 from workbench.trajectory import Init, Start, choose_init, initial_weights
@@ -129,54 +129,22 @@ def start_of(ds: xr.Dataset) -> Start:
 
 
 def _dataset(start: Start, t: Array, a: Array, influence: dict[str, Array], settings: dict[str, Any]) -> xr.Dataset:
-    modes, task, K = start.modes, start.task, start.modes.rank
+    modes = start.modes
     assert start.active is not None
-    V = modes.V[:, :K]
-    item_losses = 0.5 * modes.n_items / modes.c * (modes.s - modes.c * a) ** 2 @ (V**2).T
-    lambda_min = curvature_range(modes, a, start.hidden, start.active)[0]
+    item_losses = 0.5 * modes.n_items / modes.c * (modes.s - modes.c * a) ** 2 @ (modes.V[:, : modes.rank] ** 2).T
     pair = ("time", "source", "target")
-    variables: dict[str, Any] = {
-        "mode_strength_analytic": (("time", "mode"), a, {"units": "weight^2"}),
-        "singular_value": ("mode", modes.s, {"units": "loss / weight^2"}),
-        "half_rise_time": ("mode", theory.half_rise_times(start), {"units": "time"}),
-        "mode_level": ("mode", -np.ones(K, dtype=np.int64) if modes.level is None else modes.level[:K]),
-        "loss_analytic": ("time", item_losses.mean(axis=1), {"units": "loss"}),
-        "item_loss_analytic": (("time", "item"), item_losses, {"units": "loss"}),
-        "Y": (("property", "item"), task.Y),
-        "left_mode": (("property", "mode"), modes.U),
-        "item_mode": (("item", "mode"), V),
-        "lambda_min": ("time", lambda_min, {"units": "loss / weight^2"}),
-        "gamma_needed": ("time", np.maximum(-settings["n_beta"] * lambda_min, 0), {"units": "1 / weight^2"}),
-        **{f"{name}_analytic": (pair, values, {"units": _UNITS[name]}) for name, values in influence.items()},
-    }
-    if task.common_ancestor_level is not None:
-        variables["common_ancestor_level"] = (("source", "target"), task.common_ancestor_level)
-    attrs: dict[str, Any] = {
-        "task": task.name,
-        "task_source": task.source,
-        "task_digest": task.digest,
-        "config": json.dumps(settings),
-        "code_version": __version__,
-        "input_scale": modes.c,
-        "hidden": start.hidden,
-        "init": str(start.init),
-        "a0": start.a0,
-        "seed": start.seed,
-        "n_beta": settings["n_beta"],
-        "gamma": settings["gamma"],
-    }
-    if task.tree is not None:
-        attrs["branching"] = list(task.tree.branching)
-    names = list(task.items)
-    return xr.Dataset(
-        variables,
-        coords={
-            "time": t,
-            "source": names,
-            "target": names,
-            "item": names,
-            "mode": np.arange(K),
-            "property": list(task.properties),
+    return labelled(
+        start,
+        t,
+        {
+            "mode_strength_analytic": (("time", "mode"), a, {"units": "weight^2"}),
+            "loss_analytic": ("time", item_losses.mean(axis=1), {"units": "loss"}),
+            "item_loss_analytic": (("time", "item"), item_losses, {"units": "loss"}),
+            **{f"{name}_analytic": (pair, values, {"units": _UNITS[name]}) for name, values in influence.items()},
         },
-        attrs=attrs,
+        config=settings,
+        lambda_min=curvature_range(modes, a, start.hidden, start.active)[0],
+        n_beta=settings["n_beta"],
+        gamma=settings["gamma"],
+        attrs={},
     )

@@ -48,6 +48,11 @@ class Modes:
         return int(self.V.shape[0])
 
     @property
+    def learnable_loss(self) -> float:
+        """What learning every mode takes from the mean loss of the empty network, ``sum_k s_k^2 / (2 c)``."""
+        return float((self.s**2).sum() / (2 * self.c))
+
+    @property
     def s_all(self) -> Array:
         """``(P,)`` singular values with the zeros of the null modes appended."""
         return np.concatenate([self.s, np.zeros(self.n_items - self.rank)])

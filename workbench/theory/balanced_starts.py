@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from workbench.errors import ConditionError
 from workbench.semantics import SemanticTask, singular_modes
 from workbench.theory.exact_solution import measured_lambda, seen_weights
+from workbench.theory.unbalanced_weights import initial_pair
 from workbench.trajectory import Init, Start
 
 Array = NDArray[np.float64]
@@ -49,10 +50,7 @@ def balanced_start(
     A = np.zeros(hidden)
     rank = min(hidden, len(drawn))
     A[:rank] = scale * drawn[:rank] / drawn[0]
-    # (larger, smaller) of the pair; the smaller one as A/larger, which does not cancel for A << |lambda|.
-    large = np.sqrt((np.hypot(lam, 2 * A) + abs(lam)) / 2)
-    small = np.divide(A, large, out=np.zeros(hidden), where=large > 0)
-    S2, S1 = (large, small) if lam >= 0 else (small, large)
+    S1, S2 = initial_pair(A, lam)
     k2, k1 = min(hidden, n_out), min(hidden, n_in)
     V_in = task.X @ Vt[:k1].T / np.sqrt(modes.c * n_in)
     return Start(

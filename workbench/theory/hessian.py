@@ -134,11 +134,15 @@ def curvature_range(modes: Modes, a: Array, hidden: int, active: int) -> tuple[A
 def default_n_beta(modes: Modes) -> float:
     """Inverse temperature at which the local posterior resolves the task's losses: 100 where they are of order 1.
 
-    Only ``n beta`` times a loss has no units. Where the loss of the empty network, ``sum_k s_k^2 / (2 c)``, is more
-    than a factor 100 from 2, that of the default tree, n beta follows it, rounded to one digit.
+    Only ``n beta`` times a loss has no units. Where the learnable loss is more than a factor 100 from 2, that of the
+    default tree, n beta follows it, rounded to one digit.
     """
-    empty = float((modes.s**2).sum() / modes.c / 2)
-    return 100.0 if 0.02 <= empty <= 200.0 else float(f"{200.0 / empty:.0e}")
+    return 100.0 if ordinary_loss(modes) else float(f"{200.0 / modes.learnable_loss:.0e}")
+
+
+def ordinary_loss(modes: Modes) -> bool:
+    """Whether the learnable loss is within a factor 100 of that of the default tree, 2."""
+    return 0.02 <= modes.learnable_loss <= 200.0
 
 
 def required_gamma(modes: Modes, n_beta: float, safety: float = 20.0) -> float:
