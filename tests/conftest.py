@@ -15,8 +15,13 @@ import torch
 
 from workbench.cli import main
 
-# Small tensors: sharing a step among threads costs more than the step, and results must not depend on the machine.
+# One core: sharing a step among threads costs more than the step, and neither results nor what is refused as too long
+# may depend on the machine.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
+# Without a GPU its kernels run, slowly, in Triton's interpreter, which must be chosen before they are imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The exact referee, mini-batches, and the order of every sampler's bias in its step size."""
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,9 @@ from workbench.errors import SamplingError, WorkbenchError
 from workbench.semantics import task_from_spec
 from workbench.simulation import Sampling, Schedule, hmc, minibatch, plan, sample_local_posterior, sgld, train
 from workbench.simulation import sampling as sampling_module
-from workbench.simulation.target import LocalPosterior, Noise
+from workbench.simulation.gradients import gradient_kernel
+from workbench.simulation.noise import Noise
+from workbench.simulation.target import LocalPosterior
 from workbench.theory.dense_posterior import dense_local_bif
 from workbench.trajectory import Init, initial_weights
 
@@ -18,6 +21,11 @@ TREE = task_from_spec("tree")
 START = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
 RUN = train(START, Schedule.even(25.0, 6, 5e-3))
 N_BETA, GAMMA = 100.0, 1000.0
+
+
+def places(chains):
+    """Checkpoint 0 of every chain, and its number."""
+    return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
 
 
 def network_target(chains, checkpoint=2, n_beta=N_BETA, gamma=GAMMA):
@@ -242,7 +250,7 @@ def test_the_bias_of_sgld_is_linear_in_its_step():
     gamma, target, found = 50.0, isotropic_target(50), []
     for eps_p in (0.2, 0.1, 0.05):
         eps, phi = eps_p / gamma, 1 - eps_p / 2
-        state, noise = sgld.init(target), Noise(target, [(1, c) for c in range(50)])
+        state, noise = sgld.init(target), Noise(target, 1, places(50))
         exact, squares = torch.zeros_like(target.star1), torch.zeros(2, dtype=torch.float64)
         for k in range(1500):
             first, second, _ = noise.next()
@@ -289,9 +297,8 @@ def test_mini_batch_gradients_are_unbiased_with_the_stated_covariance(m):
     np.testing.assert_allclose(gradients.mean(axis=0), gradient(torch.ones(8)), atol=1e-10)
     Sigma = np.cov(gradients.T, bias=True)
     far_too_local = 1e18  # draws of the weights stay at the checkpoint
-    found = minibatch.gradient_noise(
-        TREE.X, TREE.Y, RUN.W1[2:3], RUN.W2[2:3], n_beta=N_BETA, gamma=far_too_local, batch_size=m
-    )
+    how = {"n_beta": N_BETA, "gamma": far_too_local, "batch_size": m}
+    found = minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), RUN.W1[2:3], RUN.W2[2:3], **how)
     assert found == pytest.approx(np.linalg.eigvalsh(Sigma)[-1], rel=1e-6)
 
 
@@ -304,28 +311,28 @@ def test_a_mini_batch_of_all_items_is_the_full_batch():
             for shape in (target.star1.shape, target.star2.shape, (3, 8))
         )
         sgld.update(full, target, 1e-4, first, second)
-        minibatch.update(batch, target, 1e-4, 8, first, second, extra)
+        minibatch.update(batch, target, 1e-4, 8, sgld.update, first, second, extra)
     torch.testing.assert_close(batch.W1, full.W1, rtol=1e-12, atol=1e-14)
     how = {"n_beta": N_BETA, "gamma": GAMMA, "batch_size": 8}
-    assert minibatch.gradient_noise(TREE.X, TREE.Y, RUN.W1, RUN.W2, **how) == 0.0
+    assert minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), RUN.W1, RUN.W2, **how) == 0.0
 
 
 #: n beta times the curvatures is below 2% of gamma: every precision is gamma, and the weights stay at the checkpoint.
 STIFF = {"n_beta": 3000.0, "gamma": 1e5}
 
 
-def excess_variance(eps, m, steps=1500, chains=100):
+def excess_variance(eps, m, steps=1500, chains=130):
     """Total variance of the first layer with mini-batches minus without, driven by the same noise, and its error."""
     target = network_target(chains, **STIFF)
     full, batch = sgld.init(target), sgld.init(target)
-    noise = Noise(target, [(9, chain) for chain in range(chains)], extra=8)
+    noise = Noise(target, 9, places(chains), extra=8)
     burn_in = int(20 / (eps * STIFF["gamma"]))
     excess = torch.zeros(chains, dtype=torch.float64)
     means = torch.zeros(2, *target.star1.shape, dtype=torch.float64)
     for k in range(steps):
         first, second, extra = noise.next()
         sgld.update(full, target, eps, first, second)
-        minibatch.update(batch, target, eps, m, first, second, extra)
+        minibatch.update(batch, target, eps, m, sgld.update, first, second, extra)
         if k >= burn_in:
             for sign, mean, state in ((1, means[0], batch), (-1, means[1], full)):
                 deviation = state.W1 - target.star1

@@ -1,5 +1,7 @@
 """The local posterior of deep and nonlinear networks: gradients, agreement with two layers, and between samplers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,7 @@ from workbench.simulation import (
 from workbench.simulation.backprop import split_layers
 from workbench.simulation.deep_training import CPU
 from workbench.simulation.learning_rate import largest_curvature
+from workbench.simulation.target import LocalPosterior
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")
@@ -68,33 +71,68 @@ def test_gradients_and_potential_agree_with_autograd(depth, activation, one_hot)
             torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("sampler", ["sgld", "hmc"])
-def test_two_linear_layers_draw_the_numbers_of_the_two_layer_sampler(sampler):
+@pytest.mark.parametrize("one_hot", [True, False])
+@pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "tanh"), (3, "relu"), (4, "linear")])
+def test_the_gauss_newton_diagonal_is_that_of_the_jacobian(depth, activation, one_hot):
+    rng = np.random.default_rng(0)
+    X = None if one_hot else rng.normal(size=(3, 4))
+    task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
+    points, _ = checkpoints(depth, activation, t=1.0, task=task)
+    target = points.target(np.array([0, 1]), 7.0, 3.0, CPU)
+    found = torch.cat(target.gauss_newton(target.star1, target.star2), dim=2)[:, 0]
+    for chain in range(2):
+        weights = torch.cat([target.star1, target.star2], dim=2)[chain, 0]
+        first = target.star1.shape[2]
+        residual = lambda w, f=first: target.residual(w[None, None, :f], w[None, None, f:])[0].flatten()  # noqa: E731
+        jacobian = torch.autograd.functional.jacobian(residual, weights)
+        torch.testing.assert_close(found[chain], jacobian.square().sum(dim=0) / task.n_items)
+
+
+def test_the_gauss_newton_diagonal_of_two_layers_is_that_of_general_networks():
+    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
+    two = train(start, Schedule.at([0.0, 6.0], 0.02))
+    deep = NetworkCheckpoints.of(train_networks([network_of(start)], Recipe(Schedule.at([0.0, 6.0], 0.02)))[0])
+    general = deep.target(np.array([1]), 1.0, 1.0, CPU)
+    special = LocalPosterior(
+        torch.tensor(TREE.Y), None, torch.tensor(two.W1[1:]), torch.tensor(two.W2[1:]), n_beta=1.0, gamma=1.0
+    )
+    pairs = (t.gauss_newton(t.star1, t.star2) for t in (general, special))
+    for ours, theirs in zip(*pairs, strict=True):
+        torch.testing.assert_close(ours.flatten(), theirs.flatten(), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"sampler": "hmc"}, {"sampler": "rmsprop"}, {"batch_size": 3}])
+def test_two_linear_layers_draw_the_numbers_of_the_two_layer_sampler(options):
     start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
     schedule = Schedule.at([0.0, 6.0], 0.02)
     two = train(start, schedule)
     deep = NetworkCheckpoints.of(train_networks([network_of(start)], Recipe(schedule))[0])
-    how = Sampling(sampler=sampler, chains=2, draws=60, seed=4)
+    how = Sampling(chains=2, draws=60, seed=4, **options)
     plain = sample_local_posterior(two, n_beta=N_BETA, gamma=GAMMA, sampling=how)
     general = sample_local_posterior(deep, n_beta=N_BETA, gamma=GAMMA, sampling=how)
     assert general.plan.step == pytest.approx(plain.plan.step, rel=1e-6)
+    assert general.plan.expected_bias == pytest.approx(plain.plan.expected_bias, rel=1e-5)
     np.testing.assert_allclose(general.estimate.covariance, plain.estimate.covariance, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "relu"), (3, "tanh"), (3, "linear")])
-def test_sgld_agrees_with_the_referee_within_its_stated_bias(depth, activation):
+@pytest.mark.parametrize("options", [{}, {"sampler": "rmsprop"}, {"batch_size": 3}])
+def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activation, options):
     points, _ = checkpoints(depth, activation)
     exact = sample_local_posterior(
         points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(sampler="hmc", chains=8, draws=400, seed=7)
     ).estimate
-    samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(chains=8, draws=400, seed=1))
+    how = Sampling(chains=8, draws=400, seed=1, **options)
+    if how.batch_size is not None:  # the noise of the batches adds up to 17% at the step planned, in proportion to it
+        how = replace(how, step=plan(points, N_BETA, GAMMA, how).step / 4)
+    samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=how)
     variance = np.diagonal(exact.covariance, axis1=1, axis2=2)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
     # Losses are of second order in the weights, so their covariances feel the bias of a variance up to twice.
     bias = (1 + samples.plan.expected_bias) ** 2 - 1
     found, stderr = samples.estimate, np.hypot(exact.stderr, samples.estimate.stderr)
     assert (np.abs(found.covariance - exact.covariance) < bias * scale + 4 * stderr).all()
-    assert bias < 0.06
+    assert bias < 0.08
     # The covariances are those of this posterior, known to better than a fifth.
     assert (variance > 5 * np.diagonal(stderr, axis1=1, axis2=2)).all()
 
@@ -106,11 +144,10 @@ def test_the_curvatures_are_those_of_the_hessian():
     assert ends[0, 0] < ends[0, 1]
 
 
-def test_what_only_two_layers_can_do_is_refused_with_what_can():
+def test_what_cannot_be_sampled_is_refused_with_what_can():
     points, _ = checkpoints(3, "tanh")
-    for how in (Sampling(sampler="rmsprop"), Sampling(batch_size=2)):
-        with pytest.raises(WorkbenchError, match="use sgld with full batches, or hmc"):
-            plan(points, N_BETA, GAMMA, how)
+    with pytest.raises(WorkbenchError, match="batch size 5 of 4 items; use 4 or fewer"):
+        plan(points, N_BETA, GAMMA, Sampling(batch_size=5))
     with pytest.raises(ConditionError, match="use gamma above"):
         plan(points, N_BETA, 1e-3, Sampling())
 

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from workbench.simulation import products, sgld
-from workbench.simulation.target import LocalPosterior, Noise, block_steps
+from workbench.simulation.noise import Noise, block_steps
+from workbench.simulation.target import LocalPosterior
+
+
+def places(chains):
+    """Checkpoint 0 of every chain, and its number."""
+    return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
 
 
 def random(*shape):
@@ -67,7 +73,7 @@ def stiff(chains, gamma=50.0):
 
 def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution():
     target = stiff(40)
-    noise = Noise(target, [(3, chain) for chain in range(40)])
+    noise = Noise(target, 3, places(40))
     draws = []
     for _ in range(100):
         first, second, _ = noise.next()
@@ -88,7 +94,7 @@ def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution(
 def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_alone():
     gamma, eps_p, chains, steps, burn_in = 50.0, 0.5, 40, 400, 40
     target = stiff(chains, gamma)
-    state, noise = sgld.init(target), Noise(target, [(4, chain) for chain in range(chains)])
+    state, noise = sgld.init(target), Noise(target, 4, places(chains))
     kept = []
     for k in range(burn_in + steps):
         sgld.update(state, target, eps_p / gamma, *noise.next()[:2])
@@ -108,7 +114,7 @@ def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_
 def test_the_noise_of_a_chain_continues_from_block_to_block_and_ignores_its_neighbours():
     alone, among = stiff(1), stiff(3)
     steps = block_steps(alone.n_weights)
-    one, three = Noise(alone, [(5, 1)]), Noise(among, [(5, 0), (5, 1), (5, 2)])
+    one, three = Noise(alone, 5, places(3)[1:2]), Noise(among, 5, places(3))
     seen = set()
     for _ in range(2 * steps + 1):
         a, b = one.next(), three.next()

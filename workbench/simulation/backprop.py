@@ -104,7 +104,12 @@ def gradients(
     out: Sequence[Tensor],
 ) -> None:
     """Gradients of all layers, summed over the items, into ``out``; ``delta`` is ``-w r``."""
-    first, *others = errors_backwards(layers, h, delta, activation)
+    outer_products(errors_backwards(layers, h, delta, activation), h, inputs, out)
+
+
+def outer_products(deltas: Sequence[Tensor], h: Sequence[Tensor], inputs: Inputs, out: Sequence[Tensor]) -> None:
+    """``delta_l h_{l-1}^T`` of every layer, summed over the items, into ``out``."""
+    first, *others = deltas
     inputs.gradient(first, out[0])
     for store, error, below in zip(out[1:], others, h, strict=False):
         # Products written straight into views of a larger tensor take five times as long.

@@ -6,25 +6,33 @@ The gradient of ``l_i`` by layer l is ``delta_l h_{l-1}^T`` with the error and a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
+from workbench.semantics import SemanticTask
 from workbench.simulation.backprop import activities, errors_backwards
 from workbench.simulation.deep_training import CPU, DeepTrajectory
 from workbench.simulation.forward_derivative import hessian_products
-from workbench.simulation.networks import Network
+from workbench.simulation.networks import Activation, Network
 
 Array = NDArray[np.float64]
 
 
 def network_kernel(trajectory: DeepTrajectory) -> Array:
     """``(T, P, P)`` inner products of the per-item gradients of ``l_i = |y_i - f(x_i)|^2 / 2`` at every checkpoint."""
-    network, layers = trajectory.network, [torch.tensor(W) for W in trajectory.weights]
-    h = activities(layers, CPU.inputs(network.task), network.activation)
-    deltas = errors_backwards(layers, h, h[-1] - CPU.tensor(network.task.Y), network.activation)
-    below = [CPU.tensor(network.task.X), *h[:-1]]
+    network = trajectory.network
+    return item_kernel([torch.tensor(W) for W in trajectory.weights], network.task, network.activation)
+
+
+def item_kernel(layers: Sequence[torch.Tensor], task: SemanticTask, activation: Activation) -> Array:
+    """``(T, P, P)`` kernels of networks with layers ``(T, n_l, n_{l-1})``; see `network_kernel`."""
+    h = activities(layers, CPU.inputs(task), activation)
+    deltas = errors_backwards(layers, h, h[-1] - CPU.tensor(task.Y), activation)
+    below = [CPU.tensor(task.X), *h[:-1]]
     kernel = sum((d.mT @ d) * (a.mT @ a) for d, a in zip(deltas, below, strict=True))
     return np.asarray(kernel, dtype=np.float64)
 

@@ -14,16 +14,16 @@ computed, since their losses are what is sampled: a step costs what a full-batch
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.simulation import sgld
-from workbench.simulation.gradients import gradient_kernel
-from workbench.simulation.sgld import SGLDState, init
-from workbench.simulation.target import LocalPosterior
 
-__all__ = ["SGLDState", "gradient_noise", "init", "item_weights", "update", "variance_inflation"]
+__all__ = ["gradient_noise", "item_weights", "update", "variance_inflation"]
 
 Array = NDArray[np.float64]
 
@@ -38,43 +38,53 @@ def item_weights(extra: torch.Tensor, batch_size: int) -> torch.Tensor:
     return torch.zeros_like(extra).scatter_(1, chosen, P / batch_size)
 
 
+class _State(Protocol):
+    @property
+    def residual(self) -> torch.Tensor: ...
+
+
 def update(
-    state: SGLDState,
-    target: LocalPosterior,
+    state: _State,
+    target: Any,
     eps: float,
     batch_size: int,
+    step: Callable[..., Any],
     noise1: torch.Tensor,
     noise2: torch.Tensor,
     extra: torch.Tensor,
-) -> SGLDState:
-    """One step in place; ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution."""
+) -> None:
+    """One step in place; ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution.
+
+    ``step`` is the step with all items: `sgld.update`, or that of `network_posterior` for its targets. Gradients are
+    linear in the residuals, so weighing these weighs the items.
+    """
     state.residual.mul_(item_weights(extra, batch_size)[:, None, :])
-    return sgld.update(state, target, eps, noise1, noise2)
+    step(state, target, eps, noise1, noise2)
 
 
 def gradient_noise(
-    X: Array, Y: Array, W1: Array, W2: Array, *, n_beta: float, gamma: float, batch_size: int
+    kernel: Callable[[Array, Array], Array], W1: Array, W2: Array, *, n_beta: float, gamma: float, batch_size: int
 ) -> float:
     """Largest eigenvalue of Sigma, at the worst checkpoint, averaged over weights drawn from ``N(w*, 1/gamma)``.
 
     At the checkpoints themselves it would vanish late in training, where no item has a gradient.
 
     Args:
-        X: ``(N_i, P)``. Y: ``(N_o, P)``.
-        W1: ``(T, N_h, N_i)``. W2: ``(T, N_o, N_h)``.
+        kernel: of T weights, the inner products ``(T, P, P)`` of their per-item gradients.
+        W1, W2: of T checkpoints.
         n_beta, gamma: of the local posterior. batch_size: m.
     """
-    P = X.shape[1]
-    if batch_size == P:
-        return 0.0
     rng = np.random.default_rng(0)
     some = np.unique(np.linspace(0, len(W1) - 1, min(_CHECKPOINTS, len(W1))).astype(int))
-    centre = np.eye(P) - 1 / P
     covariance = np.zeros(len(some))
     for _ in range(_DRAWS):
         V1, V2 = (W[some] + rng.standard_normal(W[some].shape) / np.sqrt(gamma) for W in (W1, W2))
-        kernel = centre @ gradient_kernel(X, Y, V1, V2) @ centre
-        covariance += np.linalg.eigvalsh(kernel)[:, -1] / (P * _DRAWS)
+        found = kernel(V1, V2)
+        P = found.shape[1]
+        if batch_size == P:
+            return 0.0
+        centre = np.eye(P) - 1 / P
+        covariance += np.linalg.eigvalsh(centre @ found @ centre)[:, -1] / (P * _DRAWS)
     return float(n_beta**2 * (P - batch_size) / (batch_size * (P - 1)) * covariance.max())
 
 

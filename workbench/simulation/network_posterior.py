@@ -18,11 +18,19 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from workbench.errors import WorkbenchError
 from workbench.semantics import SemanticTask
-from workbench.simulation.backprop import Inputs, activities, gradients, split_layers
+from workbench.simulation.backprop import (
+    Inputs,
+    activities,
+    errors_backwards,
+    gradients,
+    outer_products,
+    split_layers,
+)
+from workbench.simulation.deep_kernel import item_kernel
 from workbench.simulation.deep_training import DeepTrajectory, Place
 from workbench.simulation.forward_derivative import hessian_products
 from workbench.simulation.networks import Activation, Network
-from workbench.simulation.target import squared_norm
+from workbench.simulation.target import LangevinState, at_checkpoint, squared_norm
 
 Array = NDArray[np.float64]
 
@@ -61,42 +69,54 @@ class NetworkPosterior:
         """N, weights of one chain."""
         return self.star1.shape[2] + self.star2.shape[2]
 
+    @property
+    def n_items(self) -> int:
+        """P."""
+        return self.Y.shape[1]
+
     def _activities(self, W1: torch.Tensor, W2: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         layers = split_layers(torch.cat([W1, W2], dim=2)[:, 0], self.shapes)
         return layers, activities(layers, self.inputs, self.activation)
 
-    def residual(self, W1: torch.Tensor, W2: torch.Tensor) -> torch.Tensor:
+    def residual(self, W1: torch.Tensor, W2: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """``(B, N_o, P)`` residuals ``r_i``."""
-        return self.Y - self._activities(W1, W2)[1][-1]
+        return torch.sub(self.Y, self._activities(W1, W2)[1][-1], out=out)
 
     def gradients(self, W1: torch.Tensor, W2: torch.Tensor, E: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of U, where the residuals are ``E``."""
         layers, h = self._activities(W1, W2)
         flat = torch.empty(self.chains, self.n_weights, dtype=E.dtype, device=E.device)
-        delta = E * (-self.n_beta / self.Y.shape[1])
+        delta = E * (-self.n_beta / self.n_items)
         gradients(layers, h, delta, self.inputs, self.activation, split_layers(flat, self.shapes))
-        first, others = torch.split(flat[:, None], [W1.shape[2], W2.shape[2]], dim=2)
+        first, others = self._two(flat)
         return first + self.gamma * (W1 - self.star1), others + self.gamma * (W2 - self.star2)
 
     def potential(self, W1: torch.Tensor, W2: torch.Tensor, E: torch.Tensor) -> torch.Tensor:
         """``(B,)`` values of U, where the residuals are ``E``."""
         distance = squared_norm(W1 - self.star1) + squared_norm(W2 - self.star2)
-        return self.n_beta / (2 * self.Y.shape[1]) * squared_norm(E) + self.gamma / 2 * distance
+        return self.n_beta / (2 * self.n_items) * squared_norm(E) + self.gamma / 2 * distance
+
+    def gauss_newton(self, W1: torch.Tensor, W2: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Diagonal of the Gauss-Newton part of the Hessian of L, ``(1/P) sum_i |df(x_i)/dw|^2``; one pass an output."""
+        layers, h = self._activities(W1, W2)
+        flat = torch.zeros(self.chains, self.n_weights, dtype=W1.dtype, device=W1.device)
+        own = torch.empty_like(flat)
+        parts = split_layers(own, self.shapes)
+        squares = Inputs(None if self.inputs.X is None else self.inputs.X.square())
+        for output in range(self.Y.shape[0]):
+            delta = torch.zeros_like(h[-1])
+            delta[:, output] = 1.0
+            deltas = errors_backwards(layers, h, delta, self.activation)
+            outer_products([d.square() for d in deltas], [x.square() for x in h], squares, parts)
+            flat += own
+        return self._two(flat / self.n_items)
+
+    def _two(self, flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first, others = torch.split(flat[:, None], [self.star1.shape[2], self.star2.shape[2]], dim=2)
+        return first, others
 
 
-@dataclass
-class LangevinState:
-    """Weights and residuals of every chain."""
-
-    W1: torch.Tensor
-    W2: torch.Tensor
-    residual: torch.Tensor
-
-
-def init(target: NetworkPosterior) -> LangevinState:
-    """Every chain at its checkpoint."""
-    W1, W2 = target.star1.clone(), target.star2.clone()
-    return LangevinState(W1, W2, target.residual(W1, W2))
+init = at_checkpoint
 
 
 def update(
@@ -106,7 +126,7 @@ def update(
     first, second = target.gradients(state.W1, state.W2, state.residual)
     state.W1.add_(first, alpha=-eps / 2).add_(noise1, alpha=eps**0.5)
     state.W2.add_(second, alpha=-eps / 2).add_(noise2, alpha=eps**0.5)
-    state.residual.copy_(target.residual(state.W1, state.W2))
+    target.residual(state.W1, state.W2, out=state.residual)
     return state
 
 
@@ -142,6 +162,11 @@ class NetworkCheckpoints:
         """``(T, 2)`` smallest and largest eigenvalue of the Hessian of the mean loss."""
         flat = np.concatenate([self.W1, self.W2], axis=2)[:, 0]
         return np.array([_extreme_curvatures(_rebuilt(self.network, weights)) for weights in flat])
+
+    def kernel(self, W1: Array, W2: Array) -> Array:
+        """``(T, P, P)`` inner products of the per-item gradients at weights laid out like those of the checkpoints."""
+        flat = torch.tensor(np.concatenate([W1, W2], axis=2)[:, 0])
+        return item_kernel(split_layers(flat, self.network.shapes), self.task, self.network.activation)
 
     def target(self, index: NDArray[np.int64], n_beta: float, gamma: float, place: Place) -> NetworkPosterior:
         """What chains at the checkpoints ``index`` sample."""

@@ -7,35 +7,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.simulation.target import Noise
+from workbench.simulation.drivers import Fused, Stepwise
 from workbench.store import Slot
 
 
-def keep(slot: Slot, steps: int, traces: list[torch.Tensor], noise: Noise, **parts: object) -> None:
+def keep(slot: Slot, steps: int, traces: list[torch.Tensor], driver: Stepwise | Fused, **parts: object) -> None:
     """Keep what the chains are after ``steps`` steps: their random streams, traces, and all numbers of ``parts``.
 
     Args:
         slot: where.
-        steps: a whole number of blocks of the noise, or all that there are.
+        steps: a whole number of the driver's blocks, or all that there are.
         traces: losses of the draws so far.
-        noise: what drives the chains.
+        driver: what moves the chains.
         parts: their state and sums: objects whose attributes are tensors, arrays and numbers.
     """
     if slot.store is None:
         return
-    kept: dict[str, Any] = {"steps": steps, "streams": noise.streams(), "traces": [x.cpu().numpy() for x in traces]}
+    kept: dict[str, Any] = {"steps": steps, "streams": driver.position(), "traces": [x.cpu().numpy() for x in traces]}
     for part, holder in parts.items():
         for name, value in vars(holder).items():
             kept[f"{part}{name}"] = value.cpu().numpy() if isinstance(value, torch.Tensor) else _number(name, value)
     slot.save(kept)
 
 
-def resume(slot: Slot, traces: list[torch.Tensor], noise: Noise, **parts: object) -> int:
+def resume(slot: Slot, traces: list[torch.Tensor], driver: Stepwise | Fused, **parts: object) -> int:
     """Put back what `keep` kept, in place; the number of steps the chains had done, 0 if nothing was kept."""
     kept = slot.load()
     if kept is None:
         return 0
-    noise.restore(kept["streams"])
+    driver.go_to(kept["streams"])
     device = torch.device("cpu")
     for part, holder in parts.items():
         for name, value in vars(holder).items():

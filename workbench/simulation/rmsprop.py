@@ -9,8 +9,8 @@ high by the factor ``1 + (1 - alpha) / (1 - alpha phi^2)`` (`variance_inflation`
 sizes. The default alpha keeps it below 1%.
 
 V starts from its value at the checkpoint, the squared gradient plus its stationary variance, the diagonal of
-``n beta H + gamma``; started from zero the first steps would be as long as ``1/delta`` allows. U includes the
-localization, so V does not vanish where the loss is flat.
+``n beta H + gamma`` with the Gauss-Newton part of H; started from zero the first steps would be as long as ``1/delta``
+allows. U includes the localization, so V does not vanish where the loss is flat.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
-from workbench.simulation.target import LocalPosterior
+from workbench.simulation.target import Posterior
 
 ALPHA = 0.9995
 DELTA = 1e-8
@@ -36,17 +36,12 @@ class RMSPropState:
     V2: torch.Tensor
 
 
-def init(target: LocalPosterior) -> RMSPropState:
+def init(target: Posterior) -> RMSPropState:
     """Every chain at its checkpoint, V at the mean square gradient expected around it."""
     W1, W2 = target.star1.clone(), target.star2.clone()
     E = target.residual(W1, W2)
     first, second = target.gradients(W1, W2, E)
-    P = target.Y.shape[1]
-    H = target.hidden(W1)
-    inputs = torch.ones(W1.shape[2], dtype=W1.dtype, device=W1.device)
-    power = (inputs if target.X is None else target.X.square().sum(dim=1)) / P
-    curvature1 = W2.square().sum(dim=1)[:, :, None] * power
-    curvature2 = (H.square().sum(dim=2) / P)[:, None, :].expand_as(W2)
+    curvature1, curvature2 = target.gauss_newton(W1, W2)
     V1 = first.square_() + target.n_beta * curvature1 + target.gamma
     V2 = second.square_() + target.n_beta * curvature2 + target.gamma
     return RMSPropState(W1, W2, E, V1, V2)
@@ -54,7 +49,7 @@ def init(target: LocalPosterior) -> RMSPropState:
 
 def update(
     state: RMSPropState,
-    target: LocalPosterior,
+    target: Posterior,
     eps: float,
     noise1: torch.Tensor,
     noise2: torch.Tensor,

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
-from workbench.simulation import diagnostics, hmc, minibatch, network_posterior, resuming, rmsprop, sgld
+from workbench.simulation import diagnostics, resuming
 from workbench.simulation.deep_training import Place
+from workbench.simulation.drivers import bytes_per_chain, driver
 from workbench.simulation.moments import BatchMoments, CovarianceEstimate, estimate
 from workbench.simulation.network_posterior import NetworkCheckpoints, NetworkPosterior
 from workbench.simulation.sampling_plan import Checkpoints, Plan, Sampling, plan
-from workbench.simulation.target import LocalPosterior, Noise, block_steps, item_losses
+from workbench.simulation.target import LocalPosterior, item_losses
 from workbench.simulation.threads import in_threads
 from workbench.store import NOWHERE, Slot
 
@@ -120,7 +121,7 @@ class _Piece(NamedTuple):
 def _chains_at_once(trajectory: Checkpoints, settings: Sampling) -> int:
     """How many chains fit the memory (of a GPU: half of it), and on a CPU its cache."""
     P, N = trajectory.task.n_items, trajectory.W1[0].size + trajectory.W2[0].size
-    a_chain = 8 * (settings.batches * P**2 + block_steps(N) * N + 8 * N)
+    a_chain = 8 * settings.batches * P**2 + bytes_per_chain(N)
     if settings.device == "cpu":
         return int(max(1, min(_GROUP_BYTES // a_chain, max(_GROUP_WEIGHTS // N, 1))))
     return int(max(1, max(_GROUP_BYTES, torch.cuda.mem_get_info()[1] / 2) // a_chain))
@@ -158,34 +159,33 @@ def _run(
     stopped: Event,
     slot: Slot,
 ) -> _Piece:
-    index, chain = np.divmod(np.array(chains), settings.chains)
+    places = np.stack(np.divmod(np.array(chains), settings.chains), axis=1)
+    index = places[:, 0]
     target = _target(trajectory, index, n_beta, gamma, Place(settings.device, settings.dtype))
-    state, update, extra = _algorithm(settings, how, target)
-    noise = Noise(target, [(settings.seed, int(k), int(c)) for k, c in zip(index, chain, strict=True)], extra)
+    run = driver(settings, how, target, places)
+    state = run.state
     moments = BatchMoments(item_losses(state.residual), settings.draws, settings.batches)
     kept: list[torch.Tensor] = []
     total = how.steps(settings.draws)
     precision = n_beta * how.lambda_max + gamma
     stable = 4 / precision if settings.sampler == "sgld" else 4 / precision**0.5
-    begin = resuming.resume(slot, kept, noise, state=state, moments=moments)
+    begin = resuming.resume(slot, kept, run, state=state, moments=moments)
     if progress and begin:
         progress(target.chains * begin)
-    for step in range(begin, total):
-        update(step, *noise.next())
-        if step >= how.burn_in and (step - how.burn_in) % how.thin == 0:
-            losses = item_losses(state.residual)
+    for first in range(begin, total, run.block):
+        last = min(first + run.block, total)
+        for losses in run.advance(first, last):
             moments.add(losses)
             if settings.traces:
                 kept.append(losses)
-        if step % noise.steps == noise.steps - 1 or step == total - 1:
-            if stopped.is_set():
-                raise SamplingError("sampling was stopped")
-            diagnostics.check_alive(state.residual, trajectory.times[index], how.step, stable[index])
-            if progress:
-                progress(target.chains * (step % noise.steps + 1))
-            if slot.due():
-                resuming.keep(slot, step + 1, kept, noise, state=state, moments=moments)
-    resuming.keep(slot, total, kept, noise, state=state, moments=moments)
+        if stopped.is_set():
+            raise SamplingError("sampling was stopped")
+        diagnostics.check_alive(state.residual, trajectory.times[index], how.step, stable[index])
+        if progress:
+            progress(target.chains * (last - first))
+        if slot.due():
+            resuming.keep(slot, last, kept, run, state=state, moments=moments)
+    resuming.keep(slot, total, kept, run, state=state, moments=moments)
     traces = acceptance = None
     if settings.traces:
         traces = torch.stack(kept, dim=1).cpu().numpy()
@@ -204,24 +204,3 @@ def _target(
     X = None if task.one_hot else place.tensor(task.X)
     star1, star2 = place.tensor(trajectory.W1[index]), place.tensor(trajectory.W2[index])
     return LocalPosterior(place.tensor(task.Y), X, star1, star2, n_beta, gamma)
-
-
-def _algorithm(
-    settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior
-) -> tuple[Any, Callable[..., Any], int]:
-    """State, ``update(step number, noise1, noise2, extra)``, and how many extra numbers a chain-step needs."""
-    state: Any
-    if settings.sampler == "hmc":
-        state = hmc.init(target, how.step)
-        adapted = how.burn_in if settings.step is None else 0
-        return state, lambda k, *xi: hmc.update(state, target, how.leapfrogs, k < adapted, *xi), hmc.EXTRA
-    if isinstance(target, NetworkPosterior):
-        state = network_posterior.init(target)
-        return state, lambda k, first, second, _: network_posterior.update(state, target, how.step, first, second), 0
-    if settings.sampler == "rmsprop":
-        state = rmsprop.init(target)
-        return state, lambda k, first, second, _: rmsprop.update(state, target, how.step, first, second), 0
-    state, m = sgld.init(target), settings.batch_size
-    if m is None:
-        return state, lambda k, first, second, _: sgld.update(state, target, how.step, first, second), 0
-    return state, lambda k, *xi: minibatch.update(state, target, how.step, m, *xi), target.Y.shape[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.simulation import diagnostics, hmc, minibatch, rmsprop, sgld
-from workbench.simulation.gradients import extreme_curvatures
+from workbench.simulation.gradients import extreme_curvatures, gradient_kernel
 from workbench.simulation.network_posterior import NetworkCheckpoints
 from workbench.trajectory import Trajectory
 
@@ -104,6 +105,10 @@ class Plan:
         """Steps of every chain."""
         return self.burn_in + 1 + self.thin * (draws - 1)
 
+    def draws_at(self, step: int) -> bool:
+        """Whether the state after step number ``step``, counted from 0, is a draw."""
+        return step >= self.burn_in and (step - self.burn_in) % self.thin == 0
+
 
 def plan(
     trajectory: Checkpoints, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
@@ -123,9 +128,8 @@ def plan(
     task = trajectory.task
     if sampling.batch_size is not None and sampling.batch_size > task.n_items:
         raise WorkbenchError(f"batch size {sampling.batch_size} of {task.n_items} items; use {task.n_items} or fewer")
-    if isinstance(trajectory, NetworkCheckpoints):
-        _refuse_for_networks(sampling)
-        curvatures = trajectory.curvatures() if curvatures is None else curvatures
+    if curvatures is None and isinstance(trajectory, NetworkCheckpoints):
+        curvatures = trajectory.curvatures()
     elif curvatures is None:
         weights = zip(trajectory.W1, trajectory.W2, strict=True)
         curvatures = np.array([extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])
@@ -153,8 +157,9 @@ def plan(
         inflation += rmsprop.variance_inflation(rmsprop.ALPHA, 1 - step * scale * high / 2) - 1
     if sampling.batch_size is not None:
         noise = minibatch.gradient_noise(
-            task.X,
-            task.Y,
+            trajectory.kernel
+            if isinstance(trajectory, NetworkCheckpoints)
+            else partial(gradient_kernel, task.X, task.Y),
             trajectory.W1,
             trajectory.W2,
             n_beta=n_beta,
@@ -173,11 +178,3 @@ def _plan_trajectories(trajectory: Checkpoints, sampling: Sampling, low: float, 
     return Plan(
         how.step, burn_in, thin, 0.0, ends[:, 0], ends[:, 1], how.autocorrelation, how.leapfrogs, how.acceptance
     )
-
-
-def _refuse_for_networks(sampling: Sampling) -> None:
-    if sampling.sampler == "rmsprop" or sampling.batch_size is not None:
-        raise WorkbenchError(
-            f"sampler {sampling.sampler} with batch size {sampling.batch_size} on a network of any depth; use sgld "
-            "with full batches, or hmc"
-        )
