@@ -122,7 +122,7 @@ def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activat
     exact = sample_local_posterior(
         points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(sampler="hmc", chains=8, draws=400, seed=7)
     ).estimate
-    how = Sampling(chains=8, draws=400, seed=1, **options)
+    how = Sampling(chains=12, draws=400, seed=1, **options)
     if how.batch_size is not None:  # the noise of the batches adds up to 17% at the step planned, in proportion to it
         how = replace(how, step=plan(points, N_BETA, GAMMA, how).step / 4)
     samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=how)
