@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from workbench.errors import ConditionError
 from workbench.semantics import task_from_spec
 from workbench.simulation import (
     Adam,
@@ -22,7 +23,9 @@ from workbench.simulation import (
     sample_local_posterior,
     train,
     train_networks,
+    train_seeds,
     trajectory_derivative,
+    window_removal,
 )
 from workbench.simulation import sampling as sampling_module
 from workbench.trajectory import Init, initial_weights
@@ -128,6 +131,37 @@ def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
     assert 1 < some < sampling_module._chains_at_once(RUN, how) <= 4 * some + 4
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1)
     assert sampling_module._chains_at_once(RUN, how) == 1
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_does_not_depend_on_how_little_memory_there_is(device):
+    starts = [initial_weights(TREE, Init.parse("gaussian:0.1"), 6, seed) for seed in range(5)]
+    whole, steps = train_seeds(starts, SCHEDULE, device=device), []
+    split = train_seeds(starts, SCHEDULE, device=device, memory=8e3, progress=steps.append)
+    assert sum(steps) == SCHEDULE.total
+    for run, again in zip(whole, split, strict=True):
+        # The outputs that can move are those of the starts of one batch: another basis, other rounding.
+        agree(again.W2 @ again.W1, run.W2 @ run.W1, torch.float64)
+    networks = [gaussian_network(TREE, depth=3, hidden=5, sigma=0.4, seed=seed) for seed in range(5)]
+    recipe, steps = Recipe(Schedule.at([0.0, 4.0], 0.02), Momentum(0.5)), []
+    deep = train_networks(networks, recipe, place=Place(device))
+    apart = train_networks(networks, recipe, place=Place(device), memory=2e4, progress=steps.append)
+    assert sum(steps) == recipe.schedule.total
+    for run, again in zip(deep, apart, strict=True):
+        assert again.network is run.network
+        np.testing.assert_allclose(again.outputs, run.outputs, rtol=1e-12, atol=1e-15)
+    with pytest.raises(ConditionError, match="memory for at least one run"):
+        train_networks(networks, recipe, place=Place(device), memory=100)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_item_weights_that_change_on_the_way_agree_with_the_cpu_up_to_rounding(device):
+    # On a GPU stretches of 64 steps are one graph: its item weights must be those of the moment.
+    recipe = Recipe(Schedule.at([0.0, 3.0, 8.0], 0.02), Momentum(0.3))
+    windows = [(0.5, 2.62), (2.0, 7.9)]
+    there = window_removal(network_of(START), recipe, windows, place=Place(device))
+    assert np.abs(there).max() > 0.01
+    np.testing.assert_allclose(there, window_removal(network_of(START), recipe, windows), atol=1e-12)
 
 
 @pytest.mark.parametrize("device", DEVICES)

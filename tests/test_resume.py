@@ -29,6 +29,7 @@ from workbench.simulation import (
     leave_one_out_weights,
     retrain_weighted,
     sample_local_posterior,
+    subset_losses,
     train,
 )
 from workbench.simulation.forward_derivative import trajectory_derivative
@@ -293,6 +294,14 @@ def test_derivatives_and_windows_go_on_bit_by_bit(optimizer, batch_size, tmp_pat
         removed = [(0.0, 0.2), (0.5, 0.9)]  # the second begins before the cut and ends after it
         return window_removal(network_of(START), recipe, removed, slot=slot, progress=progress)
 
+    def subsets(slot, progress):
+        network = network_of(initial_weights(task_from_spec("tree:2,2"), Init.parse("gaussian:0.3"), 4))
+        # Four batches of subsets; the cut is in the second.
+        return subset_losses(network, recipe, memory=1.6e4, slot=slot, progress=progress).losses
+
+    again, seen = in_two_parts(subsets, tmp_path / "subsets", recipe.schedule.total // 3)
+    assert sum(seen) == recipe.schedule.total
+    assert again.tobytes() == subsets(Slot(), lambda done: None).tobytes()
     again, seen = in_two_parts(windows, tmp_path / "windows", 2 * recipe.schedule.total // 3)
     assert sum(seen) == recipe.schedule.total
     assert again.tobytes() == windows(Slot(), lambda done: None).tobytes()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from threading import Event, Lock
+from threading import Event
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.errors import ConditionError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.semantics import SemanticTask
 from workbench.simulation.backprop import activities
-from workbench.simulation.deep_training import CPU, Place, Progress, descend_batch
+from workbench.simulation.batches import MEMORY, Progress, run_batches, shared_progress
+from workbench.simulation.deep_training import CPU, Place, bytes_per_run, descend_batch
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import ItemWeights, Recipe
 from workbench.simulation.threads import in_threads, torch_threads
@@ -21,8 +21,6 @@ from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 
-#: Runs are trained in several batches beyond this many bytes.
-MEMORY = 1e9
 #: Floating-point operations a step from which sharing the runs among cores pays.
 _WORTH_A_CORE = 1e6
 
@@ -58,7 +56,7 @@ def retrained_losses(
     losses = np.zeros((len(recipe.schedule.steps), weights.runs, P))
     flops = 6.0 * weights.runs * small.n_weights * P
     workers = max(1, min(torch.get_num_threads(), int(flops // _WORTH_A_CORE))) if place.device == "cpu" else 1
-    batches = run_batches(weights.runs, _bytes_per_run(small), memory / workers, workers)
+    batches = run_batches(weights.runs, bytes_per_run(small), memory / workers, workers)
     report = shared_progress(progress, len(batches))
 
     def train_some(runs: slice, stopped: Event) -> None:
@@ -84,36 +82,6 @@ def retrained_losses(
     return losses
 
 
-def run_batches(runs: int, bytes_per_run: float, memory: float, at_least: int = 1) -> list[slice]:
-    """Slices of runs, of nearly equal size, that fit the memory; at least ``at_least``, but never an empty one."""
-    fitting = int(memory // bytes_per_run)
-    if fitting < 1:
-        raise ConditionError(
-            "memory for at least one run",
-            f"{memory:.3g} bytes, while a run takes {bytes_per_run:.3g}",
-            f"give memory = {bytes_per_run:.3g} or more",
-        )
-    count = max(-(-runs // fitting), min(at_least, runs))
-    edges = [round(k * runs / count) for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
-
-
-def shared_progress(progress: Progress | None, batches: int) -> Progress | None:
-    """Turn the steps of each of several batches into steps of all of them."""
-    if progress is None or batches == 1:
-        return progress
-    told, seen, alone = 0, 0, Lock()
-
-    def report(steps: int) -> None:
-        nonlocal told, seen
-        with alone:
-            seen += steps
-            progress(seen // batches - told)
-            told = seen // batches
-
-    return report
-
-
 def fewer_outputs(network: Network, recipe: Recipe) -> Network:
     """The same problem on the outputs that can move, where the rule does not care about the output basis."""
     task = network.task
@@ -125,9 +93,3 @@ def fewer_outputs(network: Network, recipe: Recipe) -> Network:
     names = tuple(f"direction {k + 1}" for k in range(basis.shape[1]))
     smaller = SemanticTask(task.name, task.items, names, basis.T @ task.Y, X=task.X)
     return Network(smaller, (*network.weights[:-1], basis.T @ network.weights[-1]), network.activation)
-
-
-def _bytes_per_run(network: Network) -> float:
-    """Weights, gradient, change and two memories; activities, residuals and their temporaries; item weights."""
-    P, rows = network.task.n_items, sum(rows for rows, _ in network.shapes)
-    return 8.0 * (6 * network.n_weights + 4 * rows * P + 4 * P)

@@ -19,13 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import WorkbenchError
 from workbench.semantics import SemanticTask, singular_modes
 from workbench.simulation.backprop import Inputs, activities, gradients, split_layers
+from workbench.simulation.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import Items, ItemWeights, Recipe
+from workbench.simulation.repeated import STEPS, Repeated
 from workbench.simulation.threads import torch_threads
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def descend_batch(
     inputs, P = place.inputs(first.task), first.task.n_items
     Y = place.tensor(first.task.Y)
     memory, batches = recipe.optimizer.init(flat), recipe.batches(P)
-    eta, done, times, recorded = recipe.schedule.eta, 0, recipe.schedule.times, recorded or {}
+    done, times, recorded = 0, recipe.schedule.times, recorded or {}
     if (kept := slot.load()) is not None:
         done, batches = int(kept["done"]), islice(batches, int(kept["done"]), None)
         flat.copy_(torch.from_numpy(kept["w"]))
@@ -100,30 +101,39 @@ def descend_batch(
         averages = {f"m{n}": x.cpu() for n, x in enumerate(memory)}
         slot.save({"done": done, "w": flat.cpu(), **averages, **recorded})
 
-    before, phase = done, sum(begin <= done for begin in item_weights.begins) - 1
-    factors = place.tensor(item_weights.values[phase])[:, None, :]
+    factors = torch.empty_like(place.tensor(item_weights.values[0])[:, None, :])
+
+    def step(items: Items | None, n: int) -> None:
+        nonlocal memory
+        seen = place.chosen(inputs, items)
+        h = activities(layers, seen, first.activation)
+        delta = torch.sub(h[-1], Y if items is None else Y[:, items])
+        delta *= (factors if items is None else factors[:, :, items]) / delta.shape[-1]
+        gradients(layers, h, delta, seen, first.activation, gradient_layers)
+        memory = recipe.optimizer.step(flat, memory, gradient, recipe.schedule.eta, n)
+
+    before, steady = done, Repeated(lambda: step(None, 0), flat.device)
     for k, wanted in enumerate(recipe.schedule.steps):
         if wanted < before:
             continue
-        for n, items in enumerate(islice(batches, wanted - done), start=done):
-            if phase + 1 < len(item_weights.begins) and n == item_weights.begins[phase + 1]:
-                phase += 1
-                factors = place.tensor(item_weights.values[phase])[:, None, :]
-            seen = place.chosen(inputs, items)
-            h = activities(layers, seen, first.activation)
-            delta = torch.sub(h[-1], Y if items is None else Y[:, items])
-            delta *= (factors if items is None else factors[:, :, items]) / delta.shape[-1]
-            gradients(layers, h, delta, seen, first.activation, gradient_layers)
-            memory = recipe.optimizer.step(flat, memory, gradient, eta, n + 1)
-            done = n + 1
+        while done < wanted:
+            phase, until = item_weights.phase(done)
+            factors.copy_(place.tensor(item_weights.values[phase])[:, None, :])
+            stretch = range(done, min(wanted, until, done + STEPS))
+            if recipe.steady:
+                steady(len(stretch))
+            else:
+                for n in stretch:
+                    step(next(batches), n + 1)
+            done = stretch.stop
             if progress:
-                progress(1)
+                progress(len(stretch))
             if slot.due():
                 keep()
         if not bool(torch.isfinite(flat).all()):
             raise WorkbenchError(
-                f"training diverged before t = {times[k]:.4g} with eta = {eta:.3g}; use a smaller learning rate, "
-                "such as learning_rate(network, 0.1) for a linear network"
+                f"training diverged before t = {times[k]:.4g} with eta = {recipe.schedule.eta:.3g}; use a smaller "
+                "learning rate, such as learning_rate(network, 0.1) for a linear network"
             )
         record(k, layers)
     if slot.store is not None:
@@ -184,20 +194,37 @@ def train_networks(
     recipe: Recipe,
     *,
     place: Place = CPU,
+    memory: float = MEMORY,
     progress: Progress | None = None,
 ) -> list[DeepTrajectory]:
-    """Train networks of one shape on all items of one task in one batch, and keep their weights at every checkpoint."""
+    """Train networks of one shape on all items of one task side by side, and keep their weights at every checkpoint.
+
+    Args:
+        networks: the starts. recipe: how to train. place: device and precision.
+        memory: bytes that the runs trained at one time may take, besides what is kept; more are trained in several
+            batches.
+        progress: called with the number of steps done since the last call, counted once for all runs.
+    """
     first = networks[0]
     for network in networks:
         if (network.shapes, network.activation) != (first.shapes, first.activation) or network.task is not first.task:
             raise WorkbenchError("networks of one batch share task, layer sizes and activation; train others apart")
     kept = [np.empty((len(recipe.schedule.steps), len(networks), *shape)) for shape in first.shapes]
-
-    def keep(k: int, layers: list[torch.Tensor]) -> None:
-        for store, W in zip(kept, layers, strict=True):
-            store[k] = W.cpu().numpy()
-
     weights = ItemWeights.constant(np.ones((len(networks), first.task.n_items)))
+    batches = run_batches(len(networks), bytes_per_run(first), memory)
+    report = shared_progress(progress, len(batches))
     with torch_threads(1):
-        descend_batch(networks, recipe, weights, keep, place=place, progress=progress)
+        for runs in batches:
+
+            def keep(k: int, layers: list[torch.Tensor], runs: slice = runs) -> None:
+                for store, W in zip(kept, layers, strict=True):
+                    store[k, runs] = W.cpu().numpy()
+
+            descend_batch(networks[runs], recipe, weights.of(runs), keep, place=place, progress=report)
     return [DeepTrajectory(network, recipe, tuple(W[:, r] for W in kept)) for r, network in enumerate(networks)]
+
+
+def bytes_per_run(network: Network) -> float:
+    """Weights, gradient, change and two memories; activities, residuals and their temporaries; item weights."""
+    P, rows = network.task.n_items, sum(rows for rows, _ in network.shapes)
+    return 8.0 * (6 * network.n_weights + 4 * rows * P + 4 * P)

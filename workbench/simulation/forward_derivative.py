@@ -30,8 +30,9 @@ from workbench.simulation.backprop import (
     output_derivatives,
     split_layers,
 )
-from workbench.simulation.deep_retraining import MEMORY, fewer_outputs, run_batches, shared_progress
-from workbench.simulation.deep_training import CPU, Place, Progress
+from workbench.simulation.batches import MEMORY, Progress, run_batches, shared_progress
+from workbench.simulation.deep_retraining import fewer_outputs
+from workbench.simulation.deep_training import CPU, Place
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import Recipe
 from workbench.simulation.threads import torch_threads

@@ -29,6 +29,8 @@ class GradientDescent:
 
     #: Whether training commutes with rotations of the outputs.
     rotates = True
+    #: Whether a step depends on its number.
+    counts = False
 
     def init(self, weights: Tensor) -> Memory:
         """Nothing to remember."""
@@ -55,6 +57,7 @@ class Momentum:
 
     mu: float = 0.9
     rotates = True
+    counts = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.mu < 1:
@@ -66,9 +69,8 @@ class Momentum:
 
     def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> Memory:
         """See `GradientDescent.step`."""
-        v = torch.lerp(g, memory[0], self.mu)
-        weights.add_(v, alpha=-eta)
-        return (v,)
+        weights.add_(memory[0].lerp_(g, 1 - self.mu), alpha=-eta)
+        return memory
 
     def step_derivative(
         self, S: Tensor, memory: Memory, dmemory: Memory, g: Tensor, dg: Tensor, eta: float, n: int
@@ -85,6 +87,7 @@ class Adam:
     beta2: float = 0.999
     floor: float = 1e-8
     rotates = False
+    counts = True
 
     def __post_init__(self) -> None:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.floor > 0):

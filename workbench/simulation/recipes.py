@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -33,6 +35,11 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=GradientDescent)
     batch_size: int | None = None
     batch_seed: int = 0
+
+    @property
+    def steady(self) -> bool:
+        """Whether every step is the same function of weights and memory: full batches, and a rule that counts none."""
+        return self.batch_size is None and not self.optimizer.counts
 
     def batches(self, n_items: int) -> Iterator[Items | None]:
         """The items of step 1, 2, ... without end; None for all items."""
@@ -72,6 +79,11 @@ class ItemWeights:
     def constant(cls, values: ArrayLike) -> ItemWeights:
         """``(R, P)`` factors that hold throughout."""
         return cls((0,), np.asarray(values, dtype=np.float64)[None])
+
+    def phase(self, done: int) -> tuple[int, int]:
+        """The row of ``values`` that holds for the next step when so many are done, and the step count it ends at."""
+        row = bisect_right(self.begins, done) - 1
+        return row, self.begins[row + 1] if row + 1 < len(self.begins) else sys.maxsize
 
     @property
     def runs(self) -> int:

@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.simulation.deep_retraining import MEMORY, retrained_losses
-from workbench.simulation.deep_training import CPU, Place, Progress
+from workbench.simulation.batches import MEMORY, Progress
+from workbench.simulation.deep_retraining import retrained_losses
+from workbench.simulation.deep_training import CPU, Place
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import Recipe
 from workbench.simulation.retraining import Convention
+from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
 Subsets = NDArray[np.bool_]
@@ -86,6 +88,7 @@ def subset_losses(
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> SubsetLosses:
     """Losses at every checkpoint of training on each subset from the same start.
 
@@ -94,7 +97,7 @@ def subset_losses(
         recipe: how it is trained.
         subsets: ``(S, P)``; all 2^P unless given (P <= 12).
         convention: an item of a subset weighs 1/P (``"unnormalised"``) or 1/|S| (``"renormalised"``) in the loss.
-        place, memory, progress: see `retrained_losses`.
+        place, memory, progress, slot: see `retrained_losses`.
     """
     P = network.task.n_items
     if subsets is None and P > EXHAUSTIVE:
@@ -107,7 +110,7 @@ def subset_losses(
     weights = chosen.astype(np.float64)
     if convention == "renormalised":
         weights *= P / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress)
+    losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress, slot=slot)
     return SubsetLosses(recipe.schedule.times, chosen, losses)
 
 

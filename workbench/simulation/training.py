@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.simulation.batches import MEMORY, Progress, run_batches, shared_progress
+from workbench.simulation.repeated import STEPS, Repeated
 from workbench.simulation.schedule import Schedule
 from workbench.simulation.threads import torch_threads
 from workbench.store import NOWHERE, Slot
@@ -24,10 +26,6 @@ from workbench.trajectory import Start, Trajectory
 __all__ = ["Progress", "Schedule", "descend", "output_basis", "train", "train_seeds"]
 
 Array = NDArray[np.float64]
-Progress = Callable[[int], None]
-
-#: Steps from one look at the clock to the next.
-_STRIDE = 64
 
 
 @dataclass
@@ -39,6 +37,7 @@ class _Batch:
     Syx: torch.Tensor
     Sxx: torch.Tensor
     diagonal: bool
+    eta: float
 
     def __post_init__(self) -> None:
         self._spare = torch.empty_like(self.W1)
@@ -46,16 +45,19 @@ class _Batch:
             self.W2.shape[0], self.W2.shape[1], self.W1.shape[2], dtype=self.W1.dtype, device=self.W1.device
         )
 
-    def step(self, eta: float) -> None:
+    def step(self) -> None:
         torch.bmm(self.W2, self.W1, out=self._E)
         if self.diagonal:
             torch.addcmul(self.Syx, self._E, self.Sxx, value=-1.0, out=self._E)
             E = self._E
         else:
             E = torch.baddbmm(self.Syx, self._E, self.Sxx, alpha=-1.0)
-        torch.baddbmm(self.W1, self.W2.mT, E, alpha=eta, out=self._spare)
-        self.W2.baddbmm_(E, self.W1.mT, alpha=eta)
-        self.W1, self._spare = self._spare, self.W1
+        torch.baddbmm(self.W1, self.W2.mT, E, alpha=self.eta, out=self._spare)
+        self.W2.baddbmm_(E, self.W1.mT, alpha=self.eta)
+        if self.W1.is_cuda:  # `Repeated` wants the weights where they were
+            self.W1.copy_(self._spare)
+        else:
+            self.W1, self._spare = self._spare, self.W1
 
 
 def descend(
@@ -104,7 +106,9 @@ def descend(
         tensor(Y @ weighted.transpose(0, 2, 1)),
         tensor(np.diagonal(Sxx, axis1=1, axis2=2)[:, None, :] if diagonal else Sxx),
         diagonal,
+        schedule.eta,
     )
+    steps = Repeated(batch.step, batch.W1.device)
     recorded, times = recorded or {}, schedule.times
     done = before = _restored(slot, batch, recorded)
     if progress and done:
@@ -113,9 +117,8 @@ def descend(
         if wanted < before:
             continue
         while done < wanted:
-            stride = min(_STRIDE, wanted - done)
-            for _ in range(stride):
-                batch.step(schedule.eta)
+            stride = min(STEPS, wanted - done)
+            steps(stride)
             done += stride
             if progress:
                 progress(stride)
@@ -173,13 +176,33 @@ def train_seeds(
     *,
     device: str = "cpu",
     dtype: torch.dtype = torch.float64,
+    memory: float = MEMORY,
     progress: Progress | None = None,
     slot: Slot = NOWHERE,
 ) -> list[Trajectory]:
-    """Train networks of one shape from several starts in one batch; one trajectory a start.
+    """Train networks of one shape from several starts side by side; one trajectory a start.
 
-    With a ``slot`` the work done so far is kept there, and gone on with.
+    With a ``slot`` the work done so far is kept there, and gone on with. Runs that take more than ``memory`` bytes at
+    one time, besides what is kept of them, are trained in several batches.
     """
+    N, inputs = starts[0].W1.size + starts[0].W2.size, starts[0].W1.shape[1]
+    batches = run_batches(len(starts), 8.0 * (3 * N + inputs * (inputs + starts[0].W2.shape[0])), memory)
+    report = shared_progress(progress, len(batches))
+    found: list[Trajectory] = []
+    for runs in batches:
+        part = slot if len(batches) == 1 else slot.part(runs.start)
+        found += _train_batch(starts[runs], schedule, device, dtype, report, part)
+    return found
+
+
+def _train_batch(
+    starts: list[Start],
+    schedule: Schedule,
+    device: str,
+    dtype: torch.dtype,
+    progress: Progress | None,
+    slot: Slot,
+) -> list[Trajectory]:
     task, T = starts[0].task, len(schedule.times)
     W1 = np.zeros((T, len(starts), *starts[0].W1.shape))
     W2 = np.zeros((T, len(starts), *starts[0].W2.shape))

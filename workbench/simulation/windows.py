@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
-from workbench.simulation.deep_retraining import MEMORY, retrained_losses
-from workbench.simulation.deep_training import CPU, Place, Progress
+from workbench.simulation.batches import MEMORY, Progress
+from workbench.simulation.deep_retraining import retrained_losses
+from workbench.simulation.deep_training import CPU, Place
 from workbench.simulation.networks import Network
 from workbench.simulation.recipes import ItemWeights, Recipe
 from workbench.simulation.retraining import Convention, leave_one_out_weights
