@@ -112,7 +112,7 @@ def test_the_variance_of_a_mean_is_that_of_its_definition():
     batch = (noise[1:] + 0.5 * noise[:-1]) / lengths[:, None, None]
     total = lengths.sum() * C
     exact = C * (40 * 1.25 + 2 * 39 * 0.5) / total**2
-    found = variance_of_mean(batch, lengths)
+    found = variance_of_mean(torch.tensor(batch), lengths).numpy()
     assert set(lengths) == {2, 3}
     assert found.mean() == pytest.approx(exact, rel=4 * found.std() / exact / T**0.5)
     assert found.std() / exact == pytest.approx(relative_error(40, C), rel=0.25)

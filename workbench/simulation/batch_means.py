@@ -13,9 +13,10 @@ a batch and then less and less: the flat-top window of Politis & Romano (1995).
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Tensor = torch.Tensor
 Lengths = NDArray[np.int64]
 
 #: Neighbouring batches longer than the autocorrelation time are not more anticorrelated than this; noise may be.
@@ -28,7 +29,7 @@ def batch_lengths(draws: int, batches: int) -> Lengths:
     return np.diff(edges).astype(np.int64)
 
 
-def variance_of_mean(batch_means: Array, lengths: Lengths) -> Array:
+def variance_of_mean(batch_means: Tensor, lengths: Lengths) -> Tensor:
     """``(T, ...)`` variance of the mean over all C chains, from ``(batches, T, C, ...)`` means of batches.
 
     Args:
@@ -38,20 +39,20 @@ def variance_of_mean(batch_means: Array, lengths: Lengths) -> Array:
     Its relative standard error is `relative_error`.
     """
     batches, C = batch_means.shape[0], batch_means.shape[2]
-    share = _shares(lengths, batch_means.ndim) / C
-    d = (batch_means - (share * batch_means).sum(axis=(0, 2))[None, :, None]) * share
-    own = (d * d).sum(axis=(0, 2))
-    neighbours = (d[1:] * d[:-1]).sum(axis=(0, 2))
-    return np.asarray(np.maximum(own + 2 * neighbours, _LEAST * own) / _kept(batches, C))
+    share = shares(lengths, batch_means) / C
+    d = (batch_means - (share * batch_means).sum(dim=(0, 2), keepdim=True)).mul_(share)
+    neighbours = (d[1:] * d[:-1]).sum(dim=(0, 2))
+    own = d.square_().sum(dim=(0, 2))
+    return torch.maximum(own + 2 * neighbours, _LEAST * own) / _kept(batches, C)
 
 
-def covariance_of_mean(batch_means: Array, lengths: Lengths) -> Array:
+def covariance_of_mean(batch_means: Tensor, lengths: Lengths) -> Tensor:
     """``(T, C, P, P)`` covariance of the means of every single chain, from ``(batches, T, C, P)`` means of batches."""
-    share = _shares(lengths, batch_means.ndim)
-    d = (batch_means - (share * batch_means).sum(axis=0)) * share
-    crossed = np.einsum("btci,btcj->tcij", d[1:], d[:-1])
-    own = np.einsum("btci,btcj->tcij", d, d)
-    return np.asarray((own + crossed + crossed.swapaxes(-1, -2)) / _kept(len(lengths), 1))
+    share = shares(lengths, batch_means)
+    d = (batch_means - (share * batch_means).sum(dim=0)) * share
+    crossed = torch.einsum("btci,btcj->tcij", d[1:], d[:-1])
+    own = torch.einsum("btci,btcj->tcij", d, d)
+    return (own + crossed + crossed.mT) / _kept(len(lengths), 1)
 
 
 def relative_error(batches: int, chains: int) -> float:
@@ -59,8 +60,10 @@ def relative_error(batches: int, chains: int) -> float:
     return float(np.sqrt(6 / (batches * chains)))
 
 
-def _shares(lengths: Lengths, ndim: int) -> Array:
-    return np.asarray(lengths / lengths.sum()).reshape(-1, *(1,) * (ndim - 1))
+def shares(lengths: Lengths, like: Tensor) -> Tensor:
+    """The share of each batch in all draws, shaped to multiply ``(batches, ...)``."""
+    share = torch.tensor(lengths / lengths.sum(), dtype=like.dtype, device=like.device)
+    return share.view(-1, *(1,) * (like.ndim - 1))
 
 
 def _kept(batches: int, chains: int) -> float:

@@ -91,8 +91,8 @@ def driver(
 
 
 def bytes_per_chain(n_weights: int) -> float:
-    """Memory of one chain's weights, checkpoint, forces and noise, at most."""
-    return 8.0 * (noise.block_steps(n_weights) * n_weights + 8 * n_weights)
+    """Memory of one chain's weights, checkpoint and forces, and of its noise in float32, at most."""
+    return 4.0 * noise.block_steps(n_weights) * n_weights + 8.0 * 8 * n_weights
 
 
 def _kernel() -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.simulation.batch_means import Lengths, batch_lengths, covariance_of_mean, variance_of_mean
+from workbench.simulation.batch_means import Lengths, batch_lengths, covariance_of_mean, shares, variance_of_mean
 
 Array = NDArray[np.float64]
 
@@ -36,17 +36,22 @@ class BatchMoments:
         batch = self._count * len(self._first) // self._draws
         deviation = losses - self._reference
         self._first[batch] += deviation
-        self._second[batch].baddbmm_(deviation[:, :, None], deviation[:, None, :])
+        self._second[batch].addcmul_(deviation[:, :, None], deviation[:, None, :])
         self._count += 1
 
-    def sums(self) -> tuple[Array, Array, Array, Lengths]:
-        """First moments ``(batches, B, P)``, second ``(batches, B, P, P)``, reference, draws per batch."""
-        return (
-            self._first.double().cpu().numpy(),
-            self._second.double().cpu().numpy(),
-            self._reference.double().cpu().numpy(),
-            batch_lengths(self._draws, len(self._first)),
-        )
+    def to_processor(self) -> BatchMoments:
+        """Make room on the device; no draws can be added after."""
+        self._first, self._second, self._reference = (x.cpu() for x in (self._first, self._second, self._reference))
+        return self
+
+    def sums(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """First moments ``(batches, B, P)``, second ``(batches, B, P, P)``, reference ``(B, P)``, in float64."""
+        return self._first.double(), self._second.double(), self._reference.double()
+
+    @property
+    def lengths(self) -> Lengths:
+        """``(batches,)`` draws in each."""
+        return batch_lengths(self._draws, len(self._first))
 
 
 @dataclass(frozen=True)
@@ -82,76 +87,76 @@ class CovarianceEstimate:
 
 
 def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> CovarianceEstimate:
-    """Turn the sums of ``T x chains`` chains, checkpoint by checkpoint, in one or more pieces, into covariances."""
-    parts = [part.sums() for part in ([moments] if isinstance(moments, BatchMoments) else moments)]
-    first, second = (np.concatenate([part[k] for part in parts], axis=1) for k in (0, 1))
-    reference, lengths = np.concatenate([part[2] for part in parts]), parts[0][3]
+    """Turn the sums of ``T x chains`` chains, checkpoint by checkpoint, in one or more pieces, into covariances.
+
+    Computed where the sums are: on a GPU those of all chains are too many to be fetched.
+    """
+    pieces = [moments] if isinstance(moments, BatchMoments) else moments
+    kinds = zip(*(piece.sums() for piece in pieces), strict=True)
+    first, second, reference = (torch.cat(kind, dim=int(kind[0].ndim > 2)) for kind in kinds)
+    lengths = pieces[0].lengths
     batches, B, P = first.shape
     T, total = B // chains, int(lengths.sum())
-    shape = (batches, T, chains, P)
-    batch_mean = (first / lengths[:, None, None]).reshape(shape)
-    batch_second = (second / lengths[:, None, None, None]).reshape(*shape, P)
-    weight = lengths / total
-    chain_mean = np.einsum("b,btci->tci", weight, batch_mean)
+    batch_mean = (first / (total * shares(lengths, first))).view(batches, T, chains, P)
+    batch_second = (second / (total * shares(lengths, second))).view(batches, T, chains, P, P)
+    del first, second
+    weight = shares(lengths, batch_mean)
+    chain_mean = (weight * batch_mean).sum(dim=0)
+    rhat = _split_rhat(batch_mean, batch_second, lengths)
     # Covariance of a batch about its chain's mean: E[dd] - m b - b m + m m.
     crossed = chain_mean[None, :, :, :, None] * batch_mean[:, :, :, None, :]
-    about = batch_second - crossed - crossed.swapaxes(-1, -2) + _outer(chain_mean)[None]
-    chain_covariance = np.einsum("b,btcij->tcij", weight, about)
+    about = batch_second.sub_(crossed).sub_(crossed.mT).add_(_outer(chain_mean))
+    del crossed
+    chain_covariance = torch.einsum("b,btcij->tcij", weight.flatten(), about)
     # A chain's own mean lies closer to its draws than the true mean; its covariance, by batch means, makes up for it.
-    covariance = (chain_covariance + covariance_of_mean(batch_mean, lengths)).mean(axis=1)
-    between = (
-        chain_covariance.std(axis=1, ddof=1) / np.sqrt(chains) if chains > 1 else np.full_like(covariance, np.nan)
-    )
-    variance, variance_of_means = np.diagonal(covariance, axis1=1, axis2=2), variance_of_mean(batch_mean, lengths)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ess = np.minimum(variance / variance_of_means, total * chains)
-    rhat = _split_rhat(batch_mean, batch_second, lengths)
-    mean = reference.reshape(T, chains, P)[:, 0] + chain_mean.mean(axis=1)
-    over_items = batch_mean.mean(axis=3)
-    return CovarianceEstimate(
-        covariance,
-        np.sqrt(variance_of_mean(about, lengths)),
-        between,
-        mean,
-        rhat,
-        ess,
-        *_correlation(covariance, about, lengths),
-        mean_stderr=np.sqrt(variance_of_means),
-        excess=np.einsum("b,btc->t", weight, over_items) / chains,
-        excess_stderr=np.sqrt(variance_of_mean(over_items, lengths)),
-    )
+    covariance = (chain_covariance + covariance_of_mean(batch_mean, lengths)).mean(dim=1)
+    between = chain_covariance.std(dim=1) / chains**0.5 if chains > 1 else torch.full_like(covariance, torch.nan)
+    variance, variance_of_means = covariance.diagonal(dim1=1, dim2=2), variance_of_mean(batch_mean, lengths)
+    over_items = batch_mean.mean(dim=3)
+    found = {
+        "covariance": covariance,
+        "stderr": variance_of_mean(about, lengths).sqrt_(),
+        "stderr_between": between,
+        "mean": reference.view(T, chains, P)[:, 0] + chain_mean.mean(dim=1),
+        "rhat": rhat,
+        "ess": (variance / variance_of_means).clamp_(max=total * chains),
+        **_correlation(covariance, about, lengths),
+        "mean_stderr": variance_of_means.sqrt(),
+        "excess": (weight[..., 0] * over_items).sum(dim=(0, 2)) / chains,
+        "excess_stderr": variance_of_mean(over_items, lengths).sqrt_(),
+    }
+    return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in found.items()})
 
 
-def _correlation(covariance: Array, batches: Array, lengths: Lengths) -> tuple[Array, Array]:
-    """Correlations ``(T, P, P)`` and their standard errors, from covariances of ``(batches, T, C)`` batches.
+def _correlation(covariance: torch.Tensor, batches: torch.Tensor, lengths: Lengths) -> dict[str, torch.Tensor]:
+    """Correlations ``(T, P, P)`` and their standard errors, from covariances of ``(batches, T, C)`` batches, spoilt.
 
     By the delta method ``dr_ij = dC_ij / (s_i s_j) - r_ij (dC_ii / C_ii + dC_jj / C_jj) / 2``, batch by batch.
     """
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = 1 / np.sqrt(variance[:, :, None] * variance[:, None, :])
-        correlation = covariance * inverse
-        relative = np.diagonal(batches, axis1=3, axis2=4) / variance[:, None]
-        both = relative[..., :, None] + relative[..., None, :]
-        change = batches * inverse[:, None] - correlation[:, None] * both / 2
-    return correlation, np.sqrt(variance_of_mean(change, lengths))
+    variance = covariance.diagonal(dim1=1, dim2=2)
+    inverse = (variance[:, :, None] * variance[:, None, :]).rsqrt()
+    correlation = covariance * inverse
+    relative = batches.diagonal(dim1=3, dim2=4) / variance[:, None]
+    change = batches.mul_(inverse[:, None])
+    for own in (relative[..., :, None], relative[..., None, :]):
+        change.addcmul_(own, correlation[:, None], value=-0.5)
+    return {"correlation": correlation, "correlation_stderr": variance_of_mean(change, lengths).sqrt_()}
 
 
-def _outer(vectors: Array) -> Array:
-    return np.asarray(vectors[..., :, None] * vectors[..., None, :])
+def _outer(vectors: torch.Tensor) -> torch.Tensor:
+    return vectors[..., :, None] * vectors[..., None, :]
 
 
-def _split_rhat(batch_mean: Array, batch_second: Array, lengths: Lengths) -> Array:
+def _split_rhat(batch_mean: torch.Tensor, batch_second: torch.Tensor, lengths: Lengths) -> torch.Tensor:
     """Split R-hat from the batches: every chain is cut in two halves of whole batches."""
     middle = len(lengths) // 2
     means, variances, n = [], [], float(lengths[:middle].sum())
     for half in (slice(0, middle), slice(middle, 2 * middle)):
-        w = lengths[half] / lengths[half].sum()
-        mean = np.einsum("b,btci->tci", w, batch_mean[half])
-        square = np.einsum("b,btcii->tci", w, batch_second[half])
+        w = shares(lengths[half], batch_mean)
+        mean = (w * batch_mean[half]).sum(dim=0)
+        square = (w * batch_second[half].diagonal(dim1=-2, dim2=-1)).sum(dim=0)
         means.append(mean)
         variances.append((square - mean**2) * n / (n - 1))
-    within = np.concatenate(variances, axis=1).mean(axis=1)
-    between = np.concatenate(means, axis=1).var(axis=1, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt((n - 1) / n + between / within))
+    within = torch.cat(variances, dim=1).mean(dim=1)
+    between = torch.cat(means, dim=1).var(dim=1)
+    return ((n - 1) / n + between / within).sqrt()

@@ -29,6 +29,8 @@ Progress = Callable[[int], None]
 _GROUP_BYTES = 3e8
 #: and no more weights than a processor's cache does: larger batches wait for memory.
 _GROUP_WEIGHTS = 1e5
+#: Arrays as large as the sums that `estimate` holds at one time.
+_COPIES = 6
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,16 @@ def sample_local_posterior(
     def run(chains: range, stopped: Event) -> _Piece:
         return _run(trajectory, chains, n_beta, gamma, settings, how, progress, stopped, slot.part(chains[0]))
 
+    def and_fetch(chains: range, stopped: Event) -> _Piece:
+        piece = run(chains, stopped)
+        return piece._replace(moments=piece.moments.to_processor())
+
     if fitting >= C:
         jobs = _cut(range(T * C), fitting // C * C)
         results = spread(lambda chains, stopped: _summary([run(chains, stopped)], trajectory, settings, how), jobs)
     else:
         checkpoints = [_cut(range(k * C, (k + 1) * C), fitting) for k in range(T)]
-        results = [_summary(spread(run, jobs), trajectory, settings, how) for jobs in checkpoints]
+        results = [_summary(spread(and_fetch, jobs), trajectory, settings, how) for jobs in checkpoints]
     names = CovarianceEstimate.__dataclass_fields__
     joined = CovarianceEstimate(
         **{name: np.concatenate([getattr(result.estimate, name) for result in results]) for name in names}
@@ -121,10 +127,11 @@ class _Piece(NamedTuple):
 def _chains_at_once(trajectory: Checkpoints, settings: Sampling) -> int:
     """How many chains fit the memory (of a GPU: half of it), and on a CPU its cache."""
     P, N = trajectory.task.n_items, trajectory.W1[0].size + trajectory.W2[0].size
-    a_chain = 8 * settings.batches * P**2 + bytes_per_chain(N)
+    sums, rest = 8.0 * settings.batches * P**2, bytes_per_chain(N)
     if settings.device == "cpu":
-        return int(max(1, min(_GROUP_BYTES // a_chain, max(_GROUP_WEIGHTS // N, 1))))
-    return int(max(1, max(_GROUP_BYTES, torch.cuda.mem_get_info()[1] / 2) // a_chain))
+        return int(max(1, min(_GROUP_BYTES // (sums + rest), max(_GROUP_WEIGHTS // N, 1))))
+    # The estimate of all chains at once works on copies of their sums.
+    return int(max(1, max(_GROUP_BYTES, torch.cuda.mem_get_info()[1] / 2) // (_COPIES * sums + rest)))
 
 
 def _cut(chains: range, size: int) -> list[range]:
