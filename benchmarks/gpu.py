@@ -1,4 +1,4 @@
-"""SGLD on the processor and on a GPU: chain-steps, floating-point operations and bytes a second, against the ceilings.
+"""SGLD and training on the processor and on a GPU: rates, their ratios, and SGLD's against the ceilings of the device.
 
     python benchmarks/gpu.py
 
@@ -9,14 +9,20 @@ matrix product and a large copy. Without CUDA only the processor's lines are pri
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import torch
-from harness import Table
+from harness import Table, machine, number
 from network import checkpoints, sampler
 
-STEPS = {"step": 1e-6, "burn_in": 60, "thin": 20, "draws": 40}
-CHAINS = {"cpu": 240, "cuda": 100_000}
+from workbench.semantics import task_from_spec
+from workbench.simulation import Place, Recipe, Schedule, drivers, gaussian_network, repeated, retrained_losses
+
+LENGTHS = {"step": 1e-6, "burn_in": 60, "thin": 20, "draws": 40}
+#: Runs, and steps of each, on either device.
+RUNS = ((1, 1280), (100, 640), (4096, 128))
 
 
 def best_seconds(run: Callable[[], object], device: str, rounds: int = 3) -> float:
@@ -36,49 +42,111 @@ def ceilings(device: str, dtype: torch.dtype) -> tuple[float, float]:
     n, numbers = (8192, 2**28) if device == "cuda" else (1024, 2**24)
     a, out = torch.rand((n, n), dtype=dtype, device=device), torch.empty((n, n), dtype=dtype, device=device)
     flops = 2 * n**3 / best_seconds(lambda: torch.mm(a, a, out=out), device)
-    source = torch.zeros(numbers, dtype=dtype, device=device)
+    source = torch.rand(numbers, dtype=dtype, device=device)
     target = torch.empty_like(source)
     return flops, 2 * numbers * source.element_size() / best_seconds(lambda: target.copy_(source), device)
 
 
-def row(device: str, dtype: torch.dtype) -> tuple[str, ...]:
-    """What one device achieves at one precision."""
+@contextmanager
+def step_by_step() -> Iterator[None]:
+    """Neither the kernel of many steps nor graphs: one launch for every operation."""
+    fuses, steps = drivers.can_fuse, repeated.STEPS
+    drivers.can_fuse, repeated.STEPS = (lambda *_: False), 10**9
+    try:
+        yield
+    finally:
+        drivers.can_fuse, repeated.STEPS = fuses, steps
+
+
+def sampling_row(device: str, dtype: torch.dtype, chains: int, stepwise: bool) -> tuple[float, tuple[str, ...]]:
+    """Chain-steps a second, estimates included, and what they are of the ceilings."""
     run = checkpoints(1 if device == "cuda" else 60)
-    total = CHAINS[device]
-    sample, planned = sampler(run, total // len(run.times), device=device, dtype=dtype, **STEPS)
-    steps = planned.steps(STEPS["draws"]) * total  # type: ignore[arg-type]
-    seconds = best_seconds(sample, device)
+    sample, planned = sampler(run, chains // len(run.times), device=device, dtype=dtype, **LENGTHS)
+    steps = planned.steps(LENGTHS["draws"]) * chains  # type: ignore[arg-type]
+    if stepwise:
+        with step_by_step():
+            seconds = best_seconds(sample, device)
+    else:
+        seconds = best_seconds(sample, device)
     P, (Nh, Ni), No = run.task.n_items, run.W1[0].shape, run.W2[0].shape[0]
     weights, outputs = Nh * (Ni + No), No * P
     # Three matrix products; then per weight: to move towards the checkpoint, to add the force and the noise.
     flops = 3 * 2 * No * Nh * P + 7 * weights + outputs
-    # The numbers that a step must read and write at least once: weights, checkpoint, residuals; the float32 noise.
     size = torch.empty(0, dtype=dtype).element_size()
-    moved = size * (3 * weights + 2 * outputs) + 2 * 4 * weights
+    if device == "cuda" and not stepwise:
+        # Weights, checkpoint and residuals once in the steps of a kernel; sums of the losses' products at every draw.
+        moved = size * ((3 * weights + outputs) / 64 + (2 * P**2 + 6 * P) / float(LENGTHS["thin"]))  # type: ignore[arg-type]
+    else:
+        # Weights, checkpoint and residuals read and written in every step, and float32 noise.
+        moved = size * (3 * weights + 2 * outputs) + 2 * 4 * weights
     most_flops, most_bytes = ceilings(device, dtype)
-    return (
-        f"{device}, {str(dtype).removeprefix('torch.')}, {total} chains",
-        f"{steps / seconds / 1e6:.3g}",
-        f"{flops * steps / seconds / 1e9:.3g}",
-        f"{100 * flops * steps / seconds / most_flops:.1f}%",
-        f"{moved * steps / seconds / 1e9:.3g}",
-        f"{100 * moved * steps / seconds / most_bytes:.1f}%",
-    )
+    rate = steps / seconds
+    name = f"{device}, {str(dtype).removeprefix('torch.')}, {chains} chains{', step by step' * stepwise}"
+    arithmetic = number(flops * rate / 1e9), f"{100 * flops * rate / most_flops:.1f}%"
+    traffic = number(moved * rate / 1e9), f"{100 * moved * rate / most_bytes:.1f}%"
+    return rate, (name, number(rate / 1e6), *arithmetic, *traffic)
 
 
-def table() -> Table:
-    """Rates on every device there is."""
-    torch.set_num_threads(1)
-    devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
-    found = f"the GPU is {torch.cuda.get_device_name()}." if "cuda" in devices else "no CUDA here: the GPU is skipped."
+def sampling_table(cuda: bool) -> Table:
+    """Rates of SGLD on every device there is."""
+    kinds = [("cpu", dtype, 240, False) for dtype in (torch.float64, torch.float32)]
+    if cuda:
+        kinds += [
+            ("cuda", dtype, *how)
+            for dtype in (torch.float64, torch.float32)
+            for how in ((100_000, False), (100_000, True), (240, False))
+        ]
+    found = [sampling_row(*kind) for kind in kinds]
+    rows = [(*row, number(rate / found[0][0])) for rate, row in found]
     return Table(
-        "Processor and GPU",
-        ("device", "million chain-steps/s", "GFLOP/s", "of a large product", "GB/s", "of a large copy"),
-        [row(device, dtype) for device in devices for dtype in (torch.float64, torch.float32)],
-        "Wall time, one processor thread; operations and bytes are the least a step needs, not what was counted in "
-        f"hardware. Goal on a GPU: 100 million chain-steps a second at 100,000 chains; {found}",
+        "Processor and GPU: SGLD",
+        ("device", "million chain-steps/s", "GFLOP/s", "of a large product", "GB/s", "of a copy", "times the first"),
+        rows,
+        "Wall time of whole calls, estimates and their errors included; one processor thread. Operations and bytes are "
+        "the least that the steps need, noise not counted as operations, and not what was counted in hardware. Goal on "
+        f"a GPU: 100 million chain-steps a second at 100,000 chains. {described(cuda)}",
     )
+
+
+def training_table(cuda: bool) -> Table:
+    """Run-steps a second of retraining with other item weights."""
+    networks = {"two layers, linear": (2, "linear"), "four layers, tanh": (4, "tanh")}
+    rows = []
+    for name, (depth, activation) in networks.items():
+        network = gaussian_network(task_from_spec("tree"), depth=depth, hidden=16, sigma=0.3, activation=activation)  # type: ignore[arg-type]
+        for runs, steps in RUNS:
+            weights = np.random.default_rng(0).uniform(0.5, 1.0, (runs, 8))
+            recipe = Recipe(Schedule(1e-3, (0, steps)))
+
+            def seconds(device: str, network=network, recipe=recipe, weights=weights) -> float:  # type: ignore[no-untyped-def]
+                place = Place(device)
+                return best_seconds(lambda: retrained_losses(network, recipe, weights, place=place), device, 2)
+
+            costs = {"cpu": seconds("cpu")}
+            if cuda:
+                costs["cuda"] = seconds("cuda")
+                with step_by_step():
+                    costs["cuda, step by step"] = seconds("cuda")
+            rows += [
+                (f"{name}, {runs} runs, {what}", number(1e6 * cost / steps), number(costs["cpu"] / cost))
+                for what, cost in costs.items()
+            ]
+    return Table(
+        "Processor and GPU: training",
+        ("what", "us a step of all runs", "times the processor"),
+        rows,
+        "Gradient descent on all items in float64, 8 items, 16 hidden units a layer, 15 properties; whole calls, in "
+        "which graphs are captured anew; one processor thread.",
+    )
+
+
+def described(cuda: bool) -> str:
+    """The machine, whose processor need not be that of the other tables."""
+    return f"{torch.cuda.get_device_name() if cuda else 'No CUDA here'}; {machine()}."
 
 
 if __name__ == "__main__":
-    print(table())
+    torch.set_num_threads(1)
+    there = torch.cuda.is_available()
+    print(sampling_table(there), flush=True)
+    print(training_table(there))

@@ -151,7 +151,7 @@ SHORT = {"chains": 2, "draws": 12, "batches": 4, "burn_in": 37, "thin": 3, "devi
 def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, run):
     how = Sampling(traces=True, **SHORT)
     fused = sample_local_posterior(run, sampling=how, **POSTERIOR)
-    monkeypatch.setattr(fused_sgld, "fits", lambda target: False)
+    monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     stepwise = sample_local_posterior(run, sampling=how, **POSTERIOR)
     np.testing.assert_allclose(fused.traces, stepwise.traces, rtol=1e-10)
     np.testing.assert_allclose(fused.estimate.covariance, stepwise.estimate.covariance, rtol=1e-8)
@@ -206,6 +206,6 @@ def test_inputs_that_are_not_one_hot_are_sampled_too(monkeypatch, counted):
     run = train(initial_weights(task, Init.parse("gaussian:0.3"), 5), Schedule.at([0.0, 1.0], 0.02))
     how = Sampling(traces=True, **SHORT)
     fused = sample_local_posterior(run, sampling=how, **POSTERIOR)
-    monkeypatch.setattr(fused_sgld, "fits", lambda target: False)
+    monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     stepwise = sample_local_posterior(run, sampling=how, **POSTERIOR)
     np.testing.assert_allclose(fused.traces, stepwise.traces, rtol=1e-10)

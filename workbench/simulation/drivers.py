@@ -80,14 +80,15 @@ def driver(
     settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior, places: Places
 ) -> Stepwise | Fused:
     """What moves the chains numbered by ``places``, ``(B, 2)`` checkpoint and chain, towards their targets."""
-    if (
-        isinstance(target, LocalPosterior)
-        and (settings.sampler, settings.batch_size) == ("sgld", None)
-        and noise.by_counter(target.star1.device)
-        and _kernel().fits(target)
-    ):
+    if isinstance(target, LocalPosterior) and can_fuse(settings, target):
         return Fused(settings, how, target, places)
     return Stepwise(settings, how, target, places)
+
+
+def can_fuse(settings: Sampling, target: LocalPosterior) -> bool:
+    """Whether `fused_sgld` does these steps."""
+    plain = settings.sampler == "sgld" and settings.batch_size is None
+    return plain and noise.by_counter(target.star1.device) and bool(_kernel().fits(target))
 
 
 def bytes_per_chain(n_weights: int) -> float:
