@@ -24,13 +24,16 @@ from workbench.agreement import identity as identity_module
 from workbench.errors import WorkbenchError
 from workbench.semantics import task_from_spec
 from workbench.simulation import (
+    Place,
     Sampling,
     Schedule,
+    gaussian_network,
     leave_one_out_weights,
     retrain_weighted,
     sample_local_posterior,
     subset_losses,
     train,
+    train_networks,
 )
 from workbench.simulation.forward_derivative import trajectory_derivative
 from workbench.simulation.networks import network_of
@@ -199,6 +202,9 @@ def test_a_run_killed_between_any_two_steps_to_the_disk_ends_with_the_same_bits(
 # --- every kind of work, cut off and gone on with ---------------------------------------------------------------
 
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
 class CutOff(Exception):
     """Stands for the end of the process."""
 
@@ -239,6 +245,7 @@ def in_two_parts(work, folder: Path, count: int):
         {"sampler": "rmsprop"},
         {"sampler": "hmc"},
         {"sampler": "hmc", "step": 0.01, "traces": True},
+        *(pytest.param({"sampler": name, "device": "cuda"}, marks=needs_gpu) for name in ("sgld", "rmsprop", "hmc")),
     ],
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
@@ -261,20 +268,27 @@ def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
             assert getattr(again, name).tobytes() == getattr(whole, name).tobytes(), name
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 @pytest.mark.parametrize("share", [0.3, 0.95, 1.0])
-def test_training_and_retraining_go_on_bit_by_bit(share, tmp_path, monkeypatch):
+def test_training_and_retraining_go_on_bit_by_bit(share, device, tmp_path, monkeypatch):
     schedule = Schedule.even(10.0, 5, 0.01)
     weights = leave_one_out_weights(TASK.n_items, "unnormalised")
     keep_often(monkeypatch)
 
     def training(slot, progress):
-        run = train(START, schedule, slot=slot, progress=progress)
+        run = train(START, schedule, slot=slot, progress=progress, device=device)
         return np.concatenate([run.W1.ravel(), run.W2.ravel()])
 
     def retraining(slot, progress):
-        return retrain_weighted(START, schedule, weights, slot=slot, progress=progress)
+        return retrain_weighted(START, schedule, weights, slot=slot, progress=progress, device=device)
 
-    for work in (training, retraining):
+    def deep(slot, progress):
+        network = gaussian_network(TASK, depth=3, hidden=4, sigma=0.3)
+        recipe = Recipe(schedule, Momentum(0.4))
+        (run,) = train_networks([network], recipe, slot=slot, progress=progress, place=Place(device))
+        return np.concatenate([W.ravel() for W in run.weights])
+
+    for work in (training, retraining, deep):
         whole = work(Slot(), lambda done: None)
         again, seen = in_two_parts(work, tmp_path / work.__name__, int(share * schedule.total))
         assert sum(seen) == schedule.total

@@ -40,6 +40,11 @@ class Place:
         """Numbers on the device."""
         return torch.tensor(np.asarray(values), dtype=self.dtype, device=self.device)
 
+    def chosen_rows(self, values: Array, index: NDArray[np.int64]) -> torch.Tensor:
+        """``values[index]`` on the device, where rows that repeat are repeated."""
+        rows, where = np.unique(index, return_inverse=True)
+        return self.tensor(values[rows])[torch.tensor(where, device=self.device)]
+
     def inputs(self, task: SemanticTask) -> Inputs:
         """Of all items."""
         return Inputs(None if task.one_hot else self.tensor(task.X))
@@ -196,6 +201,7 @@ def train_networks(
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
+    slot: Slot = NOWHERE,
 ) -> list[DeepTrajectory]:
     """Train networks of one shape on all items of one task side by side, and keep their weights at every checkpoint.
 
@@ -204,12 +210,13 @@ def train_networks(
         memory: bytes that the runs trained at one time may take, besides what is kept; more are trained in several
             batches.
         progress: called with the number of steps done since the last call, counted once for all runs.
+        slot: where to keep the work done so far, and to go on with what was kept there.
     """
     first = networks[0]
     for network in networks:
         if (network.shapes, network.activation) != (first.shapes, first.activation) or network.task is not first.task:
             raise WorkbenchError("networks of one batch share task, layer sizes and activation; train others apart")
-    kept = [np.empty((len(recipe.schedule.steps), len(networks), *shape)) for shape in first.shapes]
+    kept = [np.zeros((len(recipe.schedule.steps), len(networks), *shape)) for shape in first.shapes]
     weights = ItemWeights.constant(np.ones((len(networks), first.task.n_items)))
     batches = run_batches(len(networks), bytes_per_run(first), memory)
     report = shared_progress(progress, len(batches))
@@ -220,7 +227,16 @@ def train_networks(
                 for store, W in zip(kept, layers, strict=True):
                     store[k, runs] = W.cpu().numpy()
 
-            descend_batch(networks[runs], recipe, weights.of(runs), keep, place=place, progress=report)
+            descend_batch(
+                networks[runs],
+                recipe,
+                weights.of(runs),
+                keep,
+                place=place,
+                progress=report,
+                slot=slot.part(runs.start),
+                recorded={f"at{layer}": store[:, runs] for layer, store in enumerate(kept)},
+            )
     return [DeepTrajectory(network, recipe, tuple(W[:, r] for W in kept)) for r, network in enumerate(networks)]
 
 

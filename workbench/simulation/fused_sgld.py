@@ -18,10 +18,10 @@ from workbench.simulation.target import LangevinState, LocalPosterior
 
 #: Steps of one kernel; a multiple of those that share a counter.
 STEPS = 64
-#: Layers are padded to a power of two, at least 16, as matrix units want; up to this one a chain fits a program.
-LARGEST = 64
-#: Warps of a program whose layers are padded to 16.
-WARPS = {torch.float32: 4, torch.float64: 2}
+#: Layers are padded to a power of two, at least 16, as matrix units want; larger ones than this do not fit registers.
+LARGEST = 32
+#: Warps of a program. Products in float64 go to matrix units, whose results more warps would only share in duplicate.
+WARPS = {torch.float32: 4, torch.float64: 1}
 
 
 @triton.jit
@@ -130,7 +130,6 @@ def advance(
     # As numbers, and not in memory, they would be rounded to float32.
     scalars = state.W1.new_tensor([eps * target.gamma / 2, eps * target.n_beta / (2 * P), eps**0.5])
     PI, PH, PO, PP = _padded(target)
-    largest = max(PI, PH, PO, PP)
     _steps[(rows,)](
         state.W1,
         state.W2,
@@ -158,7 +157,7 @@ def advance(
         PO=PO,
         PP=PP,
         HAS_X=target.X is not None,
-        num_warps=WARPS[state.W1.dtype] * (largest // 16),
+        num_warps=WARPS[state.W1.dtype],
     )
     return losses
 

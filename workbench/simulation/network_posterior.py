@@ -171,7 +171,7 @@ class NetworkCheckpoints:
     def target(self, index: NDArray[np.int64], n_beta: float, gamma: float, place: Place) -> NetworkPosterior:
         """What chains at the checkpoints ``index`` sample."""
         network = self.network
-        star1, star2 = place.tensor(self.W1[index]), place.tensor(self.W2[index])
+        star1, star2 = place.chosen_rows(self.W1, index), place.chosen_rows(self.W2, index)
         Y, inputs = place.tensor(self.task.Y), place.inputs(self.task)
         return NetworkPosterior(Y, inputs, network.shapes, network.activation, star1, star2, n_beta, gamma)
 

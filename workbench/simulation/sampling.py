@@ -209,5 +209,5 @@ def _target(
         return trajectory.target(index, n_beta, gamma, place)
     task = trajectory.task
     X = None if task.one_hot else place.tensor(task.X)
-    star1, star2 = place.tensor(trajectory.W1[index]), place.tensor(trajectory.W2[index])
+    star1, star2 = place.chosen_rows(trajectory.W1, index), place.chosen_rows(trajectory.W2, index)
     return LocalPosterior(place.tensor(task.Y), X, star1, star2, n_beta, gamma)
