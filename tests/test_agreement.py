@@ -92,6 +92,23 @@ def test_a_wrong_simulation_fails_its_claim(tree, variable, spoil, claim):
     assert any(claim in text for text in failed)
 
 
+@pytest.mark.parametrize(("times_the_bias", "ruling"), [(0.9, "holds"), (3.0, "FAILS")])
+def test_many_chains_may_show_the_stated_bias_of_the_steps_but_no_more(tree, times_the_bias, ruling):
+    precise = tree.copy(deep=True)
+    bias = precise["local_bif_simulated"].attrs["expected_step_size_bias"]
+    assert 0.02 < bias < 0.03
+    precise["local_bif_simulated_stderr"] *= 1e-3
+    attrs = precise["local_bif_simulated"].attrs
+    precise["local_bif_simulated"] = precise["local_bif_analytic"] * ((1 + bias * times_the_bias) ** 2)
+    precise["local_bif_simulated"].attrs.update(attrs)
+    (found,) = (v for v in verdicts(precise) if v.claim.startswith("sampled covariances"))
+    assert found.ruling == ruling
+    # The same differences from a sampler without bias are none that it may show.
+    precise["local_bif_simulated"].attrs["expected_step_size_bias"] = 0.0
+    (found,) = (v for v in verdicts(precise) if v.claim.startswith("sampled covariances"))
+    assert (found.ruling, "no bias" in found.reason) == ("FAILS", True)
+
+
 def test_a_shifted_kernel_fails_the_claim_on_flip_times(tree):
     wrong = tree.copy()
     times = tree["time"].values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 import xarray as xr
 
 from workbench.agreement.settings import Settings
@@ -34,10 +35,12 @@ def refuse_oversized(task: SemanticTask, init: Init, how: Settings) -> None:
     # A chain has its weights and its noise; those of one checkpoint keep their sums over pairs of items together.
     one = 64.0 * numbers + 4.0 * min(64 * numbers, 2**20)
     chains = one + how.chains * 16.0 * Sampling.batches * task.n_items**2
-    if "local_bif" in how.measures and chains > _RESULT_LIMIT:
+    # On a GPU the sums stay in its memory, with room for as much again.
+    limit = _RESULT_LIMIT if how.resolve_device() == "cpu" else torch.cuda.mem_get_info()[1] / 2
+    if "local_bif" in how.measures and chains > limit:
         raise WorkbenchError(
             f"{how.chains} chains of {numbers} weights take {human_bytes(chains)} "
-            f"(limit {human_bytes(_RESULT_LIMIT)}); use fewer --chains and more --draws"
+            f"(limit {human_bytes(limit)}); use fewer --chains and more --draws"
         )
     if "local_bif" in how.measures and init.kind == "gaussian":
         refuse_if_too_large(task.n_inputs, how.hidden, task.n_outputs, task.n_items)

@@ -20,8 +20,9 @@ from workbench.simulation.target import LangevinState, LocalPosterior
 STEPS = 64
 #: Layers are padded to a power of two, at least 16, as matrix units want; larger ones than this do not fit registers.
 LARGEST = 32
-#: Warps of a program. Products in float64 go to matrix units, whose results more warps would only share in duplicate.
-WARPS = {torch.float32: 4, torch.float64: 1}
+#: Warps of a program whose largest layer is padded to 16, or to 32. Products in float64 go to matrix units, which share
+#: their results among more warps in duplicate.
+WARPS = {(torch.float32, 16): 4, (torch.float32, 32): 4, (torch.float64, 16): 1, (torch.float64, 32): 2}
 
 
 @triton.jit
@@ -157,7 +158,7 @@ def advance(
         PO=PO,
         PP=PP,
         HAS_X=target.X is not None,
-        num_warps=WARPS[state.W1.dtype],
+        num_warps=WARPS[state.W1.dtype, max(PI, PH, PO, PP)],
     )
     return losses
 
