@@ -128,7 +128,7 @@ def training_table(cuda: bool) -> Table:
                 with step_by_step():
                     costs["cuda, step by step"] = step_cost(network, runs, 2560, "cuda")
             rows += [
-                (f"{name}, {runs} runs, {what}", number(1e6 * cost), number(costs["cpu"] / cost))
+                (f"{name}, {runs} at a time, {what}", number(1e6 * cost), number(costs["cpu"] / cost))
                 for what, cost in costs.items()
             ]
     return Table(
