@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -47,27 +48,34 @@ def ceilings(device: str, dtype: torch.dtype) -> tuple[float, float]:
     return flops, 2 * numbers * source.element_size() / best_seconds(lambda: target.copy_(source), device)
 
 
+_advance = drivers.Stepwise.advance
+
+
+def _one_by_one(self: drivers.Stepwise, first: int, last: int) -> Iterator[torch.Tensor]:
+    self._captures = False
+    return _advance(self, first, last)
+
+
 @contextmanager
 def step_by_step() -> Iterator[None]:
     """Neither the kernel of many steps nor graphs: one launch for every operation."""
-    fuses, steps = drivers.can_fuse, repeated.STEPS
-    drivers.can_fuse, repeated.STEPS = (lambda *_: False), 10**9
-    try:
+    no_kernel = patch.object(drivers, "can_fuse", lambda *_: False)
+    no_graph = patch.object(repeated, "STEPS", 10**9), patch.object(drivers.Stepwise, "advance", _one_by_one)
+    with no_kernel, no_graph[0], no_graph[1]:
         yield
-    finally:
-        drivers.can_fuse, repeated.STEPS = fuses, steps
+
+
+def chain_steps(device: str, chains: int, stepwise: bool, **settings: object) -> float:
+    """Chain-steps a second of whole calls."""
+    run = checkpoints(60 if chains % 60 == 0 else 1)
+    sample, planned = sampler(run, chains // len(run.times), device=device, **LENGTHS, **settings)
+    with step_by_step() if stepwise else nullcontext():
+        return planned.steps(LENGTHS["draws"]) * chains / best_seconds(sample, device)  # type: ignore[arg-type]
 
 
 def sampling_row(device: str, dtype: torch.dtype, chains: int, stepwise: bool) -> tuple[float, tuple[str, ...]]:
     """Chain-steps a second, estimates included, and what they are of the ceilings."""
-    run = checkpoints(1 if device == "cuda" else 60)
-    sample, planned = sampler(run, chains // len(run.times), device=device, dtype=dtype, **LENGTHS)
-    steps = planned.steps(LENGTHS["draws"]) * chains  # type: ignore[arg-type]
-    if stepwise:
-        with step_by_step():
-            seconds = best_seconds(sample, device)
-    else:
-        seconds = best_seconds(sample, device)
+    run, rate = checkpoints(1), chain_steps(device, chains, stepwise, dtype=dtype)
     P, (Nh, Ni), No = run.task.n_items, run.W1[0].shape, run.W2[0].shape[0]
     weights, outputs = Nh * (Ni + No), No * P
     # Three matrix products; then per weight: to move towards the checkpoint, to add the force and the noise.
@@ -80,7 +88,6 @@ def sampling_row(device: str, dtype: torch.dtype, chains: int, stepwise: bool) -
         # Weights, checkpoint and residuals read and written in every step, and float32 noise.
         moved = size * (3 * weights + 2 * outputs) + 2 * 4 * weights
     most_flops, most_bytes = ceilings(device, dtype)
-    rate = steps / seconds
     name = f"{device}, {str(dtype).removeprefix('torch.')}, {chains} chains{', step by step' * stepwise}"
     arithmetic = number(flops * rate / 1e9), f"{100 * flops * rate / most_flops:.1f}%"
     traffic = number(moved * rate / 1e9), f"{100 * moved * rate / most_bytes:.1f}%"
@@ -105,6 +112,28 @@ def sampling_table(cuda: bool) -> Table:
         "Wall time of whole calls, estimates and their errors included; one processor thread. Operations and bytes are "
         "the least that the steps need, noise not counted as operations, and not what was counted in hardware. Goal on "
         f"a GPU: 100 million chain-steps a second at 100,000 chains. {described(cuda)}",
+    )
+
+
+def others_table(cuda: bool) -> Table:
+    """Rates of samplers that have no kernel of many steps."""
+    samplers = {"rmsprop": {"sampler": "rmsprop"}, "sgld with mini-batches of 4": {"batch_size": 4}}
+    rows = []
+    for name, settings in samplers.items():
+        first = chain_steps("cpu", 240, False, **settings)
+        rates = {"cpu, 240 chains": first}
+        if cuda:
+            rates |= {
+                f"cuda, {chains} chains{', step by step' * stepwise}": chain_steps("cuda", chains, stepwise, **settings)
+                for chains in (240, 100_000)
+                for stepwise in (False, True)
+            }
+        rows += [(f"{name}, {how}", number(rate / 1e6), number(rate / first)) for how, rate in rates.items()]
+    return Table(
+        "Processor and GPU: other samplers",
+        ("what", "million chain-steps/s", "times the processor"),
+        rows,
+        "As above, in float64; on a GPU 64 steps are one graph of kernels.",
     )
 
 
@@ -149,4 +178,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     there = torch.cuda.is_available()
     print(sampling_table(there), flush=True)
+    print(others_table(there), flush=True)
     print(training_table(there))

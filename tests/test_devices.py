@@ -15,6 +15,7 @@ from workbench.simulation import (
     Recipe,
     Sampling,
     Schedule,
+    drivers,
     gaussian_network,
     leave_one_out_weights,
     network_of,
@@ -91,6 +92,30 @@ def check_samples(sampler, device, dtype):
     z = (found.estimate.covariance - expected.covariance) / np.hypot(found.estimate.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.98
     assert 0.7 < z.std() < 1.4
+
+
+@needs_gpu
+@pytest.mark.parametrize("options", [{}, {"sampler": "rmsprop"}, {"batch_size": 2}], ids=["sgld", "rmsprop", "few"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
+    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
+    recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
+    points = NetworkCheckpoints.of(train_networks([network], recipe)[0]) if deep else RUN
+    how = Sampling(chains=3, draws=100, burn_in=10, thin=3, device="cuda", traces=True, force=True, **options)
+    monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
+    graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
+    monkeypatch.setattr(drivers.Stepwise, "_replay", None)
+    with pytest.raises(TypeError):
+        sample_local_posterior(points, sampling=how, **POSTERIOR)
+    init = drivers.Stepwise.__init__
+
+    def without_graphs(self, *arguments):
+        init(self, *arguments)
+        self._captures = False
+
+    monkeypatch.setattr(drivers.Stepwise, "__init__", without_graphs)
+    one_by_one = sample_local_posterior(points, sampling=how, **POSTERIOR)
+    np.testing.assert_array_equal(graphs.traces, one_by_one.traces)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -23,7 +23,7 @@ Places = NDArray[np.int64]
 
 
 class Stepwise:
-    """Any sampler, one step after the other.
+    """Any sampler, one step after the other; on a GPU as a graph of a block of steps, which costs one launch.
 
     Attributes:
         state: of the sampler; it has ``residual``.
@@ -36,13 +36,35 @@ class Stepwise:
         self.state, self._update, extra = _algorithm(settings, how, target)
         self._noise, self._how = noise.Noise(target, settings.seed, places, extra), how
         self.block = self._noise.steps
+        # Steps of HMC adapt, and are counted.
+        self._captures = target.star1.is_cuda and settings.sampler != "hmc"
+        self._warm = False
+        self._graph: torch.cuda.CUDAGraph | None = None
 
     def advance(self, first: int, last: int) -> Iterator[torch.Tensor]:
         """Do the steps ``first`` to ``last - 1``; the losses ``(B, P)`` of each that is a draw."""
+        if self._captures and self._warm and last - first == self.block:
+            yield from self._replay(first)
+            return
         for step in range(first, last):
             self._update(step, *self._noise.next())
             if self._how.draws_at(step):
                 yield item_losses(self.state.residual)
+        self._warm = True  # libraries set themselves up in steps of their own
+
+    def _replay(self, first: int) -> Iterator[torch.Tensor]:
+        numbers = self._noise.renewed()
+        if self._graph is None:
+            B, _, P = self.state.residual.shape
+            self._losses, self._graph = self.state.residual.new_empty((self.block, B, P)), torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                for losses, xi in zip(self._losses, numbers, strict=True):
+                    self._update(0, *xi)
+                    losses.copy_(item_losses(self.state.residual))
+        self._graph.replay()
+        for losses, step in zip(self._losses, range(first, first + self.block), strict=True):
+            if self._how.draws_at(step):
+                yield losses.clone()
 
     def position(self) -> NDArray[Any]:
         """Where the random streams are between two blocks."""

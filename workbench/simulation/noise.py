@@ -6,6 +6,8 @@ cost a fifth of float64 ones and only enter as noise.
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,8 +22,12 @@ _BLOCK_NUMBERS, _BLOCK_STEPS = 2**20, 64
 
 
 def by_counter(device: torch.device) -> bool:
-    """Whether numbers are made by counter (`philox`): on a GPU, a generator a chain would launch a kernel a chain."""
-    return device.type == "cuda" and find_spec("triton") is not None
+    """Whether numbers are made by counter (`philox`): on a GPU, a generator a chain would launch a kernel a chain.
+
+    Triton builds what launches its kernels with the machine's C compiler.
+    """
+    compilers = (os.environ.get("CC", "cc"), "gcc", "clang")
+    return device.type == "cuda" and find_spec("triton") is not None and any(map(shutil.which, compilers))
 
 
 def block_steps(n_weights: int) -> int:
@@ -64,10 +70,16 @@ class Noise:
     def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Noise of one step for the two layers, and ``(B, extra)`` more numbers."""
         if self._used == self.steps:
-            self._source.fill(self._block)
+            self.renewed()
             self._used = 0
         self._used += 1
         return self._views[self._used - 1]
+
+    def renewed(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """A new block, all of it: noise as from `next`, in the same tensors every time."""
+        self._source.fill(self._block)
+        self._used = self.steps
+        return self._views
 
 
 class _Streams:
