@@ -80,6 +80,12 @@ def test_the_numbers_of_a_chain_do_not_depend_on_the_others_or_on_how_they_are_a
     assert len(np.unique(np.stack(distinct))) == 2 * whole.size
 
 
+def endless(noise):
+    """Its steps, one after the other."""
+    while True:
+        yield from noise.block()
+
+
 def problem(dtype, one_hot, chains=3):
     """A network of 5 or 4 inputs, 6 hidden units, 7 outputs and 4 items, and where each chain is."""
     draw = torch.Generator().manual_seed(1)
@@ -101,12 +107,12 @@ def test_the_kernel_does_the_steps_of_sgld(monkeypatch, dtype, one_hot):
     target, places = problem(dtype, one_hot)
     rows = torch.tensor(places, dtype=torch.int32, device=DEVICE)
     eps, burn_in, thin = 1e-4, 3, 2
-    state, driven = sgld.init(target), noise.Noise(target, 9, places)
+    state, driven = sgld.init(target), endless(noise.Noise(target, 9, places))
     fused, losses, expected = at_checkpoint(target), [], []
     for first, last in ((0, 8), (8, 14)):  # the second ends within four steps
         losses.append(fused_sgld.advance(fused, target, eps, 9, rows, first, last, burn_in, thin))
         for step in range(first, last):
-            sgld.update(state, target, eps, *driven.next()[:2])
+            sgld.update(state, target, eps, *next(driven)[:2])
             if step >= burn_in and (step - burn_in) % thin == 0:
                 expected.append(item_losses(state.residual))
     for found, wanted in (

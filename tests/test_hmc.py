@@ -28,6 +28,12 @@ def places(chains):
     return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
 
 
+def endless(noise):
+    """Its steps, one after the other."""
+    while True:
+        yield from noise.block()
+
+
 def network_target(chains, checkpoint=2, n_beta=N_BETA, gamma=GAMMA):
     W1, W2 = torch.tensor(RUN.W1[checkpoint]), torch.tensor(RUN.W2[checkpoint])
     Y = torch.tensor(TREE.Y)
@@ -250,10 +256,10 @@ def test_the_bias_of_sgld_is_linear_in_its_step():
     gamma, target, found = 50.0, isotropic_target(50), []
     for eps_p in (0.2, 0.1, 0.05):
         eps, phi = eps_p / gamma, 1 - eps_p / 2
-        state, noise = sgld.init(target), Noise(target, 1, places(50))
+        state, noise = sgld.init(target), endless(Noise(target, 1, places(50)))
         exact, squares = torch.zeros_like(target.star1), torch.zeros(2, dtype=torch.float64)
         for k in range(1500):
-            first, second, _ = noise.next()
+            first, second, _ = next(noise)
             exact = phi * exact + ((1 - phi**2) / gamma) ** 0.5 * first
             sgld.update(state, target, eps, first, second)
             if k >= 300:
@@ -325,12 +331,12 @@ def excess_variance(eps, m, steps=1500, chains=130):
     """Total variance of the first layer with mini-batches minus without, driven by the same noise, and its error."""
     target = network_target(chains, **STIFF)
     full, batch = sgld.init(target), sgld.init(target)
-    noise = Noise(target, 9, places(chains), extra=8)
+    noise = endless(Noise(target, 9, places(chains), extra=8))
     burn_in = int(20 / (eps * STIFF["gamma"]))
     excess = torch.zeros(chains, dtype=torch.float64)
     means = torch.zeros(2, *target.star1.shape, dtype=torch.float64)
     for k in range(steps):
-        first, second, extra = noise.next()
+        first, second, extra = next(noise)
         sgld.update(full, target, eps, first, second)
         minibatch.update(batch, target, eps, m, sgld.update, first, second, extra)
         if k >= burn_in:

@@ -14,6 +14,12 @@ def places(chains):
     return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
 
 
+def endless(noise):
+    """Its steps, one after the other."""
+    while True:
+        yield from noise.block()
+
+
 def random(*shape):
     return torch.tensor(np.random.default_rng(sum(shape)).standard_normal(shape))
 
@@ -73,10 +79,10 @@ def stiff(chains, gamma=50.0):
 
 def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution():
     target = stiff(40)
-    noise = Noise(target, 3, places(40))
+    noise = endless(Noise(target, 3, places(40)))
     draws = []
     for _ in range(100):
-        first, second, _ = noise.next()
+        first, second, _ = next(noise)
         draws.append(torch.cat([first.flatten(1), second.flatten(1)], dim=1).double())
     x = torch.stack(draws)
     assert first.dtype == torch.float32
@@ -94,10 +100,10 @@ def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution(
 def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_alone():
     gamma, eps_p, chains, steps, burn_in = 50.0, 0.5, 40, 400, 40
     target = stiff(chains, gamma)
-    state, noise = sgld.init(target), Noise(target, 4, places(chains))
+    state, noise = sgld.init(target), endless(Noise(target, 4, places(chains)))
     kept = []
     for k in range(burn_in + steps):
-        sgld.update(state, target, eps_p / gamma, *noise.next()[:2])
+        sgld.update(state, target, eps_p / gamma, *next(noise)[:2])
         if k >= burn_in:
             both = (state.W1 - target.star1).flatten(1), (state.W2 - target.star2).flatten(1)
             kept.append(torch.cat(both, dim=1) * gamma**0.5)
@@ -114,10 +120,10 @@ def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_
 def test_the_noise_of_a_chain_continues_from_block_to_block_and_ignores_its_neighbours():
     alone, among = stiff(1), stiff(3)
     steps = block_steps(alone.n_weights)
-    one, three = Noise(alone, 5, places(3)[1:2]), Noise(among, 5, places(3))
+    one, three = (endless(noise) for noise in (Noise(alone, 5, places(3)[1:2]), Noise(among, 5, places(3))))
     seen = set()
     for _ in range(2 * steps + 1):
-        a, b = one.next(), three.next()
+        a, b = next(one), next(three)
         for mine, ours in zip(a, b, strict=True):
             assert torch.equal(mine[0], ours[1])
         assert not torch.equal(b[0][0], b[0][1])

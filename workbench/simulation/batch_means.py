@@ -39,17 +39,17 @@ def variance_of_mean(batch_means: Tensor, lengths: Lengths) -> Tensor:
     Its relative standard error is `relative_error`.
     """
     batches, C = batch_means.shape[0], batch_means.shape[2]
-    share = shares(lengths, batch_means) / C
-    d = (batch_means - (share * batch_means).sum(dim=(0, 2), keepdim=True)).mul_(share)
-    neighbours = (d[1:] * d[:-1]).sum(dim=(0, 2))
-    own = d.square_().sum(dim=(0, 2))
+    mean = mean_over_batches(batch_means, lengths).mean(dim=1)
+    d = (batch_means - mean[None, :, None]).mul_(shares(lengths, batch_means) / C)
+    # One dimension after the other: sums over both at once are ten times slower.
+    neighbours = (d[1:] * d[:-1]).sum(dim=0).sum(dim=1)
+    own = d.square_().sum(dim=0).sum(dim=1)
     return torch.maximum(own + 2 * neighbours, _LEAST * own) / _kept(batches, C)
 
 
 def covariance_of_mean(batch_means: Tensor, lengths: Lengths) -> Tensor:
     """``(T, C, P, P)`` covariance of the means of every single chain, from ``(batches, T, C, P)`` means of batches."""
-    share = shares(lengths, batch_means)
-    d = (batch_means - (share * batch_means).sum(dim=0)) * share
+    d = (batch_means - mean_over_batches(batch_means, lengths)).mul_(shares(lengths, batch_means))
     crossed = torch.einsum("btci,btcj->tcij", d[1:], d[:-1])
     own = torch.einsum("btci,btcj->tcij", d, d)
     return (own + crossed + crossed.mT) / _kept(len(lengths), 1)
@@ -58,6 +58,12 @@ def covariance_of_mean(batch_means: Tensor, lengths: Lengths) -> Tensor:
 def relative_error(batches: int, chains: int) -> float:
     """Relative standard error of `variance_of_mean`: variances 2/n of its first sum and 4/n of the second."""
     return float(np.sqrt(6 / (batches * chains)))
+
+
+def mean_over_batches(batch_means: Tensor, lengths: Lengths) -> Tensor:
+    """``(...)`` means of all draws from ``(batches, ...)`` means of batches."""
+    flat = batch_means.reshape(len(lengths), -1)
+    return (shares(lengths, flat).T @ flat).view(batch_means.shape[1:])
 
 
 def shares(lengths: Lengths, like: Tensor) -> Tensor:

@@ -46,14 +46,14 @@ class Stepwise:
         if self._captures and self._warm and last - first == self.block:
             yield from self._replay(first)
             return
-        for step in range(first, last):
-            self._update(step, *self._noise.next())
+        for step, xi in zip(range(first, last), self._noise.block(last - first), strict=True):
+            self._update(step, *xi)
             if self._how.draws_at(step):
                 yield item_losses(self.state.residual)
         self._warm = True  # libraries set themselves up in steps of their own
 
     def _replay(self, first: int) -> Iterator[torch.Tensor]:
-        numbers = self._noise.renewed()
+        numbers = self._noise.block()
         if self._graph is None:
             B, _, P = self.state.residual.shape
             self._losses, self._graph = self.state.residual.new_empty((self.block, B, P)), torch.cuda.CUDAGraph()

@@ -14,7 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.simulation.batch_means import Lengths, batch_lengths, covariance_of_mean, shares, variance_of_mean
+from workbench.simulation.batch_means import (
+    Lengths,
+    batch_lengths,
+    covariance_of_mean,
+    mean_over_batches,
+    shares,
+    variance_of_mean,
+)
 
 Array = NDArray[np.float64]
 
@@ -93,21 +100,20 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
     """
     pieces = [moments] if isinstance(moments, BatchMoments) else moments
     kinds = zip(*(piece.sums() for piece in pieces), strict=True)
-    first, second, reference = (torch.cat(kind, dim=int(kind[0].ndim > 2)) for kind in kinds)
+    first, second, reference = (k[0] if len(k) == 1 else torch.cat(k, dim=int(k[0].ndim > 2)) for k in kinds)
     lengths = pieces[0].lengths
     batches, B, P = first.shape
     T, total = B // chains, int(lengths.sum())
     batch_mean = (first / (total * shares(lengths, first))).view(batches, T, chains, P)
     batch_second = (second / (total * shares(lengths, second))).view(batches, T, chains, P, P)
     del first, second
-    weight = shares(lengths, batch_mean)
-    chain_mean = (weight * batch_mean).sum(dim=0)
+    chain_mean = mean_over_batches(batch_mean, lengths)
     rhat = _split_rhat(batch_mean, batch_second, lengths)
-    # Covariance of a batch about its chain's mean: E[dd] - m b - b m + m m.
-    crossed = chain_mean[None, :, :, :, None] * batch_mean[:, :, :, None, :]
-    about = batch_second.sub_(crossed).sub_(crossed.mT).add_(_outer(chain_mean))
-    del crossed
-    chain_covariance = torch.einsum("b,btcij->tcij", weight.flatten(), about)
+    # Covariance of a batch about its chain's mean: that about its own mean b, and of b about the chain's mean m.
+    about, apart = batch_second, batch_mean - chain_mean
+    about.addcmul_(batch_mean[..., :, None], batch_mean[..., None, :], value=-1)
+    about.addcmul_(apart[..., :, None], apart[..., None, :])
+    chain_covariance = mean_over_batches(about, lengths)
     # A chain's own mean lies closer to its draws than the true mean; its covariance, by batch means, makes up for it.
     covariance = (chain_covariance + covariance_of_mean(batch_mean, lengths)).mean(dim=1)
     between = chain_covariance.std(dim=1) / chains**0.5 if chains > 1 else torch.full_like(covariance, torch.nan)
@@ -122,7 +128,7 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
         "ess": (variance / variance_of_means).clamp_(max=total * chains),
         **_correlation(covariance, about, lengths),
         "mean_stderr": variance_of_means.sqrt(),
-        "excess": (weight[..., 0] * over_items).sum(dim=(0, 2)) / chains,
+        "excess": mean_over_batches(over_items, lengths).mean(dim=1),
         "excess_stderr": variance_of_mean(over_items, lengths).sqrt_(),
     }
     return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in found.items()})
@@ -143,18 +149,13 @@ def _correlation(covariance: torch.Tensor, batches: torch.Tensor, lengths: Lengt
     return {"correlation": correlation, "correlation_stderr": variance_of_mean(change, lengths).sqrt_()}
 
 
-def _outer(vectors: torch.Tensor) -> torch.Tensor:
-    return vectors[..., :, None] * vectors[..., None, :]
-
-
 def _split_rhat(batch_mean: torch.Tensor, batch_second: torch.Tensor, lengths: Lengths) -> torch.Tensor:
     """Split R-hat from the batches: every chain is cut in two halves of whole batches."""
     middle = len(lengths) // 2
     means, variances, n = [], [], float(lengths[:middle].sum())
     for half in (slice(0, middle), slice(middle, 2 * middle)):
-        w = shares(lengths[half], batch_mean)
-        mean = (w * batch_mean[half]).sum(dim=0)
-        square = (w * batch_second[half].diagonal(dim1=-2, dim2=-1)).sum(dim=0)
+        mean = mean_over_batches(batch_mean[half], lengths[half])
+        square = mean_over_batches(batch_second[half].diagonal(dim1=-2, dim2=-1), lengths[half])
         means.append(mean)
         variances.append((square - mean**2) * n / (n - 1))
     within = torch.cat(variances, dim=1).mean(dim=1)

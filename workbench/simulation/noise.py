@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from workbench.simulation.target import Posterior
 
+Steps = list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+
 #: Numbers that every chain draws at once, at most; part of its random stream, so it depends on the network alone.
 _BLOCK_NUMBERS, _BLOCK_STEPS = 2**20, 64
 
@@ -38,6 +40,9 @@ def block_steps(n_weights: int) -> int:
 class Noise:
     """Standard normal numbers, a block of steps at a time.
 
+    Attributes:
+        steps: of a block, at most.
+
     Args:
         target: whose B chains are driven.
         seed: of all chains. places: ``(B, 2)`` whole numbers, checkpoint and chain.
@@ -56,30 +61,23 @@ class Noise:
             (a.view(target.star1.shape), b.view(target.star2.shape), c)
             for a, b, c in zip(first, second, rest, strict=True)
         ]
-        self._used = self.steps
+
+    def block(self, steps: int | None = None) -> Steps:
+        """Noise of the next steps, at most and by default `steps` of them: for both layers, and ``(B, extra)`` more.
+
+        In the same tensors every time, so a block is over when the next begins.
+        """
+        count = self.steps if steps is None else steps
+        self._source.fill(self._block[:, :count])
+        return self._views[:count]
 
     def position(self) -> NDArray[Any]:
-        """Where the streams are; between two blocks it says what comes next."""
+        """Where the streams are: it says what comes next."""
         return self._source.position()
 
     def go_to(self, position: NDArray[Any]) -> None:
-        """Go on, with a new block, from where `position` was."""
+        """Go on from where `position` was."""
         self._source.go_to(position)
-        self._used = self.steps
-
-    def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Noise of one step for the two layers, and ``(B, extra)`` more numbers."""
-        if self._used == self.steps:
-            self.renewed()
-            self._used = 0
-        self._used += 1
-        return self._views[self._used - 1]
-
-    def renewed(self) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """A new block, all of it: noise as from `next`, in the same tensors every time."""
-        self._source.fill(self._block)
-        self._used = self.steps
-        return self._views
 
 
 class _Streams:

@@ -52,24 +52,24 @@ def four_normals(seed, checkpoint, chain, index, block):
 
 
 @triton.jit(do_not_specialize=["seed", "first_block"])
-def _fill(out, seed, places, first_block, steps, n, NUMBERS: tl.constexpr):
+def _fill(out, row_stride, seed, places, first_block, steps, n, NUMBERS: tl.constexpr):
     row, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
     index = tl.program_id(2) * NUMBERS + tl.arange(0, NUMBERS)
     checkpoint, chain = tl.load(places + 2 * row), tl.load(places + 2 * row + 1)
     numbers = four_normals(seed, checkpoint, chain, index, first_block + block)
     for r in tl.static_range(4):
         step = 4 * block + r
-        tl.store(out + (row * steps + step) * n + index, numbers[r], mask=(index < n) & (step < steps))
+        tl.store(out + row * row_stride + step * n + index, numbers[r], mask=(index < n) & (step < steps))
 
 
 def fill(out: torch.Tensor, seed: int, places: torch.Tensor, first: int) -> None:
     """Fill ``out`` with the numbers of the steps from ``first`` on, a multiple of 4.
 
     Args:
-        out: ``(B, steps, n)`` float32; its numbers have indices 0 to n - 1.
+        out: ``(B, steps, n)`` float32, each row contiguous; its numbers have indices 0 to n - 1.
         seed: from 0 to 2^63 - 1.
         places: ``(B, 2)`` int32, checkpoint and chain of every row.
     """
     rows, steps, n = out.shape
     grid = rows, triton.cdiv(steps, STEPS), triton.cdiv(n, _NUMBERS)
-    _fill[grid](out, seed, places, first // STEPS, steps, n, NUMBERS=_NUMBERS)
+    _fill[grid](out, out.stride(0), seed, places, first // STEPS, steps, n, NUMBERS=_NUMBERS)
