@@ -1,5 +1,7 @@
 """Products into fixed buffers, the closed-form step built on them, and the noise that drives it."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -39,10 +41,14 @@ def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, threade
         torch.testing.assert_close(out, by_hand, rtol=1e-14, atol=1e-14)
 
 
-def test_a_product_that_overflows_is_infinite_without_a_warning():
-    out = torch.empty(1, 1, 1, dtype=torch.float64)
-    huge = torch.full((1, 1, 2), 1e300, dtype=torch.float64)
-    assert products.multiply(huge, huge.mT, out=out).item() == np.inf
+def test_chains_that_diverge_are_not_finite_without_a_warning():
+    target = LocalPosterior(random(3, 4), None, random(2, 5, 4), random(2, 3, 5), n_beta=1e3, gamma=1.0)
+    state, noise = sgld.init(target), endless(Noise(target, 1, places(2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(40):
+            sgld.update(state, target, 1e3, *next(noise)[:2])
+    assert not torch.isfinite(state.residual).any()
 
 
 @pytest.mark.parametrize("one_hot", [True, False])

@@ -15,7 +15,7 @@ _THREADED = 2**17
 
 
 def multiply(first: torch.Tensor, second: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """``first @ second``, written into ``out`` and returned; values that overflow become infinite, silently.
+    """``first @ second``, written into ``out`` and returned; numpy warns where values overflow.
 
     Args:
         first: ``(B, m, k)`` or ``(m, k)``. second: ``(B, k, n)`` or ``(k, n)``.
@@ -23,6 +23,5 @@ def multiply(first: torch.Tensor, second: torch.Tensor, out: torch.Tensor) -> to
     """
     if out.device.type != "cpu" or out.shape[-2] * out.shape[-1] * first.shape[-1] > _THREADED:
         return torch.matmul(first, second, out=out)
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.matmul(first.numpy(), second.numpy(), out=out.numpy())
+    np.matmul(first.numpy(), second.numpy(), out=out.numpy())
     return out

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from workbench.simulation.products import multiply
@@ -39,15 +40,19 @@ def init(target: LocalPosterior) -> SGLDState:
 def update(
     state: SGLDState, target: LocalPosterior, eps: float, noise1: torch.Tensor, noise2: torch.Tensor
 ) -> SGLDState:
-    """One step in place; ``noise`` holds standard normal numbers shaped like the weights (any float type)."""
+    """One step in place; ``noise`` holds standard normal numbers shaped like the weights (any float type).
+
+    Chains that diverge become infinite, silently.
+    """
     W1, W2, E = state.W1, state.W2, state.residual
     pull, drift = eps * target.gamma / 2, eps * target.n_beta / (2 * target.Y.shape[1])
-    force1 = multiply(W2.mT, target.to_inputs(E), out=state.force1)
-    force2 = multiply(E, target.hidden(W1).mT, out=state.force2)
-    W1.lerp_(target.star1, pull).add_(force1, alpha=drift).add_(noise1, alpha=eps**0.5)
-    W2.lerp_(target.star2, pull).add_(force2, alpha=drift).add_(noise2, alpha=eps**0.5)
-    outputs = multiply(W2, target.hidden(W1), out=E)
-    torch.sub(target.Y, outputs, out=E)
+    with np.errstate(over="ignore", invalid="ignore"):
+        force1 = multiply(W2.mT, target.to_inputs(E), out=state.force1)
+        force2 = multiply(E, target.hidden(W1).mT, out=state.force2)
+        W1.lerp_(target.star1, pull).add_(force1, alpha=drift).add_(noise1, alpha=eps**0.5)
+        W2.lerp_(target.star2, pull).add_(force2, alpha=drift).add_(noise2, alpha=eps**0.5)
+        outputs = multiply(W2, target.hidden(W1), out=E)
+        torch.sub(target.Y, outputs, out=E)
     return state
 
 
