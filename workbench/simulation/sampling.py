@@ -62,6 +62,9 @@ def sample_local_posterior(
 ) -> LocalSamples:
     """Covariances of the per-item losses under the local posterior around every checkpoint.
 
+    Chains run in as many batches as the memory asks for. Their random numbers do not depend on the batches; rounding
+    may, in the last digits, but not where `fused_sgld` runs.
+
     Args:
         trajectory: T checkpoints of a two-layer linear network, trained or predicted, or `NetworkCheckpoints` of one of
             any depth and activation.

@@ -41,7 +41,7 @@ class Sampling:
         traces: keep the losses of every draw; R-hat and effective sample size are then those of arviz-stats.
         force: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
             burn-in and thinning all three: nothing is then left to plan.
-        device, dtype: where and how precisely the chains run.
+        device, dtype: where and how precisely the chains run. A GPU draws other random numbers than a processor.
     """
 
     chains: int = 4
