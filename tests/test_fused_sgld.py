@@ -164,7 +164,7 @@ def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, r
     assert np.ptp(fused.traces) > 0
 
 
-def test_which_chains_the_kernel_runs(counted, run):
+def test_which_chains_the_kernel_runs(monkeypatch, counted, run):
     target, places = problem(torch.float64, one_hot=True)
     how = drivers.Plan(1e-4, 0, 1, 0.0, np.zeros(2), np.zeros(2))
     assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Fused)
@@ -173,6 +173,10 @@ def test_which_chains_the_kernel_runs(counted, run):
     wide = torch.zeros(3, 33, 4, dtype=torch.float64, device=DEVICE)
     too_wide = replace(target, star1=wide, star2=torch.zeros(3, 7, 33, dtype=torch.float64, device=DEVICE))
     assert isinstance(drivers.driver(Sampling(), how, too_wide, places), drivers.Stepwise)
+    monkeypatch.setattr(fused_sgld, "VERSION", (3, 4))
+    assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Stepwise)
+    single, places = problem(torch.float32, one_hot=True)
+    assert isinstance(drivers.driver(Sampling(), how, single, places), drivers.Fused)
 
 
 def test_chains_in_the_kernel_do_not_depend_on_how_they_are_split_bit_by_bit(monkeypatch, counted, run):

@@ -20,6 +20,8 @@ from workbench.simulation.target import LangevinState, LocalPosterior
 STEPS = 64
 #: Layers are padded to a power of two, at least 16, as matrix units want; larger ones than this do not fit registers.
 LARGEST = 32
+#: Version of Triton; those before 3.5 (torch 2.9) have no products in float64.
+VERSION = tuple(int(part) for part in triton.__version__.split(".")[:2])
 #: Warps of a program whose largest layer is padded to 16, or to 32. Products in float64 go to matrix units, which share
 #: their results among more warps in duplicate.
 WARPS = {(torch.float32, 16): 4, (torch.float32, 32): 4, (torch.float64, 16): 1, (torch.float64, 32): 2}
@@ -101,8 +103,8 @@ def _steps(
 
 
 def fits(target: LocalPosterior) -> bool:
-    """Whether one program can hold a chain."""
-    return max(_padded(target)) <= LARGEST
+    """Whether one program can hold a chain, and compute with its numbers."""
+    return max(_padded(target)) <= LARGEST and (target.Y.dtype != torch.float64 or VERSION >= (3, 5))
 
 
 def advance(
