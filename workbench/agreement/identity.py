@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ def run_identity(task: SemanticTask, settings: Settings) -> dict[str, Any]:
     libraries choose.
     """
     device = settings.resolve_device()
+    libraries = _LIBRARIES + ("triton",) * (device == "cuda" and find_spec("triton") is not None)
     return {
         "settings": settings.record(),
         "task_name": task.name,
         "task_data": task.digest,
         "workbench": workbench.__version__,
         "code": code_digest(),
-        **{name: version(name) for name in _LIBRARIES},
+        **{name: version(name) for name in libraries},
         "machine": f"{platform.system()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "cores": cores(),
         "torch_threads": torch.get_num_threads(),
