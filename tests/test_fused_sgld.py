@@ -6,6 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+from chain_noise import endless
 
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, drivers, noise, sample_local_posterior, sgld, train
@@ -78,12 +79,6 @@ def test_the_numbers_of_a_chain_do_not_depend_on_the_others_or_on_how_they_are_a
     np.testing.assert_array_equal(numbers(5, [(0, 1)], n=7, steps=5, first=4)[0], whole[1, 4:9, :7])
     distinct = [whole, numbers(6, [(0, 0), (0, 1), (1, 0)], n=30, steps=12)]
     assert len(np.unique(np.stack(distinct))) == 2 * whole.size
-
-
-def endless(noise):
-    """Its steps, one after the other."""
-    while True:
-        yield from noise.block()
 
 
 def problem(dtype, one_hot, chains=3):

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from chain_noise import endless, places
 
 from workbench.errors import SamplingError, WorkbenchError
 from workbench.semantics import task_from_spec
@@ -21,17 +22,6 @@ TREE = task_from_spec("tree")
 START = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
 RUN = train(START, Schedule.even(25.0, 6, 5e-3))
 N_BETA, GAMMA = 100.0, 1000.0
-
-
-def places(chains):
-    """Checkpoint 0 of every chain, and its number."""
-    return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
-
-
-def endless(noise):
-    """Its steps, one after the other."""
-    while True:
-        yield from noise.block()
 
 
 def network_target(chains, checkpoint=2, n_beta=N_BETA, gamma=GAMMA):

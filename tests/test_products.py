@@ -5,21 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from chain_noise import endless, places
 
 from workbench.simulation import products, sgld
 from workbench.simulation.noise import Noise, block_steps
 from workbench.simulation.target import LocalPosterior
-
-
-def places(chains):
-    """Checkpoint 0 of every chain, and its number."""
-    return np.stack([np.zeros(chains, int), np.arange(chains)], axis=1)
-
-
-def endless(noise):
-    """Its steps, one after the other."""
-    while True:
-        yield from noise.block()
 
 
 def random(*shape):
