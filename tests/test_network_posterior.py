@@ -132,7 +132,7 @@ def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activat
     bias = (1 + samples.plan.expected_bias) ** 2 - 1
     found, stderr = samples.estimate, np.hypot(exact.stderr, samples.estimate.stderr)
     assert (np.abs(found.covariance - exact.covariance) < bias * scale + 4 * stderr).all()
-    assert bias < 0.08
+    assert bias < (0.08 if how.sampler == "rmsprop" else 0.06)
     # The covariances are those of this posterior, known to better than a fifth.
     assert (variance > 5 * np.diagonal(stderr, axis1=1, axis2=2)).all()
 

@@ -28,7 +28,8 @@ def posterior_claims(ds: xr.Dataset) -> list[Verdict]:
     local = ratio >= VALID_RATIO
     quadratic = _quadratic(ds)
     claimed = local[:, None, None] & quadratic[:, :, None] & quadratic[:, None, :]
-    inside = np.abs(_difference(ds)) <= 4 * ds["local_bif_simulated_stderr"].values + _bias(ds)
+    difference = ds["local_bif_simulated"].values - ds["local_bif_analytic"].values
+    inside = np.abs(difference) <= 4 * ds["local_bif_simulated_stderr"].values + _bias(ds)
     claim = f"sampled covariances are those of the Gaussian prediction to {_WITHIN[_stated(ds) > 0]} (share of entries)"
     rulings: list[Verdict] = []
     if claimed.any():
@@ -79,8 +80,9 @@ def _stated(ds: xr.Dataset) -> float:
     return float(ds["local_bif_simulated"].attrs["expected_step_size_bias"])
 
 
-def _difference(ds: xr.Dataset) -> NDArray[np.float64]:
-    return np.asarray(ds["local_bif_simulated"].values - ds["local_bif_analytic"].values)
+def _predicted_variance(ds: xr.Dataset) -> NDArray[np.float64]:
+    """``(T, P)`` of the losses."""
+    return np.asarray(-np.diagonal(ds["local_bif_analytic"].values, axis1=1, axis2=2))
 
 
 def _bias(ds: xr.Dataset) -> NDArray[np.float64]:
@@ -89,17 +91,16 @@ def _bias(ds: xr.Dataset) -> NDArray[np.float64]:
     Where variances of weights are high by at most b, a covariance of losses moves by at most ``(1 + b)^2 - 1`` of the
     product of their standard deviations, by the Cauchy-Schwarz inequality.
     """
-    sd = np.sqrt(np.maximum(-np.diagonal(ds["local_bif_analytic"].values, axis1=1, axis2=2), 0.0))
+    sd = np.sqrt(np.maximum(_predicted_variance(ds), 0.0))
     return np.asarray(((1 + _stated(ds)) ** 2 - 1) * sd[:, :, None] * sd[:, None, :])
 
 
 def _quadratic(ds: xr.Dataset) -> NDArray[np.bool_]:
     """``(T, P)`` whether an item's loss varies far more than the fourth order that the prediction leaves out."""
-    variance = -np.diagonal(ds["local_bif_analytic"].values, axis1=1, axis2=2)
     squared_length = ds.attrs["input_scale"] * ds.sizes["item"]  # of an item's input; 1 for one-hot items
     left_out = quartic_variance(int(ds.attrs["hidden"]), ds.sizes["property"], float(ds.attrs["gamma"]))
     left_out *= squared_length**2
-    return np.asarray(variance >= FOURTH_ORDER * left_out)
+    return np.asarray(_predicted_variance(ds) >= FOURTH_ORDER * left_out)
 
 
 def _rhat_by_chance(chains: int, ess: float, entries: int) -> float:

@@ -117,13 +117,15 @@ def descend_batch(
         gradients(layers, h, delta, seen, first.activation, gradient_layers)
         memory = recipe.optimizer.step(flat, memory, gradient, recipe.schedule.eta, n)
 
-    before, steady = done, Repeated(lambda: step(None, 0), flat.device)
+    before, shown, steady = done, -1, Repeated(lambda: step(None, 0), flat.device)
     for k, wanted in enumerate(recipe.schedule.steps):
         if wanted < before:
             continue
         while done < wanted:
             phase, until = item_weights.phase(done)
-            factors.copy_(place.tensor(item_weights.values[phase])[:, None, :])
+            if phase != shown:
+                factors.copy_(place.tensor(item_weights.values[phase])[:, None, :])
+                shown = phase
             stretch = range(done, min(wanted, until, done + STEPS))
             if recipe.steady:
                 steady(len(stretch))

@@ -1,8 +1,8 @@
 """SGLD on a GPU: many steps of every chain in one kernel, whose weights never leave the registers on the way.
 
-The step is that of `sgld`, the noise that of `philox`. Step by step the products of such small matrices, one library
-call each, reach a tenth of the memory's speed, and all weights travel through memory in every one of them; here they
-do once in `STEPS` steps. One program runs one chain: its numbers do not depend on those beside it, bit by bit.
+The step is that of `sgld`, the noise that of `philox`. Step by step, one library call an operation, all weights travel
+through memory in every one of them, at a sixth of its speed (`benchmarks/gpu.py`); here they do once in `STEPS` steps.
+One program runs one chain: its numbers do not depend on those beside it, bit by bit.
 
 Import this module only where Triton is.
 """

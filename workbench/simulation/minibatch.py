@@ -15,13 +15,15 @@ computed, since their losses are what is sampled: a step costs what a full-batch
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.simulation import sgld
+from workbench.simulation.sgld import SGLDState
+from workbench.simulation.target import LangevinState, Posterior
 
 __all__ = ["gradient_noise", "item_weights", "update", "variance_inflation"]
 
@@ -38,14 +40,9 @@ def item_weights(extra: torch.Tensor, batch_size: int) -> torch.Tensor:
     return torch.zeros_like(extra).scatter_(1, chosen, P / batch_size)
 
 
-class _State(Protocol):
-    @property
-    def residual(self) -> torch.Tensor: ...
-
-
 def update(
-    state: _State,
-    target: Any,
+    state: SGLDState | LangevinState,
+    target: Posterior,
     eps: float,
     batch_size: int,
     step: Callable[..., Any],
@@ -70,7 +67,7 @@ def gradient_noise(
     At the checkpoints themselves it would vanish late in training, where no item has a gradient.
 
     Args:
-        kernel: of T weights, the inner products ``(T, P, P)`` of their per-item gradients.
+        kernel: of T weights, the inner products ``(T, P, P)`` of their per-item gradients; P > 1.
         W1, W2: of T checkpoints.
         n_beta, gamma: of the local posterior. batch_size: m.
     """
@@ -81,8 +78,6 @@ def gradient_noise(
         V1, V2 = (W[some] + rng.standard_normal(W[some].shape) / np.sqrt(gamma) for W in (W1, W2))
         found = kernel(V1, V2)
         P = found.shape[1]
-        if batch_size == P:
-            return 0.0
         centre = np.eye(P) - 1 / P
         covariance += np.linalg.eigvalsh(centre @ found @ centre)[:, -1] / (P * _DRAWS)
     return float(n_beta**2 * (P - batch_size) / (batch_size * (P - 1)) * covariance.max())

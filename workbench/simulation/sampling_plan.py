@@ -155,7 +155,7 @@ def plan(
     inflation = sgld.variance_inflation(step * scale, high)
     if sampling.sampler == "rmsprop":
         inflation += rmsprop.variance_inflation(rmsprop.ALPHA, 1 - step * scale * high / 2) - 1
-    if sampling.batch_size is not None:
+    if sampling.batch_size is not None and sampling.batch_size < task.n_items:
         noise = minibatch.gradient_noise(
             trajectory.kernel
             if isinstance(trajectory, NetworkCheckpoints)

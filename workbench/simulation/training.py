@@ -190,8 +190,7 @@ def train_seeds(
     report = shared_progress(progress, len(batches))
     found: list[Trajectory] = []
     for runs in batches:
-        part = slot if len(batches) == 1 else slot.part(runs.start)
-        found += _train_batch(starts[runs], schedule, device, dtype, report, part)
+        found += _train_batch(starts[runs], schedule, device, dtype, report, slot.part(runs.start))
     return found
 
 
