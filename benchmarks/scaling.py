@@ -1,6 +1,6 @@
 """How the cost of SGLD grows with items, width, chains and checkpoints.
 
-    python benchmarks/scaling.py
+python benchmarks/scaling.py
 """
 
 from __future__ import annotations

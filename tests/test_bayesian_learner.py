@@ -61,9 +61,7 @@ def test_prior_of_a_deep_mode_is_the_meijer_g_function(depth):
     a = np.array([1e-6, 1e-2, 0.3, 5.0, 40.0])
     exact = [
         mpmath.log(
-            mpmath.meijerg(
-                [[], []], [[0] * depth, []], mpmath.mpf(gamma) ** depth * mpmath.mpf(x) ** 2 / 2**depth
-            )
+            mpmath.meijerg([[], []], [[0] * depth, []], mpmath.mpf(gamma) ** depth * mpmath.mpf(x) ** 2 / 2**depth)
             * (gamma / (2 * mpmath.pi)) ** (mpmath.mpf(depth) / 2)
         )
         for x in a
@@ -105,9 +103,7 @@ def test_prior_spread_form_is_the_moment_of_sampled_weights():
     w, v = rng.standard_normal((2, 400_000, 5)) / np.sqrt(3.0)
     squares = (w * v).sum(axis=1) ** 2
     standard_error = squares.std() / np.sqrt(len(squares))
-    assert float(prior_spread_form()(gamma=3.0, hidden=5)) == pytest.approx(
-        squares.mean(), abs=4 * standard_error
-    )
+    assert float(prior_spread_form()(gamma=3.0, hidden=5)) == pytest.approx(squares.mean(), abs=4 * standard_error)
 
 
 def test_localised_at_zero_is_the_unlocalised_prior():
@@ -129,9 +125,7 @@ def brute_force(gamma, s, c, n_beta, cut, location=(0.0, 0.0), span=7.0, points=
     x = np.linspace(-span, span, points)
     w, v = np.meshgrid(x, x, indexing="ij")
     a = w * v
-    log_p = -gamma / 2 * ((w - location[0]) ** 2 + (v - location[1]) ** 2) - n_beta * (s - c * a) ** 2 / (
-        2 * c
-    )
+    log_p = -gamma / 2 * ((w - location[0]) ** 2 + (v - location[1]) ** 2) - n_beta * (s - c * a) ** 2 / (2 * c)
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
     q = (s - c * a) ** 2 / (2 * c)
@@ -181,9 +175,7 @@ def test_several_hidden_units_agree_with_sampled_weights():
     assert found.variance[0] == pytest.approx((weight * (q - mean) ** 2).mean(), abs=4 * variance_error)
 
 
-@pytest.mark.parametrize(
-    "prior", [ModePrior(20.0), ModePrior(20.0, depth=3), ModePrior(20.0, hidden=8)], ids=str
-)
+@pytest.mark.parametrize("prior", [ModePrior(20.0), ModePrior(20.0, depth=3), ModePrior(20.0, hidden=8)], ids=str)
 def test_mean_and_variance_of_the_loss_are_derivatives_of_the_log_evidence(prior):
     """``E[q] = -P d log Z / d(n beta)``, ``Var q = -P dE[q] / d(n beta)``, differences of order 4."""
     n_beta, h, P = 45.0, 0.05, 8
@@ -227,9 +219,7 @@ def test_low_temperature_variance_is_approached_like_one_over_gamma():
     ratios = []
     for gamma in (1e3, 2e3, 4e3, 8e3):
         exact = scalar_posterior(1.0, 1.0, 2 * gamma, ModePrior(gamma)).variance[0]
-        ratios.append(
-            exact / low_temperature_variance_form()(n_beta=2 * gamma, gamma=gamma, s=1.0, c=1.0, P=1.0)
-        )
+        ratios.append(exact / low_temperature_variance_form()(n_beta=2 * gamma, gamma=gamma, s=1.0, c=1.0, P=1.0))
     excess = np.array(ratios) - 1
     assert 0 < excess[0] < 5e-3
     np.testing.assert_allclose(excess[:-1] / excess[1:], 2.0, atol=0.02)
@@ -257,9 +247,7 @@ def test_below_and_above_coexistence_one_phase_has_all_the_mass(depth):
     gamma = 300.0
     n_c = gamma * (depth - 1) * ((depth - 2) / (depth - 1)) ** (2 / depth - 1)
     found = scalar_posterior(1.0, 1.0, [0.9 * n_c, n_c, 1.1 * n_c], ModePrior(gamma, depth))
-    assert (
-        found.mass_learned[0] < 1e-3 < 0.02 < found.mass_learned[1] < 0.98 and found.mass_learned[2] > 0.999
-    )
+    assert found.mass_learned[0] < 1e-3 < 0.02 < found.mass_learned[1] < 0.98 and found.mass_learned[2] > 0.999
     # Just after the transition the learned phase has jumped to its coexistence strength or above.
     assert found.strength[2] > float(coexistence_strength_form()(D=depth, s=1.0, c=1.0))
 
@@ -275,9 +263,7 @@ def scalar_modes(*s):
 
 def total_variance_peaks(depth, gamma, low, high):
     n_beta = gamma * np.geomspace(low, high, 400)
-    variance = (
-        bayesian_learner(scalar_modes(1.0, 0.4), n_beta, gamma=gamma, depth=depth).per_mode("variance").sum(1)
-    )
+    variance = bayesian_learner(scalar_modes(1.0, 0.4), n_beta, gamma=gamma, depth=depth).per_mode("variance").sum(1)
     inside = 1 + np.flatnonzero((variance[1:-1] > variance[:-2]) & (variance[1:-1] > variance[2:]))
     return n_beta[inside] / gamma
 
@@ -436,9 +422,7 @@ def test_coupled_covariance_changes_sign_once_per_level_in_the_published_order()
     assert {m: len(times) for m, times in flips.items()} == {0: 1, 1: 1, 2: 1}
     np.testing.assert_allclose([flips[m][0] for m in range(3)], [2.540, 3.618, 5.848], atol=5e-4)
     for m, times in flips.items():
-        before, after = coupled_covariance_by_level(
-            TREE, S_LEVELS, 1e6 * times[0] * np.array([0.99, 1.01]), 1e6
-        )[m]
+        before, after = coupled_covariance_by_level(TREE, S_LEVELS, 1e6 * times[0] * np.array([0.99, 1.01]), 1e6)[m]
         assert before > 0 > after
 
 

@@ -261,9 +261,7 @@ def test_a_link_is_never_replaced(refused, tmp_path):
 def test_a_directory_with_anything_else_in_it_is_never_replaced(refused, tmp_path, files, fault):
     fill(tmp_path / "result", **files)
     assert fault in refused("--force")
-    assert sorted(p.name for p in (tmp_path / "result").iterdir()) == sorted(
-        n.replace("__", ".") for n in files
-    )
+    assert sorted(p.name for p in (tmp_path / "result").iterdir()) == sorted(n.replace("__", ".") for n in files)
 
 
 def test_the_current_directory_and_those_above_are_never_replaced(refused, tmp_path, monkeypatch):

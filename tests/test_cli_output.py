@@ -53,9 +53,7 @@ def quick(run_cli, tmp_path, monkeypatch):
 def test_every_variable_has_its_dimensions_and_is_finite(result):
     ds = arrays(result[0])
     expected = {
-        f"{measure}_{side}": ("time", "source", "target")
-        for measure in MEASURES
-        for side in ("analytic", "simulated")
+        f"{measure}_{side}": ("time", "source", "target") for measure in MEASURES for side in ("analytic", "simulated")
     } | {
         "local_bif_simulated_stderr": ("time", "source", "target"),
         "mode_strength_analytic": ("time", "mode"),
@@ -213,9 +211,7 @@ def test_items_that_share_nothing_have_no_influence_on_each_other_and_nothing_br
 
 
 def test_a_gaussian_start_is_compared_but_no_closed_form_is_claimed(quick):
-    ds, out = quick(
-        "--task", "tree:2,2", "--init", "gaussian:0.05", "--measures", "gradient_kernel,local_bif"
-    )
+    ds, out = quick("--task", "tree:2,2", "--init", "gaussian:0.05", "--measures", "gradient_kernel,local_bif")
     assert "a0" not in ds.attrs
     assert "not claimed" in out
     error = ds["mode_strength_simulated"] - ds["mode_strength_analytic"]
@@ -242,9 +238,7 @@ ODD_ITEMS = ("<b>dog</b> & co", "$\\frac{$ 50%", "a/b\\c:d*?", "größe é 'q' \
 
 
 def test_odd_names_reach_every_file_unharmed(run_cli, tmp_path):
-    rows = [
-        f'"{name.replace(chr(34), chr(34) * 2)}",{k % 2},{int(k < 2)},1' for k, name in enumerate(ODD_ITEMS)
-    ]
+    rows = [f'"{name.replace(chr(34), chr(34) * 2)}",{k % 2},{int(k < 2)},1' for k, name in enumerate(ODD_ITEMS)]
     table = tmp_path / "odd <name>&$_$.csv"
     table.write_text("item,<i>p</i>,$x_$,^\n" + "\n".join(rows) + "\n", encoding="utf-8")
     out = tmp_path / "result & <more>"

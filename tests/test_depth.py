@@ -28,9 +28,7 @@ DEPTHS = (1, 2, 3, 4, 5, 6, 10, 20)
 def integrated(times, s, c, a0, depth):
     """a(t) by DOP853 in ln a (in a at depth 1), rtol 1e-11."""
     if depth == 1:
-        return solve_ivp(
-            lambda _, a: s - c * a, (0, times[-1]), [a0], "DOP853", times, rtol=1e-11, atol=1e-13
-        ).y[0]
+        return solve_ivp(lambda _, a: s - c * a, (0, times[-1]), [a0], "DOP853", times, rtol=1e-11, atol=1e-13).y[0]
 
     def rate(_, x):
         return depth * np.exp(x * (1 - 2 / depth)) * (s - c * np.exp(x))
@@ -105,8 +103,7 @@ def test_singular_value_zero_is_the_limit_of_small_ones_of_either_sign(depth):
     null = mode_strength(times, 0.0, c=0.3, a0=0.5, depth=depth)
     np.testing.assert_allclose(null, null_mode_form(depth)(t=times, c=0.3, a0=0.5), rtol=1e-14)
     differences = [
-        np.abs(mode_strength(times, s, c=0.3, a0=0.5, depth=depth) - null).max()
-        for s in (1e-6, -1e-6, 1e-9, -1e-9)
+        np.abs(mode_strength(times, s, c=0.3, a0=0.5, depth=depth) - null).max() for s in (1e-6, -1e-6, 1e-9, -1e-9)
     ]
     # Linear in s: a thousand times smaller s, a thousand times smaller difference.
     np.testing.assert_allclose(differences[0] / differences[2], 1e3, rtol=1e-3)
@@ -118,9 +115,7 @@ def test_reversing_the_signs_of_strength_and_singular_value_reverses_the_solutio
     for depth in (1, 2, 3, 5):
         for s, a0 in ((0.7, 0.1), (0.7, -0.1), (-0.2, 0.3)):
             forward = mode_strength(times, s, c=0.5, a0=a0, depth=depth)
-            np.testing.assert_allclose(
-                mode_strength(times, -s, c=0.5, a0=-a0, depth=depth), -forward, rtol=1e-14
-            )
+            np.testing.assert_allclose(mode_strength(times, -s, c=0.5, a0=-a0, depth=depth), -forward, rtol=1e-14)
 
 
 def test_arguments_broadcast_and_each_mode_may_have_its_own_input_scale():
@@ -146,11 +141,7 @@ def test_a_co_diagonal_network_with_unequal_input_variances_learns_by_its_modes(
     )
     d, s, a0 = np.array([0.5, 1.0, 2.0, 0.3]), np.array([1.0, 0.6, 0.0]), np.array([0.02, 0.1, 0.05])
     Sxx, Syx = (V * d) @ V.T, (U[:, :K] * s) @ V[:, :K].T
-    frames = (
-        [V[:, :K]]
-        + [np.linalg.qr(rng.standard_normal((hidden, K)))[0] for _ in range(depth - 1)]
-        + [U[:, :K]]
-    )
+    frames = [V[:, :K]] + [np.linalg.qr(rng.standard_normal((hidden, K)))[0] for _ in range(depth - 1)] + [U[:, :K]]
     layers = [(frames[k + 1] * a0 ** (1 / depth)) @ frames[k].T for k in range(depth)]
     shapes = [layer.shape for layer in layers]
     ends = np.cumsum([layer.size for layer in layers])
@@ -176,9 +167,7 @@ def test_a_co_diagonal_network_with_unequal_input_variances_learns_by_its_modes(
     y0 = np.concatenate([layer.ravel() for layer in layers])
     trained = solve_ivp(slope, (0, 12), y0, "DOP853", times, rtol=1e-11, atol=1e-13).y.T
     strengths = np.stack([U[:, :K].T @ np.linalg.multi_dot(unpack(y)[::-1]) @ V[:, :K] for y in trained])
-    expected = np.stack(
-        [np.diag(row) for row in mode_strength(times[:, None], s, c=d[:K], a0=a0, depth=depth)]
-    )
+    expected = np.stack([np.diag(row) for row in mode_strength(times[:, None], s, c=d[:K], a0=a0, depth=depth)])
     np.testing.assert_allclose(strengths, expected, atol=1e-9)
 
 
@@ -206,9 +195,7 @@ def test_elementary_time_functions_equal_the_sum_over_roots(depth):
     for start, strengths in ((a0, np.array([0.03, 1.0, 2.3])), (5.0, np.array([4.9, 3.0, 2.4]))):
         u, u0 = ((c * x / s) ** (1 / depth) for x in (strengths, start))
         elementary = (s / c) ** (2 / depth - 1) / s * (phi(u=u) - phi(u=u0))
-        np.testing.assert_allclose(
-            depth_time_form(depth)(a=strengths, s=s, c=c, a0=start), elementary, rtol=1e-12
-        )
+        np.testing.assert_allclose(depth_time_form(depth)(a=strengths, s=s, c=c, a0=start), elementary, rtol=1e-12)
 
 
 @pytest.mark.parametrize("depth", (3, 5, 8))
@@ -225,14 +212,12 @@ def test_lambert_solution_obeys_its_equation_and_its_time_form():
     times = np.array([0.0, 5.0, 30.0, 60.0, 500.0])
     for a0 in (0.05, 4.0):
         a = infinite_depth_strength(times, 1.3, c=1.0, a0=a0)
-        expected = solve_ivp(
-            lambda _, x: x**2 * (1.3 - x), (0, 500), [a0], "DOP853", times, rtol=1e-12, atol=1e-14
-        ).y[0]
+        expected = solve_ivp(lambda _, x: x**2 * (1.3 - x), (0, 500), [a0], "DOP853", times, rtol=1e-12, atol=1e-14).y[
+            0
+        ]
         np.testing.assert_allclose(a, expected, rtol=1e-9)
         inner = slice(1, 2)
-        np.testing.assert_allclose(
-            infinite_depth_form()(a=a[inner], s=1.3, c=1.0, a0=a0), times[inner], rtol=1e-10
-        )
+        np.testing.assert_allclose(infinite_depth_form()(a=a[inner], s=1.3, c=1.0, a0=a0), times[inner], rtol=1e-10)
     assert np.isfinite(infinite_depth_strength(1e6, 2.0, c=1.0, a0=1e-6))
 
 
@@ -241,9 +226,7 @@ def test_infinite_depth_is_approached_to_first_order_with_the_stated_gap():
     times = np.linspace(0, 120, 2001)
     limit = infinite_depth_strength(times, s, c=c, a0=a0)
     depths = np.array([16, 256, 1024, 2048])
-    gaps = [
-        np.abs(mode_strength(times / D, s, c=c, a0=a0, depth=int(D)) - limit).max() / (s / c) for D in depths
-    ]
+    gaps = [np.abs(mode_strength(times / D, s, c=c, a0=a0, depth=int(D)) - limit).max() / (s / c) for D in depths]
     # derived for this project.
     np.testing.assert_allclose(gaps[:2], [0.92, 0.22], atol=0.005)
     order = np.log(gaps[2] / gaps[3]) / np.log(2)
@@ -290,13 +273,8 @@ def test_kernel_of_an_explicit_aligned_network_by_autograd_equals_the_mode_sum(d
     rng = np.random.default_rng(depth)
     a = rng.uniform(0.1, 2.0, K)
     V_in = task.X @ modes.V[:, :K] / np.sqrt(modes.c * P)
-    frames = (
-        [V_in] + [np.linalg.qr(rng.standard_normal((hidden, K)))[0] for _ in range(depth - 1)] + [modes.U]
-    )
-    layers = [
-        torch.tensor((frames[k + 1] * a ** (1 / depth)) @ frames[k].T, requires_grad=True)
-        for k in range(depth)
-    ]
+    frames = [V_in] + [np.linalg.qr(rng.standard_normal((hidden, K)))[0] for _ in range(depth - 1)] + [modes.U]
+    layers = [torch.tensor((frames[k + 1] * a ** (1 / depth)) @ frames[k].T, requires_grad=True) for k in range(depth)]
     gradients = []
     for i in range(P):
         output = torch.tensor(task.X[:, i])
@@ -305,9 +283,7 @@ def test_kernel_of_an_explicit_aligned_network_by_autograd_equals_the_mode_sum(d
         loss = ((torch.tensor(task.Y[:, i]) - output) ** 2).sum() / 2
         gradients.append(torch.cat([g.ravel() for g in torch.autograd.grad(loss, layers)]).numpy())
     expected = np.array(gradients) @ np.array(gradients).T
-    np.testing.assert_allclose(
-        gradient_kernel_deep(modes, a[None], depth)[0], expected, atol=1e-12 * expected.max()
-    )
+    np.testing.assert_allclose(gradient_kernel_deep(modes, a[None], depth)[0], expected, atol=1e-12 * expected.max())
 
 
 def test_deep_kernel_at_depth_two_is_the_two_layer_kernel():

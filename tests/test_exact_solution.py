@@ -64,9 +64,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("n_out, n_in, rank, hidden, lam", CASES)
-def test_solution_equals_the_integrated_flow_for_every_width_rank_and_imbalance(
-    n_out, n_in, rank, hidden, lam
-):
+def test_solution_equals_the_integrated_flow_for_every_width_rank_and_imbalance(n_out, n_in, rank, hidden, lam):
     task = random_task(n_out, n_in, rank, seed=hidden)
     start = balanced_start(task, hidden, lam, seed=3, scale=0.05)
     times = np.linspace(0, 15, 12)
@@ -161,9 +159,7 @@ def test_late_weights_of_a_bottleneck_are_the_best_low_rank_map():
     U, s, Vt = np.linalg.svd(task.Syx)
     # Eckart-Young; the gap s_3 - s_4 sets the rate, 2000 is more than 100 of its times.
     assert (s[2] - s[3]) * 2000 > 100
-    np.testing.assert_allclose(
-        final.W2[0] @ final.W1[0], (U[:, :3] * s[:3]) @ Vt[:3] / start.modes.c, atol=1e-11
-    )
+    np.testing.assert_allclose(final.W2[0] @ final.W1[0], (U[:, :3] * s[:3]) @ Vt[:3] / start.modes.c, atol=1e-11)
 
 
 def test_gaussian_starts_are_wrong_by_the_square_of_sigma():
@@ -199,9 +195,7 @@ def test_determinant_decides_whether_a_square_full_rank_task_is_learned(hidden):
 
 def test_determinant_obstruction_needs_lambda_zero_and_a_square_full_rank_task():
     square = random_task(4, 4, 4, seed=2)
-    assert all(
-        reaches_target(balanced_start(square, 4, lam, seed)) for lam in (0.3, -0.3) for seed in range(8)
-    )
+    assert all(reaches_target(balanced_start(square, 4, lam, seed)) for lam in (0.3, -0.3) for seed in range(8))
     assert all(reaches_target(balanced_start(TREE, 16, 0.0, seed)) for seed in range(8))
     assert not reaches_target(balanced_start(TREE, 7, 0.0))
     assert reaches_target(initial_weights(TREE, Init("gaussian", 0.01), 16))
@@ -259,9 +253,7 @@ def test_scalar_form_is_the_growing_part_of_the_numeric_solution_and_of_the_logi
     np.testing.assert_allclose(up @ gram(W1, W2) @ up, growing, rtol=1e-13)
     # Balanced: X_++ = 2 a, since the decaying component is zero.
     logistic = mode_strength_form()(t=times, s=s, c=1.0, a0=0.01)
-    np.testing.assert_allclose(
-        riccati_form()(t=times, mu=s, q_plus=np.sqrt(0.02), q_minus=0), 2 * logistic, rtol=1e-13
-    )
+    np.testing.assert_allclose(riccati_form()(t=times, mu=s, q_plus=np.sqrt(0.02), q_minus=0), 2 * logistic, rtol=1e-13)
 
 
 @pytest.mark.parametrize(

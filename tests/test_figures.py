@@ -87,9 +87,7 @@ def words(figure: Figure) -> list[tuple[str, Bbox]]:
             ]
         if ax.get_legend():
             found += ax.get_legend().get_texts()
-    drawn = [
-        label for label in found if label is not None and label.get_visible() and label.get_text().strip()
-    ]
+    drawn = [label for label in found if label is not None and label.get_visible() and label.get_text().strip()]
     return [(label.get_text(), label.get_window_extent()) for label in drawn]
 
 
@@ -236,9 +234,7 @@ def test_influence_has_one_panel_a_measure(kept: tuple[str, ...]) -> None:
 def test_theory_lines_of_influence_are_the_dataset_and_equal_curves_are_drawn_once(tree: xr.Dataset) -> None:
     figure = figures.influence_of_item(tree, "dog")
     for ax, name in zip(figure.axes, MEASURES, strict=True):
-        lines = {
-            line.get_label(): line.get_ydata() for line in ax.lines if not line.get_label().startswith("_")
-        }
+        lines = {line.get_label(): line.get_ydata() for line in ax.lines if not line.get_label().startswith("_")}
         values = tree[f"{name}_analytic"].sel(source="dog")
         assert set(lines) == {
             "4 items via root (oak, pine, …)",
@@ -259,9 +255,7 @@ def test_curves_that_differ_are_not_grouped_even_on_a_tree() -> None:
 
 def test_error_bars_are_two_standard_errors_and_only_where_there_are_some(tree: xr.Dataset) -> None:
     figure = figures.influence_of_item(tree, "dog")
-    bars = [
-        [c for c in ax.containers if isinstance(c, ErrorbarContainer) and c.has_yerr] for ax in figure.axes
-    ]
+    bars = [[c for c in ax.containers if isinstance(c, ErrorbarContainer) and c.has_yerr] for ax in figure.axes]
     assert [bool(found) for found in bars] == [False, True, False]
     stderr = float(tree["local_bif_simulated_stderr"].values[0, 0, 0])
     for container in bars[1]:
@@ -346,8 +340,7 @@ def test_relative_errors_scale_with_the_difference_and_not_with_the_measure(tree
         scaled[f"{name}_{side}"] = 7 * tree[f"{name}_{side}"]
     pairs = ~np.eye(8, dtype=bool)
     once, twice, same = (
-        errors_over_time(next(m for m in measures(ds) if m.name == name), pairs)
-        for ds in (tree, doubled, scaled)
+        errors_over_time(next(m for m in measures(ds) if m.name == name), pairs) for ds in (tree, doubled, scaled)
     )
     np.testing.assert_allclose(twice, 2 * once, rtol=1e-9)
     np.testing.assert_allclose(same, once, rtol=1e-9)
@@ -374,9 +367,7 @@ def test_figures_are_remade_from_the_saved_file_alone(tree: xr.Dataset, tmp_path
         assert figures.render(draw(again), {}).png == figures.render(draw(tree), {}).png
 
 
-def test_saved_files_carry_their_provenance_and_are_the_same_every_time(
-    tree: xr.Dataset, tmp_path: object
-) -> None:
+def test_saved_files_carry_their_provenance_and_are_the_same_every_time(tree: xr.Dataset, tmp_path: object) -> None:
     facts = {"code_version": "1.2.3", "config": {"task": "tree", "who": '<b>&"'}}
     once = figures.save(figures.loss(tree), f"{tmp_path}/a", "loss", facts)
     again = figures.save(figures.loss(tree), f"{tmp_path}/b", "loss", facts)
@@ -421,7 +412,4 @@ def test_figures_never_touch_pyplot() -> None:
         "f.all_figures(dataset(Hierarchy((2, 2)).indicator_task(), checkpoints=12));"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=__file__.rsplit("/", 1)[0], check=False).returncode
-        == 0
-    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=__file__.rsplit("/", 1)[0], check=False).returncode == 0

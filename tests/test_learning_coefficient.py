@@ -30,15 +30,11 @@ TABLE = [
     ((4, 6, 3, 7, 5), 2, Fraction(8), 1),
     *[
         ((8, 16, 15), r, value, m)
-        for r, value, m in zip(
-            (0, 1, 2, 4, 8), (54, Fraction(111, 2), 57, 59, 60), (2, 1, 2, 2, 1), strict=True
-        )
+        for r, value, m in zip((0, 1, 2, 4, 8), (54, Fraction(111, 2), 57, 59, 60), (2, 1, 2, 2, 1), strict=True)
     ],
     *[
         ((8, 8, 15), r, value, m)
-        for r, value, m in zip(
-            (0, 1, 2, 4, 8), (32, Fraction(71, 2), 39, 46, 60), (2, 1, 1, 1, 1), strict=True
-        )
+        for r, value, m in zip((0, 1, 2, 4, 8), (32, Fraction(71, 2), 39, 46, 60), (2, 1, 1, 1, 1), strict=True)
     ],
 ]
 

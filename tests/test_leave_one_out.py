@@ -57,9 +57,7 @@ STARTS = {
     "tree, aligned": lambda: initial_weights(TREE, Init("balanced", 0.01), 10),
     "tree, aligned, bottleneck": lambda: initial_weights(TREE, Init("balanced", 0.01), 3),
     "tree, gaussian": lambda: initial_weights(task_from_spec("tree:2,2"), Init("gaussian", 0.3), 5),
-    "tree, gaussian, wider than data": lambda: initial_weights(
-        task_from_spec("tree:3"), Init("gaussian", 0.1), 12
-    ),
+    "tree, gaussian, wider than data": lambda: initial_weights(task_from_spec("tree:3"), Init("gaussian", 0.1), 12),
     "table, aligned": lambda: initial_weights(rumelhart_task(), Init("balanced", 0.01), 8),
     "whitened inputs, gaussian": lambda: initial_weights(whitened_task(), Init("gaussian", 0.2), 4),
     "whitened inputs, aligned": lambda: initial_weights(whitened_task(), Init("balanced", 0.02), 6),
@@ -74,9 +72,7 @@ def test_losses_without_each_item_equal_an_explicit_integration_of_all_weights(n
     start = STARTS[name]()
     explicit = explicit_held_out(start, TIMES, start.task.n_items)
     # The integrator runs at rtol 1e-11 here; errors add up over a few hundred steps.
-    np.testing.assert_allclose(
-        held_out_losses(start, TIMES, rtol=1e-11), explicit, atol=1e-8 * explicit.max(), rtol=0
-    )
+    np.testing.assert_allclose(held_out_losses(start, TIMES, rtol=1e-11), explicit, atol=1e-8 * explicit.max(), rtol=0)
 
 
 def test_the_default_tolerance_keeps_the_influence_to_a_millionth_of_its_scale():
@@ -110,9 +106,7 @@ def test_renormalised_curve_is_the_unnormalised_one_at_time_t_P_over_P_minus_1(m
 
 def test_the_two_conventions_disagree_on_the_sign_of_most_early_entries():
     start, off = STARTS["tree, aligned"](), ~np.eye(8, dtype=bool)
-    plain, renormalised = (
-        leave_one_out(start, [3.0], convention=c)[0][off] for c in ("unnormalised", "renormalised")
-    )
+    plain, renormalised = (leave_one_out(start, [3.0], convention=c)[0][off] for c in ("unnormalised", "renormalised"))
     assert np.mean(np.sign(plain) == np.sign(renormalised)) <= 0.14
 
 
@@ -163,9 +157,7 @@ def test_doubling_every_weight_doubles_the_speed():
 def test_arbitrary_item_weights_equal_an_explicit_integration():
     start = STARTS["tree, gaussian"]()
     weights = np.random.default_rng(5).uniform(0, 3, (3, 4))
-    explicit = np.stack(
-        [explicit_losses(start.task, start.W1, start.W2, TIMES, w, 4) for w in weights], axis=1
-    )
+    explicit = np.stack([explicit_losses(start.task, start.W1, start.W2, TIMES, w, 4) for w in weights], axis=1)
     np.testing.assert_allclose(weighted_flow(start, TIMES, weights, rtol=1e-11), explicit, atol=1e-9)
 
 
@@ -173,9 +165,7 @@ def test_the_order_of_the_times_and_the_batching_of_the_runs_do_not_matter(monke
     start = STARTS["tree, gaussian"]()
     shuffled = held_out_losses(start, TIMES[[3, 0, 4, 1, 3]], rtol=1e-11)
     monkeypatch.setattr(sys.modules["workbench.theory.weighted_flow"], "_BATCH", 1)
-    np.testing.assert_allclose(
-        shuffled, held_out_losses(start, TIMES, rtol=1e-11)[[3, 0, 4, 1, 3]], atol=1e-9
-    )
+    np.testing.assert_allclose(shuffled, held_out_losses(start, TIMES, rtol=1e-11)[[3, 0, 4, 1, 3]], atol=1e-9)
 
 
 def test_a_flow_stopped_and_restarted_is_the_same_flow():
@@ -215,9 +205,7 @@ def test_closed_form_refuses_an_unbalanced_start_and_names_the_method_that_takes
 
 def test_symmetric_items_have_equal_leave_one_out_curves():
     tree = Hierarchy((2, 2))
-    influence = leave_one_out(
-        initial_weights(tree.indicator_task(), Init("balanced", 0.01), 6), TIMES, rtol=1e-11
-    )
+    influence = leave_one_out(initial_weights(tree.indicator_task(), Init("balanced", 0.01), 6), TIMES, rtol=1e-11)
     for level in range(tree.depth + 1):
         curves = influence[:, tree.common_ancestor_level == level]
         # Symmetric up to the tolerance of the integrator.

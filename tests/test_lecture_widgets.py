@@ -283,7 +283,6 @@ def test_a_pair_not_named_is_one_whose_sign_changes() -> None:
 def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(name: str, request: pytest.FixtureRequest) -> None:
     view = request.getfixturevalue(name)
 
-
     def count() -> list[int]:
         return [len(part.get_children()) for part in (view.figure, *view.figure.axes)]
 

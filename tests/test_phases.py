@@ -124,9 +124,7 @@ def test_two_layers_the_covariance_does_not_peak_where_the_phases_balance(gamma,
 def test_two_layers_the_comparison_depends_on_gamma_s_over_c_alone():
     first, second = phase_comparison(2, 30.0), phase_comparison(2, 30.0 * 0.125 / 0.4, s=0.4, c=0.125)
     assert second.peak / second.transition == pytest.approx(first.peak / first.transition, rel=1e-6)
-    assert second.equal_mass / second.transition == pytest.approx(
-        first.equal_mass / first.transition, rel=1e-9
-    )
+    assert second.equal_mass / second.transition == pytest.approx(first.equal_mass / first.transition, rel=1e-9)
 
 
 def test_two_layers_with_a_weak_prior_have_no_interior_peak():

@@ -24,9 +24,7 @@ from workbench.semantics import (
 #: Sums of a few dozen numbers of order one, in double precision.
 ROUNDING = 1e-12
 
-branchings = (
-    st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple).filter(lambda b: 2 <= prod(b) <= 24)
-)
+branchings = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple).filter(lambda b: 2 <= prod(b) <= 24)
 few = settings(max_examples=40, deadline=None)
 
 TREES = [(2,), (5,), (2, 2, 2), (3, 2), (2, 3, 2), (4, 2), (2, 4, 3), (2, 2, 2, 2), (1, 3), (2, 1, 2)]
@@ -348,9 +346,7 @@ def test_one_hot_inputs_have_scale_one_over_p():
     np.testing.assert_allclose(made.Sxx, np.eye(5) / 5)
 
 
-@pytest.mark.parametrize(
-    "X", [np.ones((3, 3)), np.diag([1.0, 1.0, 2.0]), np.eye(3)[:2], np.zeros((3, 3)), np.tri(3)]
-)
+@pytest.mark.parametrize("X", [np.ones((3, 3)), np.diag([1.0, 1.0, 2.0]), np.eye(3)[:2], np.zeros((3, 3)), np.tri(3)])
 def test_modes_of_inputs_that_are_not_white_are_refused_in_one_line(X):
     made = task(np.eye(3), X=X)
     assert made.input_scale is None
@@ -437,9 +433,7 @@ def test_modes_rebuild_the_covariance_of_any_small_table(Y):
     check_modes(task(Y))
 
 
-@pytest.mark.parametrize(
-    "name", ["default tree", "uneven tree", "signed tree", "diffusion", "white inputs, tree"]
-)
+@pytest.mark.parametrize("name", ["default tree", "uneven tree", "signed tree", "diffusion", "white inputs, tree"])
 def test_modes_of_one_tree_level_share_a_singular_value_and_the_haar_projector(name):
     made = TASKS[name]
     modes = singular_modes(made)

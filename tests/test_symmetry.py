@@ -18,9 +18,7 @@ TIMES = np.array([1.0, 6.0, 12.0])
 
 def table(Y):
     Y = np.asarray(Y, dtype=float)
-    return SemanticTask(
-        "table", tuple(f"item {k}" for k in range(Y.shape[1])), tuple(map(str, range(len(Y)))), Y
-    )
+    return SemanticTask("table", tuple(f"item {k}" for k in range(Y.shape[1])), tuple(map(str, range(len(Y)))), Y)
 
 
 def ring(P=6):

@@ -31,9 +31,7 @@ def sensitivity_equation(start, times):
     n = start.W1.size + start.W2.size
 
     def layers(w):
-        return w[..., :cut].reshape(*w.shape[:-1], *shapes[0]), w[..., cut:].reshape(
-            *w.shape[:-1], *shapes[1]
-        )
+        return w[..., :cut].reshape(*w.shape[:-1], *shapes[0]), w[..., cut:].reshape(*w.shape[:-1], *shapes[1])
 
     def item_gradients(W1, W2):
         R = Y - W2 @ W1 @ X
@@ -150,14 +148,10 @@ def test_derivative_flips_at_the_published_times(pair, published):
     np.testing.assert_allclose(sign_flips(curve, GRID), published, atol=0.0051)
 
 
-@pytest.mark.parametrize(
-    ("pair", "published"), [((0, 1), (13.76,)), ((0, 2), (8.58, 14.69)), ((0, 4), (6.69, 10.02))]
-)
+@pytest.mark.parametrize(("pair", "published"), [((0, 1), (13.76,)), ((0, 2), (8.58, 14.69)), ((0, 4), (6.69, 10.02))])
 def test_leave_one_out_flips_at_the_published_times(pair, published):
     start = initial_weights(TREE, Init("balanced", 0.01), 8)
-    np.testing.assert_allclose(
-        sign_flips(leave_one_out_curve(start, *pair), GRID[::6]), published, atol=0.0051
-    )
+    np.testing.assert_allclose(sign_flips(leave_one_out_curve(start, *pair), GRID[::6]), published, atol=0.0051)
 
 
 def test_extrema_are_where_the_slope_of_the_curve_vanishes():
@@ -215,9 +209,7 @@ def test_tree_form_evaluates_to_the_entries_of_the_full_derivative():
     start, derivative = aligned("tree")
     groups = mode_groups(start.modes, 0.01)
     m, e = pair_responses(groups.s, groups.alpha0, TIMES)
-    values = {f"e_{k}": e[:, k] for k in range(4)} | {
-        f"m_{k}{j}": m[:, k, j] for k in range(4) for j in range(4)
-    }
+    values = {f"e_{k}": e[:, k] for k in range(4)} | {f"m_{k}{j}": m[:, k, j] for k in range(4) for j in range(4)}
     for level, target in ((0, 4), (1, 2), (2, 1), (3, 0)):
         by_level = tree_derivative_form(TREE.tree.cover, level)(c=start.modes.c, **values)
         np.testing.assert_allclose(derivative[:, 0, target], by_level, atol=1e-12)

@@ -108,9 +108,7 @@ def test_near_the_stable_manifold_the_crossing_is_delayed_by_the_logarithm_of_la
     # w1 + w2 starts as |lambda|/(2 sqrt b0) and grows as e^{st}: a tenfold smaller lambda costs ln(10)/s.
     times = np.linspace(0, 60, 60001)
     s = 0.9
-    crossings = [
-        times[np.argmax(mode_strength(times, s, c=0.5, a0=-0.3, lam=lam) > 0)] for lam in (1e-9, 1e-10, 1e-11)
-    ]
+    crossings = [times[np.argmax(mode_strength(times, s, c=0.5, a0=-0.3, lam=lam) > 0)] for lam in (1e-9, 1e-10, 1e-11)]
     np.testing.assert_allclose(np.diff(crossings), np.log(10) / (2 * s), atol=2e-3)
 
 
@@ -148,9 +146,7 @@ def test_half_rise_time_counts_from_negative_starts_off_balance():
         half_rise_time(1.0, c=0.5, a0=-0.4)
 
 
-@pytest.mark.parametrize(
-    "form", [unbalanced_form, unbalanced_weight_form, lazy_limit_form, stable_manifold_form]
-)
+@pytest.mark.parametrize("form", [unbalanced_form, unbalanced_weight_form, lazy_limit_form, stable_manifold_form])
 def test_every_step_of_the_derivation_is_verified_by_sympy(form):
     results = form().self_check()
     assert all(result.passed for result in results) and sum(result.checked for result in results) >= 4

@@ -109,9 +109,7 @@ def test_first_order_misses_finite_reweighting_by_the_published_amounts():
         actual = weighted_flow(start, [t], 1 + x * np.eye(8), rtol=1e-11)[0] - base[t]
         predicted = x / 8 * trajectory_derivative(start.modes, [t], a0=0.01)[0]
         # Published to two decimals.
-        assert np.linalg.norm(actual - predicted) / np.linalg.norm(actual) == pytest.approx(
-            published, abs=0.0051
-        )
+        assert np.linalg.norm(actual - predicted) / np.linalg.norm(actual) == pytest.approx(published, abs=0.0051)
 
 
 def test_leave_one_out_is_anticorrelated_with_its_first_order_late_in_training():

@@ -80,9 +80,7 @@ def _aligned_claims(ds: xr.Dataset, expected: float) -> list[Verdict]:
     loss_shift = float(np.abs((((e - c * shift) ** 2 - e**2) / (2 * c)).sum(axis=1)).max()) / first_loss
     loss_found = float(np.abs(ds["loss_simulated"].values - ds["loss_analytic"].values).max()) / first_loss
     rulings = [
-        judge(
-            "mode strengths follow the closed form (largest relative difference)", found, 1.2 * expected + 1e-9, why
-        ),
+        judge("mode strengths follow the closed form (largest relative difference)", found, 1.2 * expected + 1e-9, why),
         judge(
             "the loss follows the closed form (largest difference / initial loss)",
             loss_found,

@@ -133,9 +133,7 @@ def add_parser(commands: Any) -> None:
     g.add_argument("--draws", type=int, default=500, metavar="N", help="kept draws per chain")
     g.add_argument("--step-size", default="auto", metavar="X", help="of the sampler; auto: bias of 2.5%% on variances")
     g.add_argument("--batch-size", type=int, metavar="N", help="items a mini-batch of sgld (default: all)")
-    g.add_argument(
-        "--force-short", action="store_true", help="accept chains too short for their autocorrelation time"
-    )
+    g.add_argument("--force-short", action="store_true", help="accept chains too short for their autocorrelation time")
 
     g = p.add_argument_group("running")
     g.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")

@@ -14,9 +14,7 @@ from workbench.trajectory import Init, Start
 Array = NDArray[np.float64]
 
 
-def balanced_start(
-    task: SemanticTask, hidden: int, lam: float = 0.0, seed: int = 0, scale: float = 0.01
-) -> Start:
+def balanced_start(task: SemanticTask, hidden: int, lam: float = 0.0, seed: int = 0, scale: float = 0.01) -> Start:
     """A random lambda-balanced start that is not aligned with the data.
 
     ``W1 = R S1 V^T`` and ``W2 = U S2 R^T`` with random orthonormal U, V, R and

@@ -86,9 +86,7 @@ def learned_pair_form() -> ClosedForm:
         steps=(
             *pair_force_steps(),
             Step("A learned mode rests where its residual is", e),
-            Step(
-                "Alone it adds 2 P^2 e^2 a / (n beta (3 c a - s) + gamma) =", expression, alone - expression
-            ),
+            Step("Alone it adds 2 P^2 e^2 a / (n beta (3 c a - s) + gamma) =", expression, alone - expression),
             Step("For two of them B+ + e has rank one:", precision, sp.expand(precision - c * x * x.T)),
             Step(
                 "Its pseudo-inverse leaves out the gauge direction, on which no loss depends:",
@@ -129,9 +127,7 @@ def unlearned_pair_form() -> ClosedForm:
         steps=(
             *pair_force_steps(),
             Step("The learned mode rests at", a),
-            Step(
-                "The even block leaves x = (0, sqrt a) the precision", s_k - s_other, even - (s_k - s_other)
-            ),
+            Step("The even block leaves x = (0, sqrt a) the precision", s_k - s_other, even - (s_k - s_other)),
             Step("and the odd block", s_k + s_other, odd - (s_k + s_other)),
             Step("Their sum:", expression, sp.simplify(from_blocks - expression)),
         ),

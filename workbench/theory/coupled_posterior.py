@@ -44,9 +44,7 @@ def threshold_distance(s: ArrayLike, c_value: float, n_beta: ArrayLike, gamma: f
     return np.asarray(gap * np.sqrt(grid / c_value))
 
 
-def _checked(
-    s: Array, c_value: float, n_beta: ArrayLike, gamma: float, near: Near
-) -> tuple[Array, NDArray[np.bool_]]:
+def _checked(s: Array, c_value: float, n_beta: ArrayLike, gamma: float, near: Near) -> tuple[Array, NDArray[np.bool_]]:
     grid = np.atleast_1d(np.asarray(n_beta, dtype=np.float64))
     if not (gamma > 0 and grid.size and (grid > 0).all() and np.isfinite(grid).all()):
         raise ConditionError(
@@ -83,9 +81,7 @@ def coupling(s: ArrayLike, c_value: float, n_items: int, n_beta: float, gamma: f
     return M
 
 
-def coupled_covariance(
-    modes: Modes, n_beta: ArrayLike, gamma: float, *, near_threshold: Near = "raise"
-) -> Array:
+def coupled_covariance(modes: Modes, n_beta: ArrayLike, gamma: float, *, near_threshold: Near = "raise") -> Array:
     """``(T, P, P)`` Cov(l_i, l_j) of a two-layer network localised at 0, unit loss^2; the BIF is minus this.
 
     Args:

@@ -51,9 +51,7 @@ def depth_flow_steps(depth: int) -> tuple[Step, ...]:
         Step(
             "so equal weights stay equal, w_l = u, and the strength a = u^D grows at the rate",
             rate,
-            sp.expand(
-                growth.subs(dict.fromkeys(weights, u)) - depth * u ** (2 * depth - 2) * (s - c * u**depth)
-            ),
+            sp.expand(growth.subs(dict.fromkeys(weights, u)) - depth * u ** (2 * depth - 2) * (s - c * u**depth)),
         ),
     )
 
@@ -140,8 +138,7 @@ def _primitive_steps(depth: int, sign: int) -> tuple[Step, ...]:
     order = depth if sign > 0 else 2 * depth
     roots = [w ** (j if sign > 0 else 2 * j + 1) for j in range(depth)]
     partial = sum(
-        root ** (2 * order - 2) * sign * sum(root ** (depth - 1 - j) * x**j for j in range(depth))
-        for root in roots
+        root ** (2 * order - 2) * sign * sum(root ** (depth - 1 - j) * x**j for j in range(depth)) for root in roots
     )
     remainder = sp.rem(sp.expand(partial), sp.cyclotomic_poly(order, w), w) / depth
     turned = sp.exp(-2 * sp.I * angle) / (sp.exp(sp.I * angle) - x)
@@ -221,10 +218,7 @@ def explicit_time_form(depth: int) -> ClosedForm:
     if depth not in (3, 4):
         raise ConditionError("depth 3 or 4", f"depth {depth}", "use depth_time_form")
     cubic = (
-        -1 / u
-        - sp.log(sp.Abs(1 - u)) / 3
-        + sp.log(1 + u + u**2) / 6
-        - sp.atan((2 * u + 1) / sp.sqrt(3)) / sp.sqrt(3)
+        -1 / u - sp.log(sp.Abs(1 - u)) / 3 + sp.log(1 + u + u**2) / 6 - sp.atan((2 * u + 1) / sp.sqrt(3)) / sp.sqrt(3)
     )
     quartic = -1 / (2 * u**2) + sp.log(sp.Abs((1 + u**2) / (1 - u**2))) / 4
     expression = cubic if depth == 3 else quartic

@@ -73,9 +73,7 @@ def _step(q: Array, mu: Array, dt: float) -> tuple[Array, Array]:
     psi, growth = _propagators(mu, dt)
     stacked = np.vstack([psi[:, None] * q, np.eye(q.shape[1])])
     order = np.argsort(-np.abs(stacked).max(axis=1))
-    orthonormal, R, pivots = scipy.linalg.qr(
-        stacked[order], mode="economic", pivoting=True, check_finite=False
-    )
+    orthonormal, R, pivots = scipy.linalg.qr(stacked[order], mode="economic", pivoting=True, check_finite=False)
     unsorted = np.empty_like(orthonormal)
     unsorted[order] = orthonormal
     return growth[:, None] * unsorted[: len(q)], R[:, np.argsort(pivots)]

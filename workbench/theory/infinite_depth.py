@@ -1,6 +1,6 @@
 """One aligned mode in the limit of infinite depth (Saxe et al. 2014): explicit in the Lambert W function.
 
-    da/dt' = a^2 (s - c a),      t' = D t
+da/dt' = a^2 (s - c a),      t' = D t
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def infinite_depth_form() -> ClosedForm:
             Step(
                 "With c a/s = 1/(1 + z) this is z + ln z = z0 + ln z0 - s^2 t'/c, so",
                 explicit,
-                sp.simplify(
-                    sp.expand_log(s**2 / c * inverse - (z0 + sp.log(z0) - z - sp.log(z)), force=True)
-                ),
+                sp.simplify(sp.expand_log(s**2 / c * inverse - (z0 + sp.log(z0) - z - sp.log(z)), force=True)),
             ),
             Step(
                 "Put back into the equation of motion, what is left is",

@@ -34,13 +34,9 @@ def gradient_kernel_deep(modes: Modes, a: Array, depth: int) -> Array:
         ``(T, P, P)``, units loss^2 / weight^2; positive where a step on i helps j.
     """
     if depth != int(depth) or depth < 1:
-        raise ConditionError(
-            "a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ..."
-        )
+        raise ConditionError("a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ...")
     if depth > 1 and (a < 0).any():
-        raise ConditionError(
-            "mode strengths a >= 0", f"smallest a = {a.min():g}", "orient the modes so that a0 > 0"
-        )
+        raise ConditionError("mode strengths a >= 0", f"smallest a = {a.min():g}", "orient the modes so that a0 > 0")
     V = modes.V[:, : modes.rank]
     e2 = (modes.s - modes.c * a) ** 2
 

@@ -79,8 +79,7 @@ def _checked(sizes: Sequence[int], rank: int) -> tuple[int, ...]:
     H = tuple(int(h) for h in sizes)
     if len(H) < 2 or any(h < 1 or h != given for h, given in zip(H, sizes, strict=True)):
         raise WorkbenchError(
-            f"layer sizes {tuple(sizes)}; "
-            "give at least two whole numbers >= 1, inputs first, such as (8, 16, 15)"
+            f"layer sizes {tuple(sizes)}; give at least two whole numbers >= 1, inputs first, such as (8, 16, 15)"
         )
     if rank != int(rank) or not 0 <= rank <= min(H):
         raise WorkbenchError(

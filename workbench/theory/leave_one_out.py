@@ -87,14 +87,10 @@ def leave_one_out(
     In units of the loss; negative: having item i in the data helps item j. Arguments and the meaning of NaN
     as in `held_out_losses`.
     """
-    without = held_out_losses(
-        start, times, convention=convention, method=method, rtol=rtol, progress=progress
-    )
+    without = held_out_losses(start, times, convention=convention, method=method, rtol=rtol, progress=progress)
     everything = np.ones(start.task.n_items)
     if method == "closed_form":
-        together = _projected_losses(
-            reduced_flow(start), checked_times(times), everything, _checked_lambda(start)
-        )
+        together = _projected_losses(reduced_flow(start), checked_times(times), everything, _checked_lambda(start))
     else:
         together = weighted_flow(start, times, everything, rtol=rtol)[:, 0]
     return np.asarray(together[:, None, :] - without)

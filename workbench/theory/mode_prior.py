@@ -40,9 +40,7 @@ def prior_spread_form() -> ClosedForm:
     z, nu = sp.symbols("z nu", positive=True)
     normal = sp.sqrt(gamma / (2 * sp.pi)) * sp.exp(-gamma * x**2 / 2)
     moment_of_weight = sp.integrate(2 * x**z * normal, (x, 0, sp.oo))
-    shell = (
-        2 * (gamma / 2) ** (hidden / 2) / sp.gamma(hidden / 2) * x ** (hidden - 1) * sp.exp(-gamma * x**2 / 2)
-    )
+    shell = 2 * (gamma / 2) ** (hidden / 2) / sp.gamma(hidden / 2) * x ** (hidden - 1) * sp.exp(-gamma * x**2 / 2)
     moment_of_layer = sp.integrate(x**z * shell, (x, 0, sp.oo))
     order = (hidden - 1) / 2
     mellin = sp.integrate(x ** (z + nu) * sp.besselk(nu, x), (x, 0, sp.oo), conds="none").subs(nu, order)
@@ -61,9 +59,7 @@ def prior_spread_form() -> ClosedForm:
         ),
         unit="weight^4",
         conditions=(
-            Condition(
-                sp.And(bare(gamma) > 0, bare(hidden) >= 1), "gamma > 0 and hidden >= 1", "give a proper prior"
-            ),
+            Condition(sp.And(bare(gamma) > 0, bare(hidden) >= 1), "gamma > 0 and hidden >= 1", "give a proper prior"),
         ),
         source=NOTES,
         steps=(
@@ -89,11 +85,7 @@ def log_bessel_k(order: float, x: Array) -> Array:
         terms = np.zeros_like(x)
         for k in range(min(60, int(np.ceil(order)))):
             terms += (
-                np.exp(
-                    scipy.special.gammaln(order - k)
-                    - scipy.special.gammaln(order)
-                    - scipy.special.gammaln(k + 1.0)
-                )
+                np.exp(scipy.special.gammaln(order - k) - scipy.special.gammaln(order) - scipy.special.gammaln(k + 1.0))
                 * (-(x**2) / 4) ** k
             )
         near = scipy.special.gammaln(order) - np.log(2) + order * np.log(2 / x) + np.log(terms)
@@ -180,9 +172,7 @@ class ModePrior:
     def __post_init__(self) -> None:
         found = f"gamma = {self.gamma:g}, depth = {self.depth}, hidden = {self.hidden}"
         if not (0 < self.gamma < np.inf and self.depth >= 1 and self.hidden >= 1):
-            raise ConditionError(
-                "gamma > 0, depth >= 1 and hidden >= 1", found, "use gamma=100, depth=2, hidden=1"
-            )
+            raise ConditionError("gamma > 0, depth >= 1 and hidden >= 1", found, "use gamma=100, depth=2, hidden=1")
         if self.hidden > 1 and self.depth != 2:
             raise ConditionError("several hidden units need depth 2", found, "use hidden=1 or depth=2")
         if self.location is not None and (self.hidden, self.depth) != (1, 2):
@@ -206,9 +196,7 @@ class ModePrior:
         """``log p(a)``, normalised, for a != 0 (same shape)."""
         size, D, nu = np.abs(a), self.depth, (self.hidden - 1) / 2
         if self.location is not None:
-            return np.asarray(
-                _log_localised(a, self.gamma, *self.location) + np.log(self.gamma / (2 * np.pi))
-            )
+            return np.asarray(_log_localised(a, self.gamma, *self.location) + np.log(self.gamma / (2 * np.pi)))
         if self.hidden > 1:
             norm = (
                 (nu + 1) * np.log(self.gamma)

@@ -77,8 +77,7 @@ def linearised_steps() -> tuple[Step, ...]:
 def _solutions(s_a: Any, s_b: Any, kappa_a: Any, kappa_b: Any) -> tuple[Any, Any]:
     """I++_ab and I+-_ab: variation of constants, with ``1 + tanh x = 2/(1 + kappa e^{-2st})``."""
     (sech_a, rise_a), (sech_b, rise_b) = (
-        (sech_of(t, s_k, k), 2 / (1 + k * sp.exp(-2 * s_k * t)))
-        for s_k, k in ((s_a, kappa_a), (s_b, kappa_b))
+        (sech_of(t, s_k, k), 2 / (1 + k * sp.exp(-2 * s_k * t))) for s_k, k in ((s_a, kappa_a), (s_b, kappa_b))
     )
     ratio = sp.sqrt(kappa_b / kappa_a)
     both = (
@@ -110,8 +109,7 @@ def mode_response_form() -> ClosedForm:
     both, one_ab = _solutions(s_a, s_b, k_a**2, k_b**2)
     _, one_ba = _solutions(s_b, s_a, k_b**2, k_a**2)
     e_a, e_b = (
-        s_k * k**2 * sp.exp(-2 * s_k * t) / (1 + k**2 * sp.exp(-2 * s_k * t))
-        for s_k, k in ((s_a, k_a), (s_b, k_b))
+        s_k * k**2 * sp.exp(-2 * s_k * t) / (1 + k**2 * sp.exp(-2 * s_k * t)) for s_k, k in ((s_a, k_a), (s_b, k_b))
     )
     alpha_a, alpha_b = s_a - e_a, s_b - e_b
     both_left = sp.diff(both, t) - (e_a - alpha_a + e_b - alpha_b) * both - (e_a + e_b) * (alpha_a + alpha_b)
@@ -203,9 +201,7 @@ def tree_derivative_form(cover: tuple[int, ...], m: int) -> ClosedForm:
         variables=(
             *(Variable(e[k], f"residual of level {k}", "loss / weight^2") for k in range(D + 1)),
             *(
-                Variable(
-                    responses[k][j], f"response of output level {k} and input level {j}", "loss / weight^2"
-                )
+                Variable(responses[k][j], f"response of output level {k} and input level {j}", "loss / weight^2")
                 for k in range(D + 1)
                 for j in range(D + 1)
             ),
@@ -214,9 +210,7 @@ def tree_derivative_form(cover: tuple[int, ...], m: int) -> ClosedForm:
         unit="loss",
         source=_NOTES,
         steps=(
-            Step(
-                "dl_j = -r_j . (dW x_j) in modes:", sp.Symbol("-(P^2/c) sum_ab v_ai v_bi v_aj v_bj e_a m_ab")
-            ),
+            Step("dl_j = -r_j . (dW x_j) in modes:", sp.Symbol("-(P^2/c) sum_ab v_ai v_bi v_aj v_bj e_a m_ab")),
             Step("Modes of one level share e and m, and sum_a v_ai v_aj = H_k(i, j):", by_projectors),
             Step("Summed by parts:", expression, sp.expand(expression - by_projectors)),
         ),

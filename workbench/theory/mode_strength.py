@@ -50,9 +50,7 @@ def mode_strength(
         within 2e-14 t of the one asked for (against 30-digit quadrature).
     """
     if depth != int(depth) or depth < 1:
-        raise ConditionError(
-            "a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ..."
-        )
+        raise ConditionError("a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ...")
     arrays = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (t, s, c, a0, lam)))
     t_, s_, c_, a0_, lam_ = arrays
     if not all(np.isfinite(x).all() for x in arrays) or (t_ < 0).any() or (c_ <= 0).any():
@@ -62,9 +60,7 @@ def mode_strength(
             "count time from the start; c is the scale of the inputs, 1/P for one-hot items",
         )
     if depth != 2 and lam_.any():
-        raise ConditionError(
-            "lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0"
-        )
+        raise ConditionError("lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0")
     if depth == 1:
         # `depth.shallow_form` without the cancellation of s/c at early times.
         return np.asarray(a0_ * np.exp(-c_ * t_) - s_ / c_ * np.expm1(-c_ * t_))
@@ -209,9 +205,7 @@ def _accurate_sum(y: Array, log_gap: Array, D: int, sign: int) -> Array:
     return np.where(y**D < _SERIES, y ** (2 * D - 2) * series, _finite_sum(y, log_gap, D, sign))
 
 
-def half_rise_time(
-    s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0
-) -> Array:
+def half_rise_time(s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0) -> Array:
     """Time at which a mode reaches half of its final strength s/c; see `rise_time`."""
     return rise_time(0.5, s, c=c, a0=a0, depth=depth, lam=lam)
 
@@ -233,9 +227,7 @@ def rise_time(
             "leave out modes that are never learned and start from a smaller a0 > 0",
         )
     if depth != 2 and lam_.any():
-        raise ConditionError(
-            "lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0"
-        )
+        raise ConditionError("lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0")
     if depth == 1:
         return np.asarray(np.log((1 - c_ * a0_ / s_) / (1 - share_)) / c_)
     if depth == 2:

@@ -56,9 +56,7 @@ class PhaseComparison:
 def transition_temperature(depth: int, gamma: float, s: float, c: float) -> float:
     """n beta at which a mode is learned in the low-temperature limit, for depth >= 2."""
     if depth < 2:
-        raise ConditionError(
-            "depth >= 2", f"depth = {depth}", "a single layer has no transition; use depth=2"
-        )
+        raise ConditionError("depth >= 2", f"depth = {depth}", "a single layer has no transition; use depth=2")
     if depth == 2:
         return gamma / s
     return float(coexistence_temperature_form()(D=depth, gamma=gamma, s=s, c=c))

@@ -238,8 +238,6 @@ def coexistence_temperature_form() -> ClosedForm:
                 sp.S.Zero,
                 sp.powsimp(sp.simplify(sp.expand_power_base(gain.subs(at).subs(D, m + 2), force=True))),
             ),
-            Step(
-                "As D goes to 2 it becomes the continuous threshold,", gamma / s, sp.simplify(two - gamma / s)
-            ),
+            Step("As D goes to 2 it becomes the continuous threshold,", gamma / s, sp.simplify(two - gamma / s)),
         ),
     )

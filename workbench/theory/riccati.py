@@ -79,9 +79,7 @@ def eigenvalue_form() -> ClosedForm:
         conditions=(Condition(bare(s) >= 0, "s >= 0", "singular values are not negative"),),
         steps=(
             Step("In the singular vectors of Syx, F falls into blocks", block),
-            Step(
-                "with characteristic polynomial zero at +-mu:", mu, sp.expand((block - mu * sp.eye(2)).det())
-            ),
+            Step("with characteristic polynomial zero at +-mu:", mu, sp.expand((block - mu * sp.eye(2)).det())),
             Step(
                 "With s = mu sin 2 theta, lambda = -2 mu cos 2 theta the vector of +mu is",
                 up,

@@ -68,9 +68,7 @@ class ScalarPosterior:
     @property
     def within(self) -> Array:
         """``(T,)`` within-phase part, ``pi_U Var(q|U) + pi_V Var(q|V)``."""
-        return np.asarray(
-            self.mass_unlearned * self.variance_unlearned + self.mass_learned * self.variance_learned
-        )
+        return np.asarray(self.mass_unlearned * self.variance_unlearned + self.mass_learned * self.variance_learned)
 
 
 def phase_boundary(depth: int, s: float, c: float) -> float:
@@ -81,9 +79,7 @@ def phase_boundary(depth: int, s: float, c: float) -> float:
     barrier; there the boundary is half of the final strength by convention.
     """
     if not (depth >= 1 and s > 0 and c > 0):
-        raise ConditionError(
-            "depth >= 1, s > 0, c > 0", f"depth = {depth}, s = {s:g}, c = {c:g}", "use depth=2"
-        )
+        raise ConditionError("depth >= 1, s > 0, c > 0", f"depth = {depth}, s = {s:g}, c = {c:g}", "use depth=2")
     if depth <= 2:
         return s / (2 * c)
     power, learned = 1 - 2 / depth, (depth - 2) / (depth - 1)
@@ -108,9 +104,7 @@ def _window(prior: ModePrior, s: float, c: float, n_beta: float) -> tuple[float,
     return max(s / c - wide, lowest), min(s / c + wide, highest)
 
 
-def posterior_nodes(
-    prior: ModePrior, s: float, c: float, n_beta: float, cut: float
-) -> tuple[Array, Array, float]:
+def posterior_nodes(prior: ModePrior, s: float, c: float, n_beta: float, cut: float) -> tuple[Array, Array, float]:
     """Strengths ``(N,)``, probabilities ``(N,)``, log evidence: Gauss-Legendre on panels split until smooth.
 
     Panels shrink geometrically towards a = 0, where the prior has its logarithmic singularity, end at the
@@ -119,9 +113,7 @@ def posterior_nodes(
     low, high = _window(prior, s, c, n_beta)
     typical = prior.gamma ** (-prior.depth / 2)
     powers = 2.0 ** -np.arange(0, 60 + max(0, int(np.log2(max(abs(low), abs(high)) / typical))))
-    seeds = np.concatenate(
-        [low * powers, high * powers, np.linspace(low, high, 66), [s / c, prior.centre, cut]]
-    )
+    seeds = np.concatenate([low * powers, high * powers, np.linspace(low, high, 66), [s / c, prior.centre, cut]])
     edges = np.unique(seeds[(seeds >= low) & (seeds <= high) & (seeds != 0)])
     left, right = edges[:-1], edges[1:]
     # The one panel around 0 is narrower than 1e-17 of anything: no mass there.

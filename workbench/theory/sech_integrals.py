@@ -98,9 +98,7 @@ def sech_steps() -> tuple[Step, ...]:
     n = sp.Symbol("n", integer=True, nonnegative=True)
     r = sp.Symbol("r", positive=True)
     coefficient = r / (r + n)
-    antiderivative = (
-        2 * sp.exp((1 + p) * x) / (1 + p) * sp.hyper((1, (1 + p) / 2), ((3 + p) / 2,), -sp.exp(2 * x))
-    )
+    antiderivative = 2 * sp.exp((1 + p) * x) / (1 + p) * sp.hyper((1, (1 + p) / 2), ((3 + p) / 2,), -sp.exp(2 * x))
     return (
         Step(
             "Coefficient of z^n in 2F1(1, r; 1+r; z); successive ones have the ratio (n + r)/(n + 1 + r):",

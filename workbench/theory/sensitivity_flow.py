@@ -109,9 +109,7 @@ def trajectory_derivative_from_start(
     """
     begin, end = window
     if not 0 <= begin <= end:
-        raise ConditionError(
-            "0 <= begin <= end of the window", f"({begin:g}, {end:g})", "give the earlier time first"
-        )
+        raise ConditionError("0 <= begin <= end of the window", f"({begin:g}, {end:g})", "give the earlier time first")
     flow = reduced_flow(start)
     t, back = np.unique(checked_times(times), return_inverse=True)
     P = flow.n_items

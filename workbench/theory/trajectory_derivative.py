@@ -102,9 +102,7 @@ def pair_responses(
     t, back = np.unique(checked_times(times), return_inverse=True)
     begin, end = window
     if not 0 <= begin <= end:
-        raise ConditionError(
-            "0 <= begin <= end of the window", f"({begin:g}, {end:g})", "give the earlier time first"
-        )
+        raise ConditionError("0 <= begin <= end of the window", f"({begin:g}, {end:g})", "give the earlier time first")
     both, one = np.zeros((len(s), len(s))), np.zeros((len(s), len(s)))
     responses, rate = np.empty((len(t), len(s), len(s))), float(max(s.max(), alpha0.max()))
     last = t.max(initial=0.0)

@@ -19,9 +19,7 @@ Array = NDArray[np.float64]
 Curve = Callable[[Array], Array]
 
 
-def derivative_curve(
-    modes: Modes, source: int, target: int, *, a0: float, active: int | None = None
-) -> Curve:
+def derivative_curve(modes: Modes, source: int, target: int, *, a0: float, active: int | None = None) -> Curve:
     """``t -> dl_target/deps_source`` of an aligned start, for times of any shape."""
     groups = mode_groups(modes, a0, active)
     shared = groups.projectors[:, source, target]
@@ -50,9 +48,9 @@ def leave_one_out_curve(
     def curve(t: Array) -> Array:
         times = np.ravel(t)
         without = weighted_flow(start, held_out_times(times, P, convention), keep, rtol=rtol)
-        return np.asarray(
-            (weighted_flow(start, times, np.ones(P), rtol=rtol) - without)[:, 0, target]
-        ).reshape(np.shape(t))
+        return np.asarray((weighted_flow(start, times, np.ones(P), rtol=rtol) - without)[:, 0, target]).reshape(
+            np.shape(t)
+        )
 
     return curve
 

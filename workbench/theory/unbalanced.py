@@ -63,9 +63,7 @@ def unbalanced_form() -> ClosedForm:
     strength, length = (Y - lamda**2 / Y) / 4, (Y + lamda**2 / Y) / 2
     kap_star, s_star = c * length.subs(Y, Y_star), c * strength.subs(Y, Y_star)
     in_r = (Y_star + r * lamda**2 / Y_star) / (1 - r)
-    left = -sp.diff(in_r, r) * kap_star * r - (2 * Y * (s - c * strength)).subs(
-        {Y: in_r, s: s_star}, simultaneous=True
-    )
+    left = -sp.diff(in_r, r) * kap_star * r - (2 * Y * (s - c * strength)).subs({Y: in_r, s: s_star}, simultaneous=True)
     return ClosedForm(
         name="unbalanced_strength",
         title="Strength of a mode learned by a two-layer network at imbalance lambda",
@@ -75,9 +73,7 @@ def unbalanced_form() -> ClosedForm:
         unit="weight^2",
         source=SOURCE,
         conditions=(
-            Condition(
-                sp.And(bare(s) > 0, bare(c) > 0), "s and c positive", "use mode_strength, which covers s <= 0"
-            ),
+            Condition(sp.And(bare(s) > 0, bare(c) > 0), "s and c positive", "use mode_strength, which covers s <= 0"),
             Condition(
                 sp.Or(bare(a0) > 0, sp.Ne(bare(lamda), 0)),
                 "a0 > 0, or lambda other than 0",

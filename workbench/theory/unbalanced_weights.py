@@ -126,9 +126,7 @@ def mode_weights(
         weight(s_, c_, w1, w2, q_plus, q_minus, floor, h, below),
         weight(s_, c_, w2, w1, q_plus, q_minus, floor, h, above),
     )
-    grown = (total * (E + (mu + s_) * h) + difference * L * h) / np.sqrt(
-        floor + c_ * h * (q_plus**2 + q_minus**2 * E)
-    )
+    grown = (total * (E + (mu + s_) * h) + difference * L * h) / np.sqrt(floor + c_ * h * (q_plus**2 + q_minus**2 * E))
     other = np.divide(lam_, grown, out=np.zeros(grown.shape), where=~stuck & (grown > 0))
     decayed = np.sqrt(np.abs(a_) * E / (1 + 2 * c_ * np.abs(a_) * h))
     # With weights of opposite signs and nearly equal size w1 + w2 is what grows, and a difference of w1 and

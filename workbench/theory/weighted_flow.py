@@ -175,9 +175,7 @@ def checked_times(times: ArrayLike) -> Array:
     """``(T,)`` flow times as an array, refused unless finite and >= 0."""
     t = np.asarray(times, dtype=np.float64)
     if t.ndim != 1 or not np.isfinite(t).all() or (t < 0).any():
-        raise ConditionError(
-            "times finite and >= 0, a one-dimensional array", f"{t}", "count time from the start"
-        )
+        raise ConditionError("times finite and >= 0, a one-dimensional array", f"{t}", "count time from the start")
     return t
 
 
@@ -205,9 +203,7 @@ def weighted_flow(
     t, back = np.unique(checked_times(times), return_inverse=True)
     weights = np.atleast_2d(np.asarray(item_weights, dtype=np.float64))
     if weights.ndim != 2 or weights.shape[1] != flow.n_items or not np.isfinite(weights).all():
-        raise WorkbenchError(
-            f"item weights of shape {weights.shape}; expected (runs, {flow.n_items}) finite numbers"
-        )
+        raise WorkbenchError(f"item weights of shape {weights.shape}; expected (runs, {flow.n_items}) finite numbers")
     R = len(weights)
     rtol = default_rtol(flow, R) if rtol is None else rtol
     losses = np.empty((len(t), R, flow.n_items))
