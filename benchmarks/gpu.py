@@ -19,7 +19,9 @@ from harness import Table, machine, number
 from network import checkpoints, sampler
 
 from workbench.semantics import task_from_spec
-from workbench.simulation import Network, Place, Recipe, Schedule, drivers, gaussian_network, repeated, retrained_losses
+from workbench.simulation import Network, Place, Recipe, Schedule, gaussian_network, retrained_losses
+from workbench.simulation.running import cuda_graph as repeated
+from workbench.simulation.sampling.chains import drivers
 
 LENGTHS = {"step": 1e-6, "burn_in": 60, "thin": 20, "draws": 40}
 #: Runs, and steps of each on the processor; a GPU does 2560.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from workbench.simulation.noise import Noise
+from workbench.simulation.sampling.noise import Noise
 
 
 def places(chains: int) -> np.ndarray:

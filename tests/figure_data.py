@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from workbench.semantics import SemanticTask
-from workbench.theory.kernel import gradient_kernel
-from workbench.theory.network import half_rise_times, mode_strengths
+from workbench.theory.flow.aligned import half_rise_times, mode_strengths
+from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.trajectory import Init, initial_weights
 
 MEASURES = ("gradient_kernel", "local_bif", "leave_one_out")

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from workbench.agreement import (
-    Settings,
-    compare,
     error_table,
     event_table,
     extreme_times,
@@ -16,6 +14,7 @@ from workbench.agreement import (
     verdicts,
 )
 from workbench.agreement.events import _side_by_side
+from workbench.comparison import Settings, compare
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
 

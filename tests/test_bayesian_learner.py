@@ -9,23 +9,23 @@ from scipy.special import ndtr
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, Modes, SemanticTask, singular_modes
-from workbench.theory.bayesian_learner import bayesian_learner
-from workbench.theory.coupled_forms import learned_pair_form, unlearned_pair_form
-from workbench.theory.coupled_posterior import (
+from workbench.theory.posterior.bayesian_learner import bayesian_learner
+from workbench.theory.posterior.coupled_forms import learned_pair_form, unlearned_pair_form
+from workbench.theory.posterior.coupled_posterior import (
     coupled_covariance,
     coupled_covariance_by_level,
     coupled_flips,
     level_projector_values,
     threshold_distance,
 )
-from workbench.theory.dense_posterior import hessian
-from workbench.theory.mode_prior import ModePrior, log_bessel_k, prior_spread_form
-from workbench.theory.phases import (
+from workbench.theory.posterior.dense_posterior import hessian
+from workbench.theory.posterior.mode_prior import ModePrior, log_bessel_k, prior_spread_form
+from workbench.theory.posterior.phases import (
     coexistence_strength_form,
     low_temperature_variance_form,
     total_covariance_form,
 )
-from workbench.theory.scalar_posterior import phase_boundary, posterior_nodes, scalar_posterior
+from workbench.theory.posterior.scalar_posterior import phase_boundary, posterior_nodes, scalar_posterior
 
 TREE = Hierarchy((2, 2, 2))
 S_LEVELS = np.sqrt([15.0, 7.0, 3.0, 1.0]) / 8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from workbench.agreement import Settings, compare
+from workbench.comparison import Settings, compare
 from workbench.semantics import task_from_spec
 
 MEASURES = ("gradient_kernel", "local_bif", "leave_one_out")

@@ -10,12 +10,12 @@ from scipy.integrate import solve_ivp
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy
 from workbench.theory.closed_form import Step
-from workbench.theory.flips import flip_equation_form, flip_limit_form
-from workbench.theory.hessian import pair_block_form
-from workbench.theory.kernel import kernel_form, tree_kernel_form
-from workbench.theory.mode_dynamics import half_rise_form, mode_loss_form, mode_strength_form, residual_form, s, t
-from workbench.theory.spectrum import hierarchy_spectrum
-from workbench.theory.step_size import step_size_form
+from workbench.theory.influence.flips import flip_equation_form, flip_limit_form
+from workbench.theory.influence.gradient_kernel import kernel_form, tree_kernel_form
+from workbench.theory.modes.balanced import half_rise_form, mode_loss_form, mode_strength_form, residual_form, s, t
+from workbench.theory.modes.spectrum import hierarchy_spectrum
+from workbench.theory.modes.step_size import step_size_form
+from workbench.theory.posterior.hessian import pair_block_form
 
 COVER = Hierarchy((2, 3, 2)).cover
 FORMS = {

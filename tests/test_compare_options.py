@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from workbench.agreement import Settings, compare
-from workbench.agreement.chains import curvatures
+from workbench.comparison import Settings, compare
+from workbench.comparison.chains import curvatures
 from workbench.errors import SamplingError
 from workbench.influence import predict
 from workbench.semantics import task_from_spec
@@ -93,7 +93,7 @@ def test_both_sides_of_window_removal_agree(window):
 
 
 def test_a_short_chain_is_refused_before_training_unless_forced(monkeypatch):
-    monkeypatch.setattr("workbench.simulation.diagnostics.thinning", lambda draws, autocorrelation: 1)
+    monkeypatch.setattr("workbench.simulation.sampling.diagnostics.thinning", lambda draws, autocorrelation: 1)
     short = {"step_size": 1e-4, "draws": 40, "gamma": 2000.0, "measures": ("local_bif",)}
     with monkeypatch.context() as patched:
         patched.setattr("workbench.simulation.train", None)

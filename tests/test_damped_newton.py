@@ -9,8 +9,10 @@ from workbench.influence import MEASURES, predict
 from workbench.influence import damped_newton as measured
 from workbench.influence import trajectory_derivative as derivative
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
-from workbench.simulation import Schedule, newton, train
-from workbench.theory.damped_newton import (
+from workbench.simulation import Schedule, train
+from workbench.simulation.influence import damped_newton as newton
+from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
+from workbench.theory.influence.damped_newton import (
     damped_newton,
     damped_pair_form,
     default_damping,
@@ -18,10 +20,9 @@ from workbench.theory.damped_newton import (
     item_gradients,
     required_damping,
 )
-from workbench.theory.dense_posterior import hessian
-from workbench.theory.kernel import gradient_kernel
-from workbench.theory.network import aligned_trajectory, mode_strengths
-from workbench.theory.trajectory_derivative import trajectory_derivative
+from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative
+from workbench.theory.posterior.dense_posterior import hessian
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

@@ -8,23 +8,23 @@ import torch
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation.checkpoints import log_spaced_times, schedule_near, stage_times
-from workbench.simulation.deep_kernel import network_kernel
-from workbench.simulation.deep_retraining import retrained_losses
-from workbench.simulation.deep_training import Place, train_networks
-from workbench.simulation.forward_derivative import hessian_products
-from workbench.simulation.learning_rate import (
+from workbench.simulation.influence.gradient_kernel import network_kernel
+from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.trajectory_derivative import hessian_products
+from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights, retrain_weighted
+from workbench.simulation.network.networks import Network, aligned_network, gaussian_network, network_of
+from workbench.simulation.training.checkpoints import log_spaced_times, schedule_near, stage_times
+from workbench.simulation.training.descent import Place, train_networks
+from workbench.simulation.training.learning_rate import (
     balanced_curvature,
     largest_curvature,
     largest_stable_eta,
     learning_rate,
 )
-from workbench.simulation.networks import Network, aligned_network, gaussian_network, network_of
-from workbench.simulation.optimizers import Adam, GradientDescent, Momentum
-from workbench.simulation.recipes import ItemWeights, Recipe
-from workbench.simulation.retraining import leave_one_out_weights, retrain_weighted
-from workbench.simulation.training import Schedule, train
-from workbench.theory.mode_strength import half_rise_time, mode_strength
+from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
+from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.two_layer_training import Schedule, train
+from workbench.theory.modes.strength import half_rise_time, mode_strength
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

@@ -10,17 +10,17 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import Hierarchy, singular_modes
-from workbench.theory.depth import (
+from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.influence.gradient_kernel_deep import deep_kernel_form, gradient_kernel_deep
+from workbench.theory.modes.balanced import mode_strength_form
+from workbench.theory.modes.depth import (
     depth_time_form,
     explicit_time_form,
     null_mode_form,
     shallow_form,
 )
-from workbench.theory.infinite_depth import infinite_depth_form, infinite_depth_strength
-from workbench.theory.kernel import gradient_kernel
-from workbench.theory.kernel_depth import deep_kernel_form, gradient_kernel_deep
-from workbench.theory.mode_dynamics import mode_strength_form
-from workbench.theory.mode_strength import half_rise_time, mode_strength
+from workbench.theory.modes.infinite_depth import infinite_depth_form, infinite_depth_strength
+from workbench.theory.modes.strength import half_rise_time, mode_strength
 
 DEPTHS = (1, 2, 3, 4, 5, 6, 10, 20)
 

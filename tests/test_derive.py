@@ -90,7 +90,8 @@ def test_the_terminal_shows_steps_with_their_checks(run_cli):
 def test_a_step_that_is_not_true_is_marked_and_exits_1(run_cli, monkeypatch):
     from dataclasses import replace
 
-    from workbench.theory import closed_form, mode_dynamics
+    from workbench.theory import closed_form
+    from workbench.theory.modes import balanced as mode_dynamics
 
     right = mode_dynamics.half_rise_form()
     wrong = replace(right, steps=(*right.steps, closed_form.Step("One is two:", right.expression, right.expression)))

@@ -28,7 +28,7 @@ from workbench.simulation import (
     trajectory_derivative,
     window_removal,
 )
-from workbench.simulation import sampling as sampling_module
+from workbench.simulation.sampling import chains as sampling_module
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")

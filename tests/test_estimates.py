@@ -9,16 +9,17 @@ from scipy.integrate import quad
 
 from workbench.errors import ConditionError, SamplingError
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation import Sampling, Schedule, diagnostics, plan, sample_local_posterior, train
-from workbench.simulation.batch_means import batch_lengths, relative_error, variance_of_mean
-from workbench.simulation.learning_coefficient import (
+from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
+from workbench.simulation.sampling import diagnostics
+from workbench.simulation.sampling.batch_means import batch_lengths, relative_error, variance_of_mean
+from workbench.simulation.sampling.learning_coefficient import (
     gaussian_expectation,
     local_learning_coefficient,
     quadratic_expectation,
 )
-from workbench.simulation.moments import BatchMoments, estimate
-from workbench.theory.dense_posterior import hessian
-from workbench.theory.learning_coefficient import learning_coefficient
+from workbench.simulation.sampling.moments import BatchMoments, estimate
+from workbench.theory.posterior.dense_posterior import hessian
+from workbench.theory.posterior.learning_coefficient import learning_coefficient
 from workbench.trajectory import Init, Start, Trajectory, initial_weights
 
 TREE = task_from_spec("tree")

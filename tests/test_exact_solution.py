@@ -9,11 +9,11 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import Hierarchy, SemanticTask
-from workbench.theory.balanced_starts import balanced_start, reaches_target
-from workbench.theory.exact_solution import balance_residual, exact_factors, exact_solution
-from workbench.theory.mode_dynamics import mode_strength_form
-from workbench.theory.network import aligned_trajectory, half_rise_times
-from workbench.theory.riccati import eigenvalue_form, riccati_form
+from workbench.theory.flow.aligned import aligned_trajectory, half_rise_times
+from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
+from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
+from workbench.theory.flow.riccati import eigenvalue_form, riccati_form
+from workbench.theory.modes.balanced import mode_strength_form
 from workbench.trajectory import Init, initial_weights
 
 TREE = Hierarchy((2, 2, 2)).indicator_task()

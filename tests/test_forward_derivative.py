@@ -8,17 +8,17 @@ import torch
 
 from workbench.errors import WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation.backprop import activities
-from workbench.simulation.deep_kernel import network_kernel
-from workbench.simulation.deep_retraining import retrained_losses
-from workbench.simulation.deep_training import CPU, train_networks
-from workbench.simulation.forward_derivative import trajectory_derivative
-from workbench.simulation.networks import gaussian_network, network_of
-from workbench.simulation.optimizers import Adam, GradientDescent, Momentum
-from workbench.simulation.recipes import Recipe
-from workbench.simulation.training import Schedule
-from workbench.theory.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.trajectory_derivative import trajectory_derivative as predicted_derivative
+from workbench.simulation.influence.gradient_kernel import network_kernel
+from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
+from workbench.simulation.network.backprop import activities
+from workbench.simulation.network.networks import gaussian_network, network_of
+from workbench.simulation.training.descent import CPU, train_networks
+from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
+from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.two_layer_training import Schedule
+from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative as predicted_derivative
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

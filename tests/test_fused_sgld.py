@@ -9,9 +9,11 @@ import torch
 from chain_noise import endless
 
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation import Sampling, Schedule, drivers, noise, sample_local_posterior, sgld, train
-from workbench.simulation import sampling as sampling_module
-from workbench.simulation.target import LocalPosterior, at_checkpoint, item_losses
+from workbench.simulation import Sampling, Schedule, sample_local_posterior, train
+from workbench.simulation.sampling import chains as sampling_module
+from workbench.simulation.sampling import noise, sgld
+from workbench.simulation.sampling.chains import drivers
+from workbench.simulation.sampling.posterior import LocalPosterior, at_checkpoint, item_losses
 from workbench.store import Slot, Store
 from workbench.trajectory import Init, initial_weights
 

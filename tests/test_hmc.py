@@ -10,12 +10,13 @@ from chain_noise import endless, places
 
 from workbench.errors import SamplingError, WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.simulation import Sampling, Schedule, hmc, minibatch, plan, sample_local_posterior, sgld, train
-from workbench.simulation import sampling as sampling_module
-from workbench.simulation.gradients import gradient_kernel
-from workbench.simulation.noise import Noise
-from workbench.simulation.target import LocalPosterior
-from workbench.theory.dense_posterior import dense_local_bif
+from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
+from workbench.simulation.influence.two_layer_gradients import gradient_kernel
+from workbench.simulation.sampling import chains as sampling_module
+from workbench.simulation.sampling import hmc, minibatch, sgld
+from workbench.simulation.sampling.noise import Noise
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.theory.posterior.dense_posterior import dense_local_bif
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

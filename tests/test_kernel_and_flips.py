@@ -5,10 +5,10 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, singular_modes, task_from_spec
-from workbench.theory.flips import flip_limit_form, flip_times, kernel_on_tree, peak_times
-from workbench.theory.kernel import gradient_kernel, gradient_kernel_from_weights
-from workbench.theory.network import aligned_trajectory, mode_strengths
-from workbench.theory.spectrum import hierarchy_spectrum
+from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
+from workbench.theory.influence.flips import flip_limit_form, flip_times, kernel_on_tree, peak_times
+from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
+from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.trajectory import Init, initial_weights
 
 TREE = Hierarchy((2, 2, 2))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.theory.learning_coefficient import (
+from workbench.theory.posterior.learning_coefficient import (
     learning_coefficient,
     rank_zero_two_layer,
     scalar_volume_form,

@@ -8,10 +8,10 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
-from workbench.theory.balanced_starts import balanced_start
-from workbench.theory.leave_one_out import held_out_losses, leave_one_out
-from workbench.theory.network import aligned_trajectory
-from workbench.theory.weighted_flow import integrate, reduced_flow, weighted_flow
+from workbench.theory.flow.aligned import aligned_trajectory
+from workbench.theory.flow.balanced_starts import balanced_start
+from workbench.theory.flow.weighted_flow import integrate, reduced_flow, weighted_flow
+from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
 from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([0.0, 2.0, 7.0, 13.0, 30.0])
@@ -164,7 +164,7 @@ def test_arbitrary_item_weights_equal_an_explicit_integration():
 def test_the_order_of_the_times_and_the_batching_of_the_runs_do_not_matter(monkeypatch):
     start = STARTS["tree, gaussian"]()
     shuffled = held_out_losses(start, TIMES[[3, 0, 4, 1, 3]], rtol=1e-11)
-    monkeypatch.setattr(sys.modules["workbench.theory.weighted_flow"], "_BATCH", 1)
+    monkeypatch.setattr(sys.modules["workbench.theory.flow.weighted_flow"], "_BATCH", 1)
     np.testing.assert_allclose(shuffled, held_out_losses(start, TIMES, rtol=1e-11)[[3, 0, 4, 1, 3]], atol=1e-9)
 
 

@@ -19,7 +19,7 @@ from workbench.explorer.lecture_mode import EXPONENTIAL, KEPT, ModeView, sharpne
 from workbench.explorer.lecture_pair import PairView, pair_anatomy
 from workbench.explorer.model import curves, start_of
 from workbench.explorer.scene import Scene
-from workbench.theory.mode_strength import rise_time
+from workbench.theory.modes.strength import rise_time
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ import torch
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import extreme_curvatures
-from workbench.theory.dense_posterior import dense_local_bif, dense_map, hessian, item_features
-from workbench.theory.hessian import curvature_range, hessian_spectrum, required_gamma
-from workbench.theory.local_posterior import local_bif, localised_map, quartic_variance
-from workbench.theory.network import aligned_trajectory, mode_strengths
+from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
+from workbench.theory.posterior.dense_posterior import dense_local_bif, dense_map, hessian, item_features
+from workbench.theory.posterior.hessian import curvature_range, hessian_spectrum, required_gamma
+from workbench.theory.posterior.local_posterior import local_bif, localised_map, quartic_variance
 from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([0.0, 3.0, 7.0, 10.0, 14.0, 25.0])
@@ -117,7 +117,7 @@ def test_the_localised_map_is_stationary_and_agrees_with_newton_on_all_weights()
 def test_for_a_strong_localization_the_covariance_is_the_kernel_over_gamma():
     task = task_from_spec("tree")
     start = initial_weights(task, Init.parse("balanced:0.01"), 8)
-    from workbench.theory.kernel import gradient_kernel
+    from workbench.theory.influence.gradient_kernel import gradient_kernel
 
     a = mode_strengths(start, [7.0])
     K = gradient_kernel(start.modes, a)[0]

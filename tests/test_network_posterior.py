@@ -24,10 +24,10 @@ from workbench.simulation import (
     train,
     train_networks,
 )
-from workbench.simulation.backprop import split_layers
-from workbench.simulation.deep_training import CPU
-from workbench.simulation.learning_rate import largest_curvature
-from workbench.simulation.target import LocalPosterior
+from workbench.simulation.network.backprop import split_layers
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.training.descent import CPU
+from workbench.simulation.training.learning_rate import largest_curvature
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")

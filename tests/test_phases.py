@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import brentq, minimize
 
 from workbench.errors import ConditionError
-from workbench.theory.mode_prior import prior_spread_form
-from workbench.theory.phase_comparison import phase_comparison, transition_temperature
-from workbench.theory.phases import (
+from workbench.theory.posterior.mode_prior import prior_spread_form
+from workbench.theory.posterior.phase_comparison import phase_comparison, transition_temperature
+from workbench.theory.posterior.phases import (
     coexistence_strength_form,
     coexistence_temperature_form,
     learned_strength_form,
@@ -17,7 +17,7 @@ from workbench.theory.phases import (
     penalty_form,
     total_covariance_form,
 )
-from workbench.theory.scalar_posterior import phase_boundary
+from workbench.theory.posterior.scalar_posterior import phase_boundary
 
 FORMS = [
     total_covariance_form,

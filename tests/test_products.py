@@ -7,9 +7,10 @@ import pytest
 import torch
 from chain_noise import endless, places
 
-from workbench.simulation import products, sgld
-from workbench.simulation.noise import Noise, block_steps
-from workbench.simulation.target import LocalPosterior
+from workbench.simulation.running import products
+from workbench.simulation.sampling import sgld
+from workbench.simulation.sampling.noise import Noise, block_steps
+from workbench.simulation.sampling.posterior import LocalPosterior
 
 
 def random(*shape):

@@ -19,8 +19,8 @@ import torch
 import xarray as xr
 
 import workbench
-from workbench.agreement import Settings, compare, run_identity
-from workbench.agreement import identity as identity_module
+from workbench.comparison import Settings, compare, run_identity
+from workbench.comparison import identity as identity_module
 from workbench.errors import WorkbenchError
 from workbench.semantics import task_from_spec
 from workbench.simulation import (
@@ -35,11 +35,11 @@ from workbench.simulation import (
     train,
     train_networks,
 )
-from workbench.simulation.forward_derivative import trajectory_derivative
-from workbench.simulation.networks import network_of
-from workbench.simulation.optimizers import Adam, GradientDescent, Momentum
-from workbench.simulation.recipes import Recipe
-from workbench.simulation.windows import window_removal
+from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
+from workbench.simulation.influence.window_removal import window_removal
+from workbench.simulation.network.networks import network_of
+from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
+from workbench.simulation.training.recipes import Recipe
 from workbench.store import Slot, Store
 from workbench.store import slot as slot_module
 from workbench.trajectory import Init, initial_weights
@@ -548,7 +548,7 @@ def test_resuming_computes_only_what_is_missing(resumed, left, uninterrupted, no
 
     # The steps are done, the analytic posterior is kept.
     monkeypatch.setattr("workbench.theory.local_bif", never)
-    monkeypatch.setattr("workbench.simulation.training._Batch.step", lambda self, eta: never())
+    monkeypatch.setattr("workbench.simulation.training.two_layer_training._Batch.step", lambda self, eta: never())
     monkeypatch.setattr("workbench.simulation.retrain_weighted", lambda *a, **k: np.zeros((12, 5, 4)))
     ran = resumed()
     assert ran.code == 0, ran.err

@@ -7,14 +7,14 @@ import pytest
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.simulation.deep_retraining import retrained_losses
-from workbench.simulation.networks import gaussian_network, network_of
-from workbench.simulation.optimizers import Adam, Momentum
-from workbench.simulation.recipes import Recipe
-from workbench.simulation.retraining import leave_one_out_weights, retrain_weighted
-from workbench.simulation.training import Schedule
-from workbench.simulation.windows import window_removal, window_steps, window_weights
-from workbench.theory.window_removal import window_removal as predicted_removal
+from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights, retrain_weighted
+from workbench.simulation.influence.window_removal import window_removal, window_steps, window_weights
+from workbench.simulation.network.networks import gaussian_network, network_of
+from workbench.simulation.training.optimizers import Adam, Momentum
+from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.two_layer_training import Schedule
+from workbench.theory.influence.window_removal import window_removal as predicted_removal
 from workbench.trajectory import Init, initial_weights
 
 TREE, SMALL = task_from_spec("tree"), task_from_spec("tree:3")

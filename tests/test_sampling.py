@@ -6,11 +6,12 @@ import torch
 
 from workbench.errors import ConditionError, SamplingError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation import Sampling, Schedule, plan, rmsprop, sample_local_posterior, sgld, train
-from workbench.simulation import sampling as sampling_module
-from workbench.simulation.moments import BatchMoments, estimate
-from workbench.simulation.target import LocalPosterior
-from workbench.theory.dense_posterior import dense_local_bif
+from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
+from workbench.simulation.sampling import chains as sampling_module
+from workbench.simulation.sampling import rmsprop, sgld
+from workbench.simulation.sampling.moments import BatchMoments, estimate
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.theory.posterior.dense_posterior import dense_local_bif
 from workbench.trajectory import Init, Trajectory, initial_weights
 
 TREE = task_from_spec("tree")

@@ -8,13 +8,8 @@ from scipy.stats import spearmanr
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.simulation.deep_retraining import retrained_losses
-from workbench.simulation.forward_derivative import trajectory_derivative
-from workbench.simulation.networks import gaussian_network, network_of
-from workbench.simulation.optimizers import Adam
-from workbench.simulation.recipes import Recipe
-from workbench.simulation.retraining import leave_one_out_weights
-from workbench.simulation.subset_values import (
+from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.subset_values import (
     SubsetLosses,
     all_subsets,
     lds,
@@ -22,8 +17,13 @@ from workbench.simulation.subset_values import (
     shapley_values,
     subset_losses,
 )
-from workbench.simulation.threads import torch_threads
-from workbench.simulation.training import Schedule
+from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
+from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights
+from workbench.simulation.network.networks import gaussian_network, network_of
+from workbench.simulation.running.threads import torch_threads
+from workbench.simulation.training.optimizers import Adam
+from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.two_layer_training import Schedule
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

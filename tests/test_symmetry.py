@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from workbench.semantics import SemanticTask, rumelhart_task, singular_modes, task_from_spec
-from workbench.theory.kernel import gradient_kernel
-from workbench.theory.leave_one_out import leave_one_out
-from workbench.theory.network import mode_strengths
-from workbench.theory.symmetry import influence_classes
-from workbench.theory.trajectory_derivative import trajectory_derivative
+from workbench.theory.flow.aligned import mode_strengths
+from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.influence.leave_one_out import leave_one_out
+from workbench.theory.influence.symmetry import influence_classes
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([1.0, 6.0, 12.0])

@@ -18,6 +18,7 @@ from PIL import Image
 from test_figures import assert_readable, hostile_task
 
 from workbench import figures, simulation, theory
+from workbench.comparison.prediction import prediction, start_of
 from workbench.errors import WorkbenchError
 from workbench.figures.anatomy import anatomy, pair_of
 from workbench.figures.arrangement import arrange
@@ -27,17 +28,16 @@ from workbench.figures.film_files import write_film
 from workbench.figures.films import films
 from workbench.figures.modes import mode_parts
 from workbench.figures.phases import phases_of
-from workbench.figures.prediction import prediction, start_of
 from workbench.figures.reading import mode_groups
 from workbench.figures.representation import PARTED, classical_scaling, hidden_map, splits
 from workbench.figures.timing import curves_of_pair, events
 from workbench.figures.validity import curvatures
 from workbench.report.directory import check_target
 from workbench.semantics import Hierarchy, rumelhart_task
-from workbench.simulation.gradients import hessian_products
-from workbench.simulation.learning_coefficient import gaussian_expectation
-from workbench.theory.mode_prior import ModePrior
-from workbench.theory.scalar_posterior import scalar_posterior
+from workbench.simulation.influence.two_layer_gradients import hessian_products
+from workbench.simulation.sampling.learning_coefficient import gaussian_expectation
+from workbench.theory.posterior.mode_prior import ModePrior
+from workbench.theory.posterior.scalar_posterior import scalar_posterior
 
 BASELINE = Path(__file__).parent / "baseline"
 NAMES = (

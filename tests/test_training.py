@@ -14,11 +14,11 @@ from workbench.simulation import (
     train,
     train_seeds,
 )
-from workbench.simulation.training import descend, output_basis
-from workbench.theory.flips import flip_times
-from workbench.theory.network import mode_residuals, mode_strengths
-from workbench.theory.spectrum import hierarchy_spectrum
-from workbench.theory.step_size import step_size_shift
+from workbench.simulation.training.two_layer_training import descend, output_basis
+from workbench.theory.flow.aligned import mode_residuals, mode_strengths
+from workbench.theory.influence.flips import flip_times
+from workbench.theory.modes.spectrum import hierarchy_spectrum
+from workbench.theory.modes.step_size import step_size_shift
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
@@ -68,7 +68,7 @@ def test_the_error_against_the_flow_is_the_closed_form_and_the_rest_falls_with_e
 
 
 def test_the_default_learning_rate_keeps_mode_strengths_within_a_thousandth():
-    from workbench.agreement.planning import choose_schedules
+    from workbench.comparison.planning import choose_schedules
 
     chosen = choose_schedules(ALIGNED, 60, None, None, ("gradient_kernel",))
     run = train(ALIGNED, chosen.training)

@@ -7,16 +7,16 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import SemanticTask, rumelhart_task, singular_modes, task_from_spec
-from workbench.theory.balanced_starts import balanced_start
-from workbench.theory.hessian import curvature_range
-from workbench.theory.kernel import gradient_kernel
-from workbench.theory.mode_response import equal_mode_response_form, mode_response_form, tree_derivative_form
-from workbench.theory.network import mode_strengths
-from workbench.theory.sech_integrals import SechConvolution, SechTransform
-from workbench.theory.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.trajectory_derivative import mode_groups, pair_responses, trajectory_derivative
-from workbench.theory.turning_points import derivative_curve, extrema, leave_one_out_curve, sign_flips
-from workbench.theory.weighted_flow import weighted_flow
+from workbench.theory.flow.aligned import mode_strengths
+from workbench.theory.flow.balanced_starts import balanced_start
+from workbench.theory.flow.weighted_flow import weighted_flow
+from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.influence.mode_response import equal_mode_response_form, mode_response_form, tree_derivative_form
+from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform
+from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
+from workbench.theory.influence.trajectory_derivative import mode_groups, pair_responses, trajectory_derivative
+from workbench.theory.influence.turning_points import derivative_curve, extrema, leave_one_out_curve, sign_flips
+from workbench.theory.posterior.hessian import curvature_range
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

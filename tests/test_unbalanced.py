@@ -7,11 +7,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
-from workbench.theory.exact_solution import exact_factors
-from workbench.theory.mode_dynamics import half_rise_form, mode_strength_form
-from workbench.theory.mode_strength import half_rise_time, mode_strength
-from workbench.theory.unbalanced import lazy_limit_form, stable_manifold_form, unbalanced_form
-from workbench.theory.unbalanced_weights import initial_pair, mode_weights, unbalanced_weight_form
+from workbench.theory.flow.exact_solution import exact_factors
+from workbench.theory.modes.balanced import half_rise_form, mode_strength_form
+from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.unbalanced import lazy_limit_form, stable_manifold_form, unbalanced_form
+from workbench.theory.modes.unbalanced_weights import initial_pair, mode_weights, unbalanced_weight_form
 
 
 def random_problems(count, seed=0):

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workbench.agreement.claims import Claim, Found, check, claims_table, compared, pointwise, select, verify
-from workbench.agreement.verification import all_claims, dynamics
-from workbench.agreement.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 from workbench.errors import WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.theory import mode_dynamics
 from workbench.theory.catalogue import catalogue
-from workbench.theory.dense_posterior import hessian
+from workbench.theory.modes import balanced as mode_dynamics
+from workbench.theory.posterior.dense_posterior import hessian
+from workbench.verification import all_claims, dynamics
+from workbench.verification.claims import Claim, Found, check, claims_table, compared, pointwise, select, verify
+from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 
 def claim(test, tolerance=0.1):

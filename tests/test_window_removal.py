@@ -6,10 +6,10 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import task_from_spec
-from workbench.theory.leave_one_out import leave_one_out
-from workbench.theory.trajectory_derivative import trajectory_derivative
-from workbench.theory.weighted_flow import weighted_flow
-from workbench.theory.window_removal import window_removal
+from workbench.theory.flow.weighted_flow import weighted_flow
+from workbench.theory.influence.leave_one_out import leave_one_out
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative
+from workbench.theory.influence.window_removal import window_removal
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")

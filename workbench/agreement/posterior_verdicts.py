@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from workbench.agreement.ruling import Verdict, judge
-from workbench.theory.local_posterior import quartic_variance
+from workbench.theory.posterior.local_posterior import quartic_variance
 
 #: The Gaussian prediction is claimed where gamma is at least this many times its lower bound.
 VALID_RATIO = 10.0

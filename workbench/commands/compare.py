@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
     task = task_from_spec(args.task, seed=max(args.seed, 0))
     if args.source is not None:
         task.item_index(args.source)
-    from workbench.agreement import Settings, compare, no_bar, run_identity
+    from workbench.comparison import Settings, compare, no_bar, run_identity
     from workbench.report.result import summary, write_result
 
     settings = Settings(

@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             task.item_index(name)
     if args.source is not None and args.source == args.target:
         raise WorkbenchError(f"--source and --target are both {args.source!r}; give two different items")
-    from workbench.figures.prediction import prediction
+    from workbench.comparison.prediction import prediction
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
@@ -137,11 +137,11 @@ def _write(
     ds: xr.Dataset, folder: Path, args: argparse.Namespace, style: Style, formats: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Draw into ``folder``; returns the names of the files and what was left out."""
+    from workbench.comparison.prediction import MOST_ITEMS
     from workbench.figures.complexity import sampled_estimate
     from workbench.figures.files import draw
     from workbench.figures.film_files import write_film
     from workbench.figures.films import films
-    from workbench.figures.prediction import MOST_ITEMS
     from workbench.figures.teaching import teaching_figures
     from workbench.report.directory import MARKER
 

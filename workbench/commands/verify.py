@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None and not args.json.resolve().parent.is_dir():
         raise WorkbenchError(f"{args.json}: the directory does not exist; create it first")
     from workbench import __version__
-    from workbench.agreement.claims import claims_table, select, verify
-    from workbench.agreement.comparison import no_bar
-    from workbench.agreement.verification import all_claims
+    from workbench.comparison.compare import no_bar
+    from workbench.verification import all_claims
+    from workbench.verification.claims import claims_table, select, verify
 
     claims = select(all_claims(), args.only) if args.only else all_claims()
     with (no_bar if args.quiet else shown_bar)("verify", len(claims)) as advance:

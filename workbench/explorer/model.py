@@ -11,7 +11,7 @@ from workbench import theory
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.explorer.scene import Groups, Scene
 from workbench.explorer.state import MEASURES, ExplorerState
-from workbench.theory.unbalanced_weights import initial_pair
+from workbench.theory.modes.unbalanced_weights import initial_pair
 from workbench.trajectory import Init, Start, initial_weights
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.state import GIVEN, ExplorerState
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
-from workbench.theory.hessian import ordinary_loss
+from workbench.theory.posterior.hessian import ordinary_loss
 
 Array = NDArray[np.float64]
 

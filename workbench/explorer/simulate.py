@@ -145,10 +145,10 @@ def _two_layers(
 def _deep(
     state: ExplorerState, scene: Scene, groups: Groups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
-    from workbench.simulation.deep_kernel import network_kernel
-    from workbench.simulation.deep_training import train_networks
-    from workbench.simulation.networks import aligned_network
-    from workbench.simulation.recipes import Recipe
+    from workbench.simulation.influence.gradient_kernel import network_kernel
+    from workbench.simulation.network.networks import aligned_network
+    from workbench.simulation.training.descent import train_networks
+    from workbench.simulation.training.recipes import Recipe
 
     network = aligned_network(scene.task, depth=state.depth, hidden=state.hidden, a0=state.a0, seed=state.seed)
     run = train_networks([network], Recipe(schedule), progress=training)[0]

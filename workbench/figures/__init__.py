@@ -5,6 +5,7 @@ the others draw what the closed forms say about the network that a dataset descr
 `workbench compare`, or from `prediction`, which needs no simulation.
 """
 
+from workbench.comparison.prediction import prediction
 from workbench.figures.agreement import agreement
 from workbench.figures.anatomy import sign_flip_anatomy
 from workbench.figures.complexity import learning_coefficient
@@ -18,7 +19,6 @@ from workbench.figures.learning import loss, mode_strengths
 from workbench.figures.matrices import influence_matrices
 from workbench.figures.modes import singular_modes
 from workbench.figures.phases import phase_decomposition
-from workbench.figures.prediction import prediction
 from workbench.figures.style import COLUMN, PAGE, SLIDE, Style, dark
 from workbench.figures.task import task
 from workbench.figures.teaching import teaching_figures

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.comparison.prediction import start_of
 from workbench.errors import WorkbenchError
 from workbench.figures.learning import stage_marks
-from workbench.figures.prediction import start_of
 from workbench.figures.reading import mode_groups, span, stages, text
 from workbench.figures.style import PAGE, Style
 from workbench.theory import item_curves, mode_residuals, mode_strengths

@@ -10,14 +10,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.comparison.prediction import start_of
 from workbench.figures.learning import stage_marks
-from workbench.figures.prediction import start_of
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
 from workbench.figures.validity import AMPLE, curvatures
 from workbench.theory import aligned_trajectory, mode_residuals, mode_strengths
 from workbench.theory import learning_coefficient as exact_coefficient
-from workbench.theory.hessian import hessian_spectrum
+from workbench.theory.posterior.hessian import hessian_spectrum
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def sampled_estimate(ds: xr.Dataset, checkpoints: int = 9) -> xr.Dataset | None:
     if start.W1.size + start.W2.size > SAMPLED_WEIGHTS:
         return None
     from workbench.simulation import Sampling, sample_local_posterior
-    from workbench.simulation.learning_coefficient import local_learning_coefficient
+    from workbench.simulation.sampling.learning_coefficient import local_learning_coefficient
 
     t = np.linspace(0, float(ds["time"].values[-1]), checkpoints)
     n_beta = float(ds.attrs["n_beta"])

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.comparison.prediction import start_of
 from workbench.errors import WorkbenchError
 from workbench.figures.arrangement import arrange, property_order
 from workbench.figures.hidden import draw_paths
 from workbench.figures.influence import curves_of, sparse_marks
 from workbench.figures.learning import stage_marks
 from workbench.figures.matrices import colour_strip, without_diagonal
-from workbench.figures.prediction import start_of
 from workbench.figures.reading import measures, span, stages, text, unit
 from workbench.figures.representation import hidden_map
 from workbench.figures.style import PAGE, Style
@@ -122,7 +122,7 @@ def influence_over_time(ds: xr.Dataset, source: str | None = None, style: Style 
     """The matrix of the first measure, and the curves of one item with a mark that moves along."""
     measure = next((m for m in measures(ds) if m.analytic is not None), None)
     if measure is None or measure.analytic is None:
-        raise WorkbenchError("the dataset holds no predicted influence; make it with workbench.figures.prediction")
+        raise WorkbenchError("the dataset holds no predicted influence; make it with workbench.comparison.prediction")
     names = list(map(str, ds["source"].values))
     i = names.index(source) if source is not None else 0
     time, order = ds["time"].values, arrange(ds)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from workbench.figures.style import PAGE, Style
 from workbench.theory import phase_comparison
-from workbench.theory.mode_prior import ModePrior
-from workbench.theory.phase_comparison import PhaseComparison
-from workbench.theory.scalar_posterior import ScalarPosterior, scalar_posterior
+from workbench.theory.posterior.mode_prior import ModePrior
+from workbench.theory.posterior.phase_comparison import PhaseComparison
+from workbench.theory.posterior.scalar_posterior import ScalarPosterior, scalar_posterior
 
 Array = NDArray[np.float64]
 

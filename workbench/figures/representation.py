@@ -15,8 +15,8 @@ import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
+from workbench.comparison.prediction import start_of
 from workbench.figures.arrangement import Arrangement, arrange
-from workbench.figures.prediction import start_of
 from workbench.theory import mode_strengths
 
 Array = NDArray[np.float64]

@@ -8,12 +8,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.comparison.prediction import start_of
 from workbench.figures.learning import stage_marks
-from workbench.figures.prediction import start_of
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
 from workbench.theory import mode_residuals, mode_strengths
-from workbench.theory.hessian import curvature_range
+from workbench.theory.posterior.hessian import curvature_range
 
 Array = NDArray[np.float64]
 

@@ -12,16 +12,16 @@ import xarray as xr
 from workbench import simulation, theory
 from workbench.errors import WorkbenchError
 from workbench.influence.result import influence_array
-from workbench.simulation.deep_training import Place
-from workbench.simulation.forward_derivative import trajectory_derivative as derivative_through_steps
-from workbench.simulation.networks import network_of
-from workbench.simulation.recipes import Recipe
-from workbench.simulation.retraining import Convention
-from workbench.simulation.windows import window_removal as removal_by_retraining
+from workbench.simulation.influence.trajectory_derivative import trajectory_derivative as derivative_through_steps
+from workbench.simulation.influence.two_layer_retraining import Convention
+from workbench.simulation.influence.window_removal import window_removal as removal_by_retraining
+from workbench.simulation.network.networks import network_of
+from workbench.simulation.training.descent import Place
+from workbench.simulation.training.recipes import Recipe
 from workbench.store import NOWHERE, Slot
-from workbench.theory.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.trajectory_derivative import trajectory_derivative as aligned_derivative
-from workbench.theory.window_removal import window_removal as removal_from_flow
+from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative as aligned_derivative
+from workbench.theory.influence.window_removal import window_removal as removal_from_flow
 from workbench.trajectory import Trajectory
 
 Progress = Callable[[int], None]

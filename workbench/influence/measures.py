@@ -16,7 +16,7 @@ from workbench.influence.history import leave_one_out, trajectory_derivative, wi
 from workbench.influence.result import influence_array
 from workbench.simulation import Plan, Sampling
 from workbench.store import NOWHERE, Slot
-from workbench.theory.hessian import required_gamma
+from workbench.theory.posterior.hessian import required_gamma
 from workbench.trajectory import Trajectory
 
 Progress = Callable[[int], None]

@@ -10,17 +10,18 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.agreement import Comparison, Verdict, error_table, event_table, verdict_table, verdicts
-from workbench.agreement.comparison import Bar, no_bar
+from workbench.agreement import Verdict, error_table, event_table, verdict_table, verdicts
+from workbench.comparison import Comparison
+from workbench.comparison.compare import Bar, no_bar
 from workbench.figures import all_figures, save
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
 from workbench.theory.closed_form import ClosedForm
-from workbench.theory.flips import flip_equation_form
-from workbench.theory.hessian import pair_block_form
-from workbench.theory.kernel import kernel_form, tree_kernel_form
-from workbench.theory.mode_dynamics import half_rise_form, mode_loss_form, mode_strength_form
-from workbench.theory.step_size import step_size_form
+from workbench.theory.influence.flips import flip_equation_form
+from workbench.theory.influence.gradient_kernel import kernel_form, tree_kernel_form
+from workbench.theory.modes.balanced import half_rise_form, mode_loss_form, mode_strength_form
+from workbench.theory.modes.step_size import step_size_form
+from workbench.theory.posterior.hessian import pair_block_form
 
 
 def write_result(

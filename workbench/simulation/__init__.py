@@ -6,30 +6,10 @@ Networks of any depth and activation, trained by a `Recipe`: `train_networks`, `
 `NetworkCheckpoints`.
 """
 
-from workbench.simulation.checkpoints import log_spaced_times, schedule_near, stage_times
-from workbench.simulation.deep_kernel import item_gradients, network_damped_newton, network_kernel
-from workbench.simulation.deep_retraining import retrained_losses
-from workbench.simulation.deep_training import DeepTrajectory, Place, train_networks
-from workbench.simulation.diagnostics import rhat_and_ess
-from workbench.simulation.forward_derivative import trajectory_derivative
-from workbench.simulation.gradients import extreme_curvatures, gradient_kernel
-from workbench.simulation.learning_coefficient import (
-    LearningCoefficientEstimate,
-    gaussian_expectation,
-    local_learning_coefficient,
-    quadratic_expectation,
-)
-from workbench.simulation.learning_rate import balanced_curvature, largest_curvature, largest_stable_eta, learning_rate
-from workbench.simulation.moments import CovarianceEstimate
-from workbench.simulation.network_posterior import NetworkCheckpoints
-from workbench.simulation.networks import Activation, Network, aligned_network, gaussian_network, network_of
-from workbench.simulation.newton import damped_newton
-from workbench.simulation.optimizers import Adam, GradientDescent, Momentum, Optimizer
-from workbench.simulation.recipes import ItemWeights, Recipe
-from workbench.simulation.retraining import Convention, leave_one_out_weights, retrain_weighted
-from workbench.simulation.sampling import LocalSamples, sample_local_posterior
-from workbench.simulation.sampling_plan import Plan, Sampling, plan
-from workbench.simulation.subset_values import (
+from workbench.simulation.influence.damped_newton import damped_newton
+from workbench.simulation.influence.gradient_kernel import item_gradients, network_damped_newton, network_kernel
+from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.subset_values import (
     SubsetLosses,
     all_subsets,
     lds,
@@ -37,8 +17,33 @@ from workbench.simulation.subset_values import (
     shapley_values,
     subset_losses,
 )
-from workbench.simulation.training import Schedule, train, train_seeds
-from workbench.simulation.windows import window_removal
+from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
+from workbench.simulation.influence.two_layer_gradients import extreme_curvatures, gradient_kernel
+from workbench.simulation.influence.two_layer_retraining import Convention, leave_one_out_weights, retrain_weighted
+from workbench.simulation.influence.window_removal import window_removal
+from workbench.simulation.network.networks import Activation, Network, aligned_network, gaussian_network, network_of
+from workbench.simulation.sampling.chains import LocalSamples, sample_local_posterior
+from workbench.simulation.sampling.diagnostics import rhat_and_ess
+from workbench.simulation.sampling.learning_coefficient import (
+    LearningCoefficientEstimate,
+    gaussian_expectation,
+    local_learning_coefficient,
+    quadratic_expectation,
+)
+from workbench.simulation.sampling.moments import CovarianceEstimate
+from workbench.simulation.sampling.network_posterior import NetworkCheckpoints
+from workbench.simulation.sampling.plan import Plan, Sampling, plan
+from workbench.simulation.training.checkpoints import log_spaced_times, schedule_near, stage_times
+from workbench.simulation.training.descent import DeepTrajectory, Place, train_networks
+from workbench.simulation.training.learning_rate import (
+    balanced_curvature,
+    largest_curvature,
+    largest_stable_eta,
+    learning_rate,
+)
+from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum, Optimizer
+from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.two_layer_training import Schedule, train, train_seeds
 
 __all__ = [
     "Activation",

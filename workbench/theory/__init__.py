@@ -4,30 +4,9 @@ The functions here evaluate over numpy arrays. The formulas behind them, with th
 `workbench.theory.catalogue` (``workbench derive --list`` on the command line).
 """
 
-from workbench.theory.balanced_starts import balanced_start, reaches_target
-from workbench.theory.bayesian_learner import bayesian_learner
 from workbench.theory.catalogue import derivation
 from workbench.theory.closed_form import ClosedForm
-from workbench.theory.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
-from workbench.theory.damped_newton import (
-    damped_newton,
-    default_damping,
-    dense_damped_newton,
-    required_damping,
-)
-from workbench.theory.dense_posterior import dense_local_bif
-from workbench.theory.exact_solution import balance_residual, exact_factors, exact_solution
-from workbench.theory.fast import item_curves
-from workbench.theory.flips import flip_times, kernel_on_tree, peak_times
-from workbench.theory.hessian import default_n_beta, hessian_spectrum, required_gamma
-from workbench.theory.infinite_depth import infinite_depth_strength
-from workbench.theory.kernel import gradient_kernel, gradient_kernel_from_weights
-from workbench.theory.kernel_depth import gradient_kernel_deep
-from workbench.theory.learning_coefficient import learning_coefficient
-from workbench.theory.leave_one_out import held_out_losses, leave_one_out
-from workbench.theory.local_posterior import local_bif
-from workbench.theory.mode_strength import half_rise_time, mode_strength
-from workbench.theory.network import (
+from workbench.theory.flow.aligned import (
     aligned_trajectory,
     half_rise_times,
     initial_strengths,
@@ -35,15 +14,36 @@ from workbench.theory.network import (
     mode_strengths,
     settling_time,
 )
-from workbench.theory.phase_comparison import phase_comparison
-from workbench.theory.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.spectrum import hierarchy_spectrum
-from workbench.theory.step_size import step_size_shift
-from workbench.theory.symmetry import influence_classes
-from workbench.theory.trajectory_derivative import trajectory_derivative
-from workbench.theory.unbalanced_weights import mode_weights
-from workbench.theory.weighted_flow import weighted_flow
-from workbench.theory.window_removal import window_removal
+from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
+from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
+from workbench.theory.flow.weighted_flow import weighted_flow
+from workbench.theory.influence.damped_newton import (
+    damped_newton,
+    default_damping,
+    dense_damped_newton,
+    required_damping,
+)
+from workbench.theory.influence.flips import flip_times, kernel_on_tree, peak_times
+from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
+from workbench.theory.influence.gradient_kernel_deep import gradient_kernel_deep
+from workbench.theory.influence.item_curves import item_curves
+from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
+from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
+from workbench.theory.influence.symmetry import influence_classes
+from workbench.theory.influence.trajectory_derivative import trajectory_derivative
+from workbench.theory.influence.window_removal import window_removal
+from workbench.theory.modes.infinite_depth import infinite_depth_strength
+from workbench.theory.modes.spectrum import hierarchy_spectrum
+from workbench.theory.modes.step_size import step_size_shift
+from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.unbalanced_weights import mode_weights
+from workbench.theory.posterior.bayesian_learner import bayesian_learner
+from workbench.theory.posterior.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
+from workbench.theory.posterior.dense_posterior import dense_local_bif
+from workbench.theory.posterior.hessian import default_n_beta, hessian_spectrum, required_gamma
+from workbench.theory.posterior.learning_coefficient import learning_coefficient
+from workbench.theory.posterior.local_posterior import local_bif
+from workbench.theory.posterior.phase_comparison import phase_comparison
 from workbench.trajectory import Start
 
 __all__ = [

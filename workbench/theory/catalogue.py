@@ -183,7 +183,7 @@ def _spectra(tree: Hierarchy) -> Iterator[Entry]:
         for k in range(tree.depth + 1):
 
             def build(kind: str = kind, k: int = k) -> ClosedForm:
-                from workbench.theory.spectrum import hierarchy_spectrum
+                from workbench.theory.modes.spectrum import hierarchy_spectrum
 
                 return hierarchy_spectrum(tree, kind).eigenvalues[k]
 

@@ -1,0 +1,168 @@
+"""Learning rate and length of a comparison, chosen before any long work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.comparison.settings import Spacing
+from workbench.errors import WorkbenchError
+from workbench.parallel import cores
+from workbench.simulation import Schedule, learning_rate, log_spaced_times, network_of, stage_times
+from workbench.theory import half_rise_times, initial_strengths, settling_time
+from workbench.trajectory import Start
+
+Array = NDArray[np.float64]
+
+#: Aim for mode strengths within this relative error of the flow.
+STRENGTH_ERROR = 1e-3
+#: Training, and retraining without each item, may each take about this long before a learning rate is raised.
+_SECONDS = 45.0
+_STEP_SECONDS = 1.2e-5
+_FLOPS_PER_SECOND = 2e10
+#: Measures that train once more for every item.
+_THROUGH_TRAINING = {"leave_one_out", "window_removal", "trajectory_derivative"}
+#: A schedule that would take longer is a slip of the keyboard.
+_HOURS = 6.0
+#: Checkpoints that fall before the first mode is half learned, at least.
+_BEFORE_FIRST_STAGE = 8
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """Learning rates of the network itself and of the retrained ones, at the same flow times."""
+
+    training: Schedule
+    retraining: Schedule
+    notes: list[str]
+
+
+def choose_schedules(
+    start: Start,
+    checkpoints: int,
+    t_max: float | None,
+    eta: float | None,
+    measures: Sequence[str],
+    *,
+    spacing: Spacing = "even",
+) -> Schedules:
+    """Checkpoints and learning rates, and what the user should know about them.
+
+    A mode of singular value s is off by at most ``eta s ln(kappa) / 2`` in relative strength (theory: the step-size
+    shift). The learning rates keep that below `STRENGTH_ERROR` unless the work would take too long; they never
+    exceed half of the largest stable one, ``1 / s_max``.
+    """
+    end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
+    s_max, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
+    log_kappa = float(np.log(max(s_max / (start.modes.c * a0), np.e)))
+    sharpness = s_max * log_kappa / 2
+    grid = _grid(start, end, checkpoints, log_kappa / (2 * s_max), spacing)
+    runs = start.task.n_items + 1 if _THROUGH_TRAINING & set(measures) else 1
+    largest_step = eta if eta is not None else 0.5 / s_max
+    _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
+    if eta is not None:
+        schedule = _hit(grid, eta)
+        notes = (
+            [] if eta * s_max < 1 else [f"eta {eta:g} is above the largest stable learning rate, about {1 / s_max:.3g}"]
+        )
+        return Schedules(schedule, schedule, notes)
+    accurate, notes = STRENGTH_ERROR / sharpness, []
+    coarse = _hit(grid, min(max(accurate, end * _seconds_per_step(start, runs) / _SECONDS), 0.5 / s_max))
+    fine = min(max(accurate, end * _seconds_per_step(start, 1) / _SECONDS), coarse.eta)
+    training = coarse.finer(int(np.ceil(coarse.eta / fine - 1e-9)))
+    for what, schedule in (("training", training), ("retraining without each item", coarse)):
+        if schedule.eta > 1.01 * accurate and (schedule is training or runs > 1):
+            notes.append(
+                f"learning rate of {what}: {schedule.eta:.2g} instead of {accurate:.2g}, to keep it short; expect "
+                f"mode strengths off by up to {100 * schedule.eta * sharpness:.2g}% while they rise "
+                f"(--eta {accurate:.2g} is accurate but slower)"
+            )
+    return Schedules(training, coarse, notes)
+
+
+def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
+    hours = steps * seconds_per_step / 3600
+    if hours > _HOURS:
+        raise WorkbenchError(
+            f"{steps:.2g} training steps of {eta:.2g} would take about {hours:.2g} hours (limit {_HOURS:g}); "
+            "use a larger --eta, a smaller --t-max or a smaller --hidden"
+        )
+
+
+def fraction_of_stable(start: Start, fraction: float) -> float:
+    """A learning rate as a fraction of the largest at which training can settle, ``1 / s_max`` for two layers."""
+    return learning_rate(network_of(start), fraction)
+
+
+def first_stage(start: Start, end: float) -> tuple[float, float]:
+    """From 0 to the first half-rise time: before anything is learned."""
+    rises = half_rise_times(start)
+    return 0.0, float(min(rises[rises > 0].min(initial=np.inf), end))
+
+
+def _grid(start: Start, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
+    """Log-spaced times; the stages and even times between them; or even times (denser early, by a power law, where
+    the first stage would otherwise be missed)."""
+    if spacing == "log":
+        return log_spaced_times(min(first_stage, end) / _BEFORE_FIRST_STAGE, end, checkpoints)
+    if spacing == "stages":
+        rises = half_rise_times(start)
+        gaps = len(stage_times(rises, end, 0)) - 1
+        if gaps + 1 > checkpoints:
+            raise WorkbenchError(f"checkpoints {checkpoints} for {gaps - 1} stages; give at least {gaps + 1}")
+        return stage_times(rises, end, (checkpoints - 1) // gaps - 1)
+    fraction = np.linspace(0.0, 1.0, checkpoints)
+    before = min(_BEFORE_FIRST_STAGE, checkpoints // 4) / (checkpoints - 1)
+    if first_stage >= before * end:
+        return np.asarray(end * fraction)
+    return np.asarray(end * fraction ** min(3.0, np.log(first_stage / end) / np.log(before)))
+
+
+def _hit(grid: Array, eta: float) -> Schedule:
+    """The largest learning rate up to ``eta`` of which every time is close to its own multiple."""
+    shortest = float(np.diff(grid).min())
+    even = np.allclose(np.diff(grid), shortest)
+    finest = shortest / max(1, int(np.ceil(shortest / eta - 1e-9)))
+    return Schedule.at(grid, finest if even else min(eta, shortest))
+
+
+def _seconds_per_step(start: Start, runs: int) -> float:
+    task = start.task
+    outputs = min(task.n_outputs, start.modes.rank + (0 if start.active is not None else start.hidden))
+    side_by_side = min(runs, cores())
+    return _STEP_SECONDS + 6.0 * runs * start.hidden * outputs * task.n_inputs / (_FLOPS_PER_SECOND * side_by_side)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def notes_on_task(start: Start) -> list[str]:
+    """What the user should know about a task and a width before trusting a number."""
+    modes, notes = start.modes, []
+    if all(_is_number(name) for name in start.task.properties):
+        notes.append("all property names are numbers: if the table has no header, its first item was taken for one")
+    if start.hidden < modes.rank:
+        lost = float((modes.s[start.hidden :] ** 2).sum() / (modes.s**2).sum())
+        notes.append(
+            f"{start.hidden} hidden units for {modes.rank} modes: the {modes.rank - start.hidden} weakest are never "
+            f"learned ({100 * lost:.2g}% of the learnable loss remains)"
+        )
+        edge = modes.s[start.hidden - 1] - modes.s[start.hidden]
+        if start.active is not None and edge <= 1e-9 * modes.s[0]:
+            notes.append(
+                "the cut falls between modes of equal strength: which of them are learned is a choice of basis"
+            )
+    if modes.rank < modes.n_items:
+        notes.append(
+            f"the {modes.n_items} items span {modes.rank} modes (repeated or dependent rows); "
+            "the rest has nothing to learn"
+        )
+    return notes

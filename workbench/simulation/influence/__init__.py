@@ -1,0 +1,1 @@
+"""Influence measured on trained networks, one file a measure."""

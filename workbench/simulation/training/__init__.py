@@ -1,0 +1,1 @@
+"""Schedule, optimizers, recipe, descent."""

@@ -1,0 +1,100 @@
+"""The predicted trajectory of an aligned network: every mode on its own closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.errors import ConditionError
+from workbench.theory.modes.balanced import half_rise_form, mode_strength_form, residual_form
+from workbench.trajectory import Start, Trajectory
+
+Array = NDArray[np.float64]
+
+
+def mode_strengths(start: Start, times: ArrayLike) -> Array:
+    """``(T, K)`` predicted strengths of all modes; those beyond the hidden width stay at 0."""
+    if start.active is None or start.a0 is None:
+        raise ConditionError(
+            "balanced aligned initial weights",
+            f"init {start.init}",
+            "use init balanced:a0, or exact_solution for other starts",
+        )
+    t = np.asarray(times, dtype=np.float64)
+    a = np.zeros((len(t), start.modes.rank))
+    learned = start.modes.s[: start.active]
+    a[:, : start.active] = mode_strength_form()(t=t[:, None], s=learned, c=start.modes.c, a0=start.a0)
+    return a
+
+
+def initial_strengths(start: Start) -> Array:
+    """``(K,)`` strength each mode starts with, weight^2; 0 for modes without hidden direction.
+
+    An unaligned network is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
+    ``sigma^2 N_h / 2`` for Gaussian weights. Its modes then grow as aligned ones do until they meet.
+    """
+    modes = start.modes
+    if start.a0 is not None and start.active is not None:
+        return np.where(np.arange(len(modes.s)) < start.active, start.a0, 0.0)
+    V_in = start.task.X @ modes.V[:, : len(modes.s)] / np.sqrt(modes.c * start.task.n_items)
+    growing = start.W1 @ V_in + start.W2.T @ modes.U[:, : len(modes.s)]
+    return np.asarray((growing**2).sum(axis=0) / 4)
+
+
+def half_rise_times(start: Start) -> Array:
+    """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned.
+
+    Exact for an aligned start, an estimate for any other (see `initial_strengths`).
+    """
+    s, c, a0 = start.modes.s, start.modes.c, initial_strengths(start)
+    rising = (a0 > 0) & (2 * c * a0 < s)
+    times = np.full(len(s), np.inf)
+    times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0[rising])
+    return times
+
+
+def aligned_trajectory(start: Start, times: ArrayLike) -> Trajectory:
+    """Weights of the gradient flow from an aligned start, ``W1 = R sqrt(a) V_in^T``, ``W2 = U sqrt(a) R^T``.
+
+    Source: Saxe, McClelland & Ganguli (2014). Exact, not an approximation, under the conditions checked.
+    """
+    a = mode_strengths(start, times)
+    assert start.active is not None and start.frame is not None
+    K, modes, task = start.active, start.modes, start.task
+    R, root = start.frame[:, :K], np.sqrt(a[:, None, :K])
+    V_in = task.X @ modes.V[:, :K] / np.sqrt(modes.c * task.n_items)
+    return Trajectory(
+        start=start,
+        origin="analytic",
+        times=np.asarray(times, dtype=np.float64),
+        W1=(R * root) @ V_in.T,
+        W2=(modes.U[:, :K] * root) @ R.T,
+    )
+
+
+def mode_residuals(start: Start, times: ArrayLike) -> Array:
+    """``(T, K)`` residuals ``e = s - c a`` without cancellation at late times; s itself for modes never learned."""
+    t = np.asarray(times, dtype=np.float64)
+    e = np.broadcast_to(start.modes.s, (len(t), start.modes.rank)).copy()
+    assert start.active is not None and start.a0 is not None
+    learned = start.modes.s[: start.active]
+    e[:, : start.active] = residual_form()(t=t[:, None], s=learned, c=start.modes.c, a0=start.a0)
+    return e
+
+
+def settling_time(start: Start, remaining: float = 0.005) -> float:
+    """When all but a fraction ``remaining`` of the learnable loss is gone, and a quarter of that time more.
+
+    An unaligned start is treated as an aligned one in which every mode is as strong as the weakest.
+    """
+    modes, K = start.modes, min(start.hidden, start.modes.rank)
+    a0, s = float(initial_strengths(start)[:K].min()), modes.s[:K]
+    a0_safe = min(a0, 0.49 * float(s[-1]) / modes.c)
+
+    def excess(t: float) -> float:
+        e = residual_form().function(t, s, modes.c, a0_safe)
+        return float((e**2).sum() / (s**2).sum()) - remaining
+
+    longest = float(np.log(s[-1] / (modes.c * a0_safe)) / (2 * s[-1]) + 10 / s[-1])
+    return 1.25 * float(scipy.optimize.brentq(excess, 0.0, longest))

@@ -1,0 +1,1 @@
+"""What one item does to another, in closed form."""

@@ -1,0 +1,1 @@
+"""How one mode is learned."""

@@ -1,0 +1,1 @@
+"""What the network could have been: Hessian, local posterior, phases, learning coefficient."""
