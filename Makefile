@@ -16,10 +16,11 @@ run: $(VENV)/run.stamp  ## compare theory and simulation on the default tree and
 	@echo "Open results/tree/report.html and results/rumelhart/report.html in a browser."
 
 test: $(VENV)/dev.stamp  ## the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -19,7 +19,7 @@ SLOW = {"scalar_volume", *(f"nu_diffusion_k{k}" for k in range(4))}
 
 
 def test_every_function_that_returns_a_closed_form_is_in_the_catalogue():
-    sources = Path(workbench.theory.__file__).parent.glob("*.py")
+    sources = Path(workbench.theory.__file__).parent.rglob("*.py")
     public = {
         name
         for path in sources

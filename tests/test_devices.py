@@ -15,7 +15,6 @@ from workbench.simulation import (
     Recipe,
     Sampling,
     Schedule,
-    drivers,
     gaussian_network,
     leave_one_out_weights,
     network_of,
@@ -29,6 +28,7 @@ from workbench.simulation import (
     window_removal,
 )
 from workbench.simulation.sampling import chains as sampling_module
+from workbench.simulation.sampling import drivers
 from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")

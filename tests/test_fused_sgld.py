@@ -11,14 +11,13 @@ from chain_noise import endless
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, sample_local_posterior, train
 from workbench.simulation.sampling import chains as sampling_module
-from workbench.simulation.sampling import noise, sgld
-from workbench.simulation.sampling.chains import drivers
+from workbench.simulation.sampling import drivers, noise, sgld
 from workbench.simulation.sampling.posterior import LocalPosterior, at_checkpoint, item_losses
 from workbench.store import Slot, Store
 from workbench.trajectory import Init, initial_weights
 
 pytest.importorskip("triton")
-fused_sgld, philox = (import_module(f"workbench.simulation.{name}") for name in ("fused_sgld", "philox"))
+fused_sgld, philox = (import_module(f"workbench.simulation.sampling.gpu.{name}") for name in ("fused_sgld", "philox"))
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TREE = task_from_spec("tree:2,2")
 POSTERIOR = {"n_beta": 100.0, "gamma": 2000.0}

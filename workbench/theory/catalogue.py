@@ -20,60 +20,123 @@ from workbench.theory.closed_form import ClosedForm
 #: Family: name: (module, function, one line).
 _FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
     "Mode dynamics": {
-        "mode_strength": ("mode_dynamics", "mode_strength_form", "strength a(t) of a mode, two layers, balanced"),
-        "mode_residual": ("mode_dynamics", "residual_form", "what is still to be learned of a mode, e(t)"),
-        "half_rise_time": ("mode_dynamics", "half_rise_form", "when a mode has reached half of its final strength"),
-        "mode_loss": ("mode_dynamics", "mode_loss_form", "loss in one mode"),
-        "step_size_shift": ("step_size", "step_size_form", "what a finite learning rate does to a(t)"),
-        "mode_strength_depth_1": ("depth", "shallow_form", "strength of a mode without hidden layer"),
-        "infinite_depth_time": ("infinite_depth", "infinite_depth_form", "time t(a) in the limit of infinite depth"),
-        "unbalanced_strength": ("unbalanced", "unbalanced_form", "strength of a mode with unequal layers"),
-        "unbalanced_weight": ("unbalanced_weights", "unbalanced_weight_form", "weights of a mode with unequal layers"),
-        "lazy_strength": ("unbalanced", "lazy_limit_form", "strength of a mode in the lazy limit"),
-        "stable_manifold": ("unbalanced", "stable_manifold_form", "a mode that starts with the wrong sign"),
+        "mode_strength": ("modes.balanced", "mode_strength_form", "strength a(t) of a mode, two layers, balanced"),
+        "mode_residual": ("modes.balanced", "residual_form", "what is still to be learned of a mode, e(t)"),
+        "half_rise_time": ("modes.balanced", "half_rise_form", "when a mode has reached half of its final strength"),
+        "mode_loss": ("modes.balanced", "mode_loss_form", "loss in one mode"),
+        "step_size_shift": ("modes.step_size", "step_size_form", "what a finite learning rate does to a(t)"),
+        "mode_strength_depth_1": ("modes.depth", "shallow_form", "strength of a mode without hidden layer"),
+        "infinite_depth_time": (
+            "modes.infinite_depth",
+            "infinite_depth_form",
+            "time t(a) in the limit of infinite depth",
+        ),
+        "unbalanced_strength": ("modes.unbalanced", "unbalanced_form", "strength of a mode with unequal layers"),
+        "unbalanced_weight": (
+            "modes.unbalanced_weights",
+            "unbalanced_weight_form",
+            "weights of a mode with unequal layers",
+        ),
+        "lazy_strength": ("modes.unbalanced", "lazy_limit_form", "strength of a mode in the lazy limit"),
+        "stable_manifold": ("modes.unbalanced", "stable_manifold_form", "a mode that starts with the wrong sign"),
     },
     "Exact matrix solution": {
-        "growth_rate": ("riccati", "eigenvalue_form", "growth rate of a mode from a balanced start"),
-        "riccati_solution": ("riccati", "riccati_form", "Riccati solution, one mode in the eigenbasis of F"),
+        "growth_rate": ("flow.riccati", "eigenvalue_form", "growth rate of a mode from a balanced start"),
+        "riccati_solution": ("flow.riccati", "riccati_form", "Riccati solution, one mode in the eigenbasis of F"),
     },
     "Influence": {
-        "gradient_kernel": ("kernel", "kernel_form", "gradient kernel in modes"),
-        "gradient_kernel_depth_3": ("kernel_depth", "deep_kernel_form", "gradient kernel of three layers"),
-        "flip_limit": ("flips", "flip_limit_form", "sign flip of the kernel for a vanishing initial strength"),
-        "pair_curvature": ("hessian", "pair_block_form", "blocks of the Hessian, smallest curvature of two modes"),
-        "damped_pair": ("damped_newton", "damped_pair_form", "damped influence function, pair of modes"),
-        "mode_response": ("mode_response", "mode_response_form", "response of two modes to the weight of an item"),
-        "equal_mode_response": ("mode_response", "equal_mode_response_form", "response of a mode with itself"),
+        "gradient_kernel": ("influence.gradient_kernel", "kernel_form", "gradient kernel in modes"),
+        "gradient_kernel_depth_3": (
+            "influence.gradient_kernel_deep",
+            "deep_kernel_form",
+            "gradient kernel of three layers",
+        ),
+        "flip_limit": (
+            "influence.flips",
+            "flip_limit_form",
+            "sign flip of the kernel for a vanishing initial strength",
+        ),
+        "pair_curvature": (
+            "posterior.hessian",
+            "pair_block_form",
+            "blocks of the Hessian, smallest curvature of two modes",
+        ),
+        "damped_pair": ("influence.damped_newton", "damped_pair_form", "damped influence function, pair of modes"),
+        "mode_response": (
+            "influence.mode_response",
+            "mode_response_form",
+            "response of two modes to the weight of an item",
+        ),
+        "equal_mode_response": (
+            "influence.mode_response",
+            "equal_mode_response_form",
+            "response of a mode with itself",
+        ),
     },
     "Bayesian learning": {
-        "total_covariance": ("phases", "total_covariance_form", "law of total covariance of two phases"),
-        "prior_spread": ("mode_prior", "prior_spread_form", "mean square strength of a mode under the prior"),
-        "penalty": ("phases", "penalty_form", "localization penalty of a mode, |a|^(2/D)"),
-        "learned_strength": ("phases", "learned_strength_form", "most probable strength, two layers"),
-        "low_temperature_variance": ("phases", "low_temperature_variance_form", "variance of a learned mode's loss"),
-        "coexistence_strength": ("phases", "coexistence_strength_form", "strength of the learned phase, D >= 3"),
-        "coexistence_temperature": ("phases", "coexistence_temperature_form", "n beta of the transition, D >= 3"),
-        "learned_pair": ("coupled_forms", "learned_pair_form", "coupling of two learned modes"),
-        "unlearned_pair": ("coupled_forms", "unlearned_pair_form", "coupling of a learned and an unlearned mode"),
+        "total_covariance": ("posterior.phases", "total_covariance_form", "law of total covariance of two phases"),
+        "prior_spread": ("posterior.mode_prior", "prior_spread_form", "mean square strength of a mode under the prior"),
+        "penalty": ("posterior.phases", "penalty_form", "localization penalty of a mode, |a|^(2/D)"),
+        "learned_strength": ("posterior.phases", "learned_strength_form", "most probable strength, two layers"),
+        "low_temperature_variance": (
+            "posterior.phases",
+            "low_temperature_variance_form",
+            "variance of a learned mode's loss",
+        ),
+        "coexistence_strength": (
+            "posterior.phases",
+            "coexistence_strength_form",
+            "strength of the learned phase, D >= 3",
+        ),
+        "coexistence_temperature": (
+            "posterior.phases",
+            "coexistence_temperature_form",
+            "n beta of the transition, D >= 3",
+        ),
+        "learned_pair": ("posterior.coupled_forms", "learned_pair_form", "coupling of two learned modes"),
+        "unlearned_pair": (
+            "posterior.coupled_forms",
+            "unlearned_pair_form",
+            "coupling of a learned and an unlearned mode",
+        ),
     },
     "Learning coefficient": {
-        "scalar_volume": ("learning_coefficient", "scalar_volume_form", "volume of almost-zero loss, case (1, 1, 1)"),
+        "scalar_volume": (
+            "posterior.learning_coefficient",
+            "scalar_volume_form",
+            "volume of almost-zero loss, case (1, 1, 1)",
+        ),
     },
 }
 
 #: Name up to the depth: (module, function, smallest depth, largest depth or None, depths listed, one line).
 _BY_DEPTH: dict[str, tuple[str, str, int, int | None, tuple[int, ...], str]] = {
-    "mode_time_depth_": ("depth", "depth_time_form", 3, None, (3, 4, 5), "time t(a) with {} layers, s > 0"),
-    "mode_time_negative_depth_": ("depth", "depth_time_form", 3, None, (3,), "time t(a) with {} layers, s < 0"),
-    "phi_": ("depth", "explicit_time_form", 3, 4, (3, 4), "t(a) with {} layers in elementary functions"),
-    "null_mode_depth_": ("depth", "null_mode_form", 2, None, (2, 3), "decay of a mode without signal, {} layers"),
+    "mode_time_depth_": ("modes.depth", "depth_time_form", 3, None, (3, 4, 5), "time t(a) with {} layers, s > 0"),
+    "mode_time_negative_depth_": ("modes.depth", "depth_time_form", 3, None, (3,), "time t(a) with {} layers, s < 0"),
+    "phi_": ("modes.depth", "explicit_time_form", 3, 4, (3, 4), "t(a) with {} layers in elementary functions"),
+    "null_mode_depth_": ("modes.depth", "null_mode_form", 2, None, (2, 3), "decay of a mode without signal, {} layers"),
 }
 
 #: Name up to the level: (module, function, whether level D counts, one line).
 _BY_LEVEL: dict[str, tuple[str, str, bool, str]] = {
-    "tree_kernel_m": ("kernel", "tree_kernel_form", False, "gradient kernel, common ancestor on level {}"),
-    "flip_equation_m": ("flips", "flip_equation_form", False, "sign flip of the kernel, ancestor on level {}"),
-    "tree_derivative_m": ("mode_response", "tree_derivative_form", True, "trajectory derivative, ancestor on level {}"),
+    "tree_kernel_m": (
+        "influence.gradient_kernel",
+        "tree_kernel_form",
+        False,
+        "gradient kernel, common ancestor on level {}",
+    ),
+    "flip_equation_m": (
+        "influence.flips",
+        "flip_equation_form",
+        False,
+        "sign flip of the kernel, ancestor on level {}",
+    ),
+    "tree_derivative_m": (
+        "influence.mode_response",
+        "tree_derivative_form",
+        True,
+        "trajectory derivative, ancestor on level {}",
+    ),
 }
 
 _SPECTRA = {
