@@ -1,5 +1,7 @@
 """The same numbers in single precision, on a GPU, and however the work is split; GPU tests need a GPU."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,6 @@ from workbench.trajectory import Init, initial_weights
 TREE = task_from_spec("tree:2,2")
 START = initial_weights(TREE, Init.parse("balanced:0.01"), 6)
 SCHEDULE = Schedule.at([0.0, 4.0, 9.0, 15.0], 0.02)
-RUN = train(START, SCHEDULE)
 POSTERIOR = {"n_beta": 100.0, "gamma": 2000.0}
 
 #: Relative errors of a training run of 750 steps: rounding grows with the loss's own time scale, to some hundred ulps.
@@ -45,6 +46,11 @@ DEVICES = [pytest.param("cpu"), pytest.param("cuda", marks=needs_gpu)]
 DTYPES = [torch.float64, torch.float32]
 
 
+@cache
+def trained():
+    return train(START, SCHEDULE)
+
+
 def agree(found, expected, dtype):
     np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING[dtype] * np.abs(expected).max())
 
@@ -53,7 +59,7 @@ def agree(found, expected, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_training_and_retraining_agree_with_the_cpu_up_to_rounding(device, dtype):
     again = train(START, SCHEDULE, device=device, dtype=dtype)
-    agree(again.W2 @ again.W1, RUN.W2 @ RUN.W1, dtype)
+    agree(again.W2 @ again.W1, trained().W2 @ trained().W1, dtype)
     weights = leave_one_out_weights(TREE.n_items, "unnormalised")
     expected = retrain_weighted(START, SCHEDULE, weights)
     agree(retrain_weighted(START, SCHEDULE, weights, device=device, dtype=dtype), expected, dtype)
@@ -87,8 +93,8 @@ def test_chains_on_a_gpu_sample_the_same_posterior(sampler, dtype):
 def check_samples(sampler, device, dtype):
     # Other seeds than the reference: rounding alone must not be what makes them agree.
     how = {"sampler": sampler, "chains": 8, "draws": 200}
-    expected = sample_local_posterior(RUN, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
-    found = sample_local_posterior(RUN, sampling=Sampling(seed=2, device=device, dtype=dtype, **how), **POSTERIOR)
+    expected = sample_local_posterior(trained(), sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
+    found = sample_local_posterior(trained(), sampling=Sampling(seed=2, device=device, dtype=dtype, **how), **POSTERIOR)
     z = (found.estimate.covariance - expected.covariance) / np.hypot(found.estimate.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.98
     assert 0.7 < z.std() < 1.4
@@ -100,7 +106,7 @@ def check_samples(sampler, device, dtype):
 def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
     network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
     recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
-    points = NetworkCheckpoints.of(train_networks([network], recipe)[0]) if deep else RUN
+    points = NetworkCheckpoints.of(train_networks([network], recipe)[0]) if deep else trained()
     how = Sampling(chains=3, draws=100, burn_in=10, thin=3, device="cuda", traces=True, force=True, **options)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
@@ -134,11 +140,11 @@ def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
     how = Sampling(sampler=sampler, chains=5, draws=60, seed=5, device=device, traces=True)
-    whole = sample_local_posterior(RUN, sampling=how, **POSTERIOR)
+    whole = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
     # Four checkpoints of five chains: two checkpoints at a time, three chains of one, and chains one by one.
     for fitting in (11, 3, 1):
         monkeypatch.setattr(sampling_module, "_chains_at_once", lambda *_, fitting=fitting: fitting)
-        split = sample_local_posterior(RUN, sampling=how, **POSTERIOR)
+        split = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
         # Products of one chain may round otherwise than those of many side by side.
         np.testing.assert_allclose(split.estimate.covariance, whole.estimate.covariance, rtol=1e-9)
         np.testing.assert_allclose(split.estimate.stderr, whole.estimate.stderr, rtol=1e-7)
@@ -151,11 +157,11 @@ def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
     how = Sampling(chains=5, draws=60, dtype=torch.float64)
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1e9)
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1e6)
-    some = sampling_module._chains_at_once(RUN, how)
+    some = sampling_module._chains_at_once(trained(), how)
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 4e6)
-    assert 1 < some < sampling_module._chains_at_once(RUN, how) <= 4 * some + 4
+    assert 1 < some < sampling_module._chains_at_once(trained(), how) <= 4 * some + 4
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1)
-    assert sampling_module._chains_at_once(RUN, how) == 1
+    assert sampling_module._chains_at_once(trained(), how) == 1
 
 
 @pytest.mark.parametrize("device", DEVICES)

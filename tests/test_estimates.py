@@ -1,6 +1,7 @@
 """Error bars that cover, chains long enough for them, and the local learning coefficient where theory knows it."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,12 +24,20 @@ from workbench.theory.posterior.learning_coefficient import learning_coefficient
 from workbench.trajectory import Init, Start, Trajectory, initial_weights
 
 TREE = task_from_spec("tree")
-RUN = train(initial_weights(TREE, Init.parse("balanced:0.01"), 8), Schedule.even(25.0, 6, 5e-3))
 SMALL = task_from_spec("tree:2,2")
 SMALL_START = initial_weights(SMALL, Init.parse("balanced:0.01"), 4)
-SMALL_RUN = train(SMALL_START, Schedule.at([4.0, 400.0], 5e-2))
 
 MIX = np.array([[1.0, 0, 0], [0.6, 0.8, 0], [-0.3, 0.2, 0.9]])
+
+
+@cache
+def trained():
+    return train(initial_weights(TREE, Init.parse("balanced:0.01"), 8), Schedule.even(25.0, 6, 5e-3))
+
+
+@cache
+def small_run():
+    return train(SMALL_START, Schedule.at([4.0, 400.0], 5e-2))
 
 
 def autoregressive(seed, chains, draws, phi):
@@ -81,7 +90,7 @@ def test_standard_errors_cover_the_truth_in_95_percent_of_repetitions():
 
 
 def test_standard_errors_cover_on_the_local_posterior_of_a_network():
-    again = copies(SMALL_RUN, 0, REPETITIONS)
+    again = copies(small_run(), 0, REPETITIONS)
     how = Sampling(sampler="hmc", chains=4, draws=120, burn_in=60, seed=2)
     found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=how).estimate
     # The truth is the mean of the repetitions, whose own error is a thirtieth of each one's.
@@ -157,17 +166,17 @@ def test_kept_traces_are_diagnosed_by_arviz():
     from arviz_stats.base import array_stats
 
     how = Sampling(chains=3, draws=150, traces=True)
-    samples = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=how)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
     one = samples.traces[4, :, :, 5]
     assert samples.estimate.rhat[4, 5] == pytest.approx(float(array_stats.rhat(one, method="rank")), rel=1e-12)
     assert samples.estimate.ess[4, 5] == pytest.approx(float(array_stats.ess(one, method="mean")), rel=1e-12)
-    without = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=replace(how, traces=False))
+    without = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=replace(how, traces=False))
     # Batch means with 120 batches know the effective sample size to 22%.
     assert np.median(without.estimate.ess / samples.estimate.ess) == pytest.approx(1.0, abs=0.25)
 
 
 def test_the_default_settings_are_long_enough_on_the_default_tree():
-    samples = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0)
     how, default = samples.plan, Sampling()
     assert (default.chains, default.draws) == (4, 500)
     assert default.draws * how.thin >= diagnostics.LENGTH * how.autocorrelation
@@ -177,16 +186,16 @@ def test_the_default_settings_are_long_enough_on_the_default_tree():
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 @pytest.mark.parametrize("draws", [40, 300])
 def test_planned_chains_are_long_enough_whatever_the_number_of_draws(sampler, draws):
-    how = plan(RUN, 100.0, 1000.0, Sampling(sampler=sampler, draws=draws))
+    how = plan(trained(), 100.0, 1000.0, Sampling(sampler=sampler, draws=draws))
     assert draws * how.thin >= diagnostics.LENGTH * how.autocorrelation
 
 
 def test_a_chain_too_short_is_refused_before_sampling_with_the_length_it_needs():
     how = Sampling(draws=100, thin=3)
     with pytest.raises(SamplingError, match=r"use at least \d+ draws") as refused:
-        sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=how)
+        sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
     needed = int(str(refused.value).split("at least ")[1].split()[0])
-    tau = plan(RUN, 100.0, 1000.0, how).autocorrelation
+    tau = plan(trained(), 100.0, 1000.0, how).autocorrelation
     assert needed == np.ceil(50 * tau / 3)
     diagnostics.check_planned_length(needed, 3, tau)
     with pytest.raises(SamplingError):
@@ -195,7 +204,7 @@ def test_a_chain_too_short_is_refused_before_sampling_with_the_length_it_needs()
 
 def test_a_short_chain_can_be_forced():
     how = Sampling(draws=100, thin=3, force=True)
-    samples = sample_local_posterior(RUN, n_beta=100.0, gamma=1000.0, sampling=how)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
     assert np.isfinite(samples.estimate.covariance).all()
 
 
@@ -203,7 +212,7 @@ def test_a_chain_measured_to_be_too_short_is_refused_with_its_item_and_length():
     # Autocorrelation time 399: 1000 draws are two and a half of them.
     how = Sampling(draws=1000)
     found = estimated(autoregressive(3, 4, 1000, phi=0.995), 4)
-    named = replace(RUN, times=RUN.times[:1], W1=RUN.W1[:1], W2=RUN.W2[:1])
+    named = replace(trained(), times=trained().times[:1], W1=trained().W1[:1], W2=trained().W2[:1])
     with pytest.raises(SamplingError, match=r"of the loss of \w+ at t = 0.*use at least (\d+) draws"):
         diagnostics.check_length(found.ess, how, 1, named)
     enough = estimated(autoregressive(3, 4, 1000, phi=0.6), 4)
@@ -222,15 +231,15 @@ def test_the_autocorrelation_time_in_steps_undoes_the_thinning(thin):
 def test_the_expected_autocorrelation_time_is_that_of_the_slowest_linear_function():
     # n beta = 0 up to rounding: every direction is the slowest, precision gamma.
     step, gamma = 0.002, 50.0
-    how = plan(RUN, 1e-9, gamma, Sampling(step=step))
+    how = plan(trained(), 1e-9, gamma, Sampling(step=step))
     phi = 1 - step * gamma / 2
     assert how.autocorrelation == pytest.approx((1 + phi) / (1 - phi), rel=1e-6)
 
 
 def at_the_end():
     """The trained small network, all of whose four modes are learned, as the only checkpoint."""
-    assert SMALL_RUN.loss[1] < 1e-25
-    return copies(SMALL_RUN, 1, 1)
+    assert small_run().loss[1] < 1e-25
+    return copies(small_run(), 1, 1)
 
 
 def test_at_a_regular_minimum_lambda_hat_is_the_learning_coefficient():
@@ -243,13 +252,13 @@ def test_at_a_regular_minimum_lambda_hat_is_the_learning_coefficient():
     # gamma / (n beta h) is below 1% for every curvature h > 0, which the Gaussian value below takes into account.
     assert abs(found.value[0] - 14) < 0.01 * 14 + 4 * found.stderr[0]
     assert found.stderr[0] < 0.1
-    gaussian = gaussian_expectation(SMALL.X, SMALL.Y, SMALL_RUN.W1[1], SMALL_RUN.W2[1], 1e4, 20.0)
+    gaussian = gaussian_expectation(SMALL.X, SMALL.Y, small_run().W1[1], small_run().W2[1], 1e4, 20.0)
     assert 14 * 0.99 < gaussian < 14
     assert abs(found.value[0] - gaussian) < 4 * found.stderr[0]
 
 
 def test_at_a_minimum_the_gaussian_value_is_half_the_sum_over_curvatures():
-    W1, W2 = SMALL_RUN.W1[1], SMALL_RUN.W2[1]
+    W1, W2 = small_run().W1[1], small_run().W2[1]
     h = np.linalg.eigvalsh(hessian(SMALL.X, SMALL.Y, W1, W2))
     assert (h > 1e-6).sum() == 28
     for n_beta, gamma in ((10.0, 100.0), (1e4, 3.0), (1e6, 1.0)):
@@ -279,9 +288,12 @@ def test_the_step_of_sgld_raises_lambda_hat_as_stated():
 @pytest.mark.parametrize("sampler", ["sgld", "hmc"])
 def test_along_the_way_lambda_hat_is_what_the_gaussian_says_and_no_volume(sampler):
     how = Sampling(sampler=sampler, chains=8, draws=500)
-    samples = sample_local_posterior(RUN, n_beta=100.0, gamma=1e4, sampling=how)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1e4, sampling=how)
     found = local_learning_coefficient(samples.estimate, 100.0)
-    gaussian = [gaussian_expectation(TREE.X, TREE.Y, W1, W2, 100.0, 1e4) for W1, W2 in zip(RUN.W1, RUN.W2, strict=True)]
+    gaussian = [
+        gaussian_expectation(TREE.X, TREE.Y, W1, W2, 100.0, 1e4)
+        for W1, W2 in zip(trained().W1, trained().W2, strict=True)
+    ]
     # Far-reaching localization: the loss is quadratic within the posterior, up to 1% of its spread; SGLD's bias is 2.6%
     # of the diffusive part, which is below 0.05 here.
     assert (np.abs(found.value - gaussian) < 4 * found.stderr + 0.01 * np.abs(gaussian) + 0.005).all()

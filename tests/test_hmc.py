@@ -1,6 +1,6 @@
 """The exact referee, mini-batches, and the order of every sampler's bias in its step size."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 
 import numpy as np
@@ -21,12 +21,16 @@ from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
 START = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
-RUN = train(START, Schedule.even(25.0, 6, 5e-3))
 N_BETA, GAMMA = 100.0, 1000.0
 
 
+@cache
+def trained():
+    return train(START, Schedule.even(25.0, 6, 5e-3))
+
+
 def network_target(chains, checkpoint=2, n_beta=N_BETA, gamma=GAMMA):
-    W1, W2 = torch.tensor(RUN.W1[checkpoint]), torch.tensor(RUN.W2[checkpoint])
+    W1, W2 = torch.tensor(trained().W1[checkpoint]), torch.tensor(trained().W2[checkpoint])
     Y = torch.tensor(TREE.Y)
     return LocalPosterior(Y, None, W1.repeat(chains, 1, 1), W2.repeat(chains, 1, 1), n_beta, gamma)
 
@@ -185,11 +189,11 @@ def test_gradients_and_potential_agree_with_autograd():
 @pytest.fixture(scope="module")
 def referee():
     how = Sampling(sampler="hmc", chains=8, draws=1000, seed=7)
-    return sample_local_posterior(RUN, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    return sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
 
 
 def test_the_gaussian_prediction_agrees_with_the_referee(referee):
-    predicted = dense_local_bif(TREE.X, TREE.Y, RUN.W1, RUN.W2, RUN.times, n_beta=N_BETA, gamma=GAMMA)
+    predicted = dense_local_bif(TREE.X, TREE.Y, trained().W1, trained().W2, trained().times, n_beta=N_BETA, gamma=GAMMA)
     found, stderr = -referee.estimate.covariance, referee.estimate.stderr
     # Within about 1% where gradients matter, 5% at the end, plus Monte Carlo error.
     scale = np.sqrt(np.einsum("tii,tjj->tij", predicted, predicted))
@@ -206,7 +210,7 @@ def test_the_gaussian_prediction_agrees_with_the_referee(referee):
 @pytest.mark.parametrize("batch_size", [None, 4])
 def test_sgld_agrees_with_the_referee_within_its_stated_bias(referee, batch_size):
     how = Sampling(chains=8, draws=400, seed=1, batch_size=batch_size)
-    samples = sample_local_posterior(RUN, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    samples = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
     exact, found = referee.estimate, samples.estimate
     variance = np.diagonal(exact.covariance, axis1=1, axis2=2)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
@@ -219,15 +223,15 @@ def test_sgld_agrees_with_the_referee_within_its_stated_bias(referee, batch_size
 
 def test_hmc_gives_the_same_numbers_however_the_batch_is_split(monkeypatch):
     how = Sampling(sampler="hmc", chains=2, draws=40, burn_in=20, seed=5)
-    whole = sample_local_posterior(RUN, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    whole = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1)
-    split = sample_local_posterior(RUN, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    split = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
     np.testing.assert_allclose(split.estimate.covariance, whole.estimate.covariance, rtol=1e-9)
     np.testing.assert_allclose(split.acceptance, whole.acceptance, rtol=1e-9)
 
 
 def test_the_plan_of_hmc_is_a_quarter_turn_at_the_target_acceptance():
-    how = plan(RUN, N_BETA, GAMMA, Sampling(sampler="hmc"))
+    how = plan(trained(), N_BETA, GAMMA, Sampling(sampler="hmc"))
     precision = N_BETA * how.lambda_min.min() + GAMMA
     angle = how.leapfrogs * hmc.turn(how.step, precision)
     assert angle == pytest.approx(np.pi / 2, abs=hmc.turn(how.step, precision) / 2)
@@ -238,7 +242,7 @@ def test_the_plan_of_hmc_is_a_quarter_turn_at_the_target_acceptance():
 def test_a_chain_of_hmc_that_never_accepts_is_refused():
     how = Sampling(sampler="hmc", chains=1, draws=40, step=0.08, burn_in=5, thin=1)
     with pytest.raises(SamplingError, match=r"accepts 0.0% of its trajectories: step 0.08 is too large"):
-        sample_local_posterior(RUN, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+        sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
 
 
 def test_the_bias_of_sgld_is_linear_in_its_step():
@@ -295,7 +299,9 @@ def test_mini_batch_gradients_are_unbiased_with_the_stated_covariance(m):
     Sigma = np.cov(gradients.T, bias=True)
     far_too_local = 1e18  # draws of the weights stay at the checkpoint
     how = {"n_beta": N_BETA, "gamma": far_too_local, "batch_size": m}
-    found = minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), RUN.W1[2:3], RUN.W2[2:3], **how)
+    found = minibatch.gradient_noise(
+        partial(gradient_kernel, TREE.X, TREE.Y), trained().W1[2:3], trained().W2[2:3], **how
+    )
     assert found == pytest.approx(np.linalg.eigvalsh(Sigma)[-1], rel=1e-6)
 
 
@@ -311,7 +317,7 @@ def test_a_mini_batch_of_all_items_is_the_full_batch():
         minibatch.update(batch, target, 1e-4, 8, sgld.update, first, second, extra)
     torch.testing.assert_close(batch.W1, full.W1, rtol=1e-12, atol=1e-14)
     how = {"n_beta": N_BETA, "gamma": GAMMA, "batch_size": 8}
-    assert minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), RUN.W1, RUN.W2, **how) == 0.0
+    assert minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), trained().W1, trained().W2, **how) == 0.0
 
 
 #: n beta times the curvatures is below 2% of gamma: every precision is gamma, and the weights stay at the checkpoint.
@@ -360,8 +366,8 @@ def test_the_bias_of_mini_batches_is_linear_in_the_step_and_falls_with_their_siz
 
 
 def test_the_plan_states_the_extra_bias_of_mini_batches():
-    full = plan(RUN, N_BETA, GAMMA, Sampling()).expected_bias
-    biases = [plan(RUN, N_BETA, GAMMA, Sampling(batch_size=m)).expected_bias for m in (1, 2, 4, 8)]
+    full = plan(trained(), N_BETA, GAMMA, Sampling()).expected_bias
+    biases = [plan(trained(), N_BETA, GAMMA, Sampling(batch_size=m)).expected_bias for m in (1, 2, 4, 8)]
     assert biases[-1] == pytest.approx(full)
     extra = (np.array(biases) + 1) / (full + 1) - 1
     np.testing.assert_allclose(extra[:3] / extra[0], [1, 3 / 7, 1 / 7], rtol=1e-9)
@@ -382,4 +388,4 @@ def test_settings_that_cannot_work_are_refused_with_what_would(settings, message
 
 def test_a_mini_batch_of_more_items_than_there_are_is_refused():
     with pytest.raises(WorkbenchError, match="use 8 or fewer"):
-        plan(RUN, N_BETA, GAMMA, Sampling(batch_size=9))
+        plan(trained(), N_BETA, GAMMA, Sampling(batch_size=9))
