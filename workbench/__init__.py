@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: The few names most users need, and where they live; they load on first use, so that importing stays quick.
 _NAMES = {
