@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import extreme_curvatures
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
-from workbench.theory.posterior.dense_posterior import dense_local_bif, dense_map, hessian, item_features
+from workbench.theory.posterior.dense_posterior import (
+    dense_local_bif,
+    dense_map,
+    hessian,
+    item_features,
+    sufficient_gamma,
+)
 from workbench.theory.posterior.hessian import curvature_range, hessian_spectrum, required_gamma
 from workbench.theory.posterior.local_posterior import local_bif, localised_map, quartic_variance
 from workbench.trajectory import Init, initial_weights
@@ -112,6 +119,86 @@ def test_the_localised_map_is_stationary_and_agrees_with_newton_on_all_weights()
     W1, W2 = dense_map(task.X, task.Y, path.W1[0], path.W2[0], 100.0, 900.0)
     strengths = np.einsum("oh,hp,ok,pk->k", W2, W1, start.modes.U, start.modes.V)
     np.testing.assert_allclose(strengths, u**2, rtol=1e-10)
+
+
+def gaussian_problem(seed):
+    """A small network of Gaussian weights, fewer, as many or more hidden units than modes."""
+    rng = np.random.default_rng(seed)
+    n_in, n_out, P = 5, 6, 7
+    hidden = (3, n_in, 8)[seed % 3]
+    X, Y = rng.normal(size=(n_in, P)), rng.normal(size=(n_out, P))
+    return X, Y, 0.3 * rng.normal(size=(hidden, n_in)), 0.3 * rng.normal(size=(n_out, hidden))
+
+
+def negative_log_posterior(X, Y, W1, W2, start, n_beta, gamma):
+    squares = sum(((a - b) ** 2).sum() for a, b in zip((W1, W2), start, strict=True))
+    return n_beta * ((Y - W2 @ W1 @ X) ** 2).sum() / (2 * X.shape[1]) + gamma / 2 * squares
+
+
+@pytest.mark.parametrize("ratio", [1.0001, 1.02, 1.5])
+def test_close_to_its_bound_newton_reaches_the_maximum_downhill_of_the_checkpoint(ratio):
+    n_beta = 100.0
+    for seed in range(12):
+        X, Y, *start = gaussian_problem(seed)
+        gamma = -ratio * n_beta * np.linalg.eigvalsh(hessian(X, Y, *start))[0]
+        V1, V2 = dense_map(X, Y, *start, n_beta, gamma)
+        E = (Y - V2 @ V1 @ X) @ X.T / X.shape[1]
+        force = np.concatenate([(-n_beta * V2.T @ E).ravel(), (-n_beta * E @ V1.T).ravel()])
+        force += gamma * np.concatenate([(V1 - start[0]).ravel(), (V2 - start[1]).ravel()])
+        curvature = n_beta * np.linalg.eigvalsh(hessian(X, Y, V1, V2)) + gamma
+        assert curvature[0] > 0 and np.abs(force).max() < 1e-11 * curvature[-1]
+        heights = [negative_log_posterior(X, Y, *w, start, n_beta, gamma) for w in ((V1, V2), start)]
+        assert heights[0] < heights[1]
+        bif = dense_local_bif(X, Y, *(w[None] for w in start), np.zeros(1), n_beta=n_beta, gamma=gamma)[0]
+        assert np.linalg.eigvalsh(-bif)[0] > 0
+
+
+def test_the_maximum_is_the_one_that_a_descent_in_small_steps_reaches():
+    X, Y, *start = gaussian_problem(1)
+    n_beta, star = 100.0, np.concatenate([w.ravel() for w in start])
+    gamma = -1.02 * n_beta * np.linalg.eigvalsh(hessian(X, Y, *start))[0]
+    split = start[0].size
+
+    def force(_, w):
+        V1, V2 = w[:split].reshape(start[0].shape), w[split:].reshape(start[1].shape)
+        E = (Y - V2 @ V1 @ X) @ X.T / X.shape[1]
+        return n_beta * np.concatenate([(V2.T @ E).ravel(), (E @ V1.T).ravel()]) - gamma * (w - star)
+
+    end = solve_ivp(force, (0.0, 40 / gamma), star, rtol=1e-9, atol=1e-11, method="LSODA").y[:, -1]
+    maximum = np.concatenate([w.ravel() for w in dense_map(X, Y, *start, n_beta, gamma)])
+    np.testing.assert_allclose(end, maximum, atol=1e-7)
+
+
+def test_the_sufficient_gamma_bounds_the_curvature_wherever_the_loss_is_no_larger():
+    for seed in range(12):
+        X, Y, *start = gaussian_problem(seed)
+        low = -sufficient_gamma(X, Y, *start, 1.0)
+        for shrink in (1.0, 0.5):
+            W1, W2 = (shrink * w for w in start)
+            loss = [((Y - B @ A @ X) ** 2).sum() for A, B in ((W1, W2), start)]
+            assert loss[0] > loss[1] or np.linalg.eigvalsh(hessian(X, Y, W1, W2))[0] >= low
+
+
+@pytest.mark.parametrize("hidden", [4, 5])
+def test_the_aligned_maximum_has_positive_curvature_however_close_the_bound(hidden):
+    rng = np.random.default_rng(hidden)
+    for _ in range(20):
+        Y = rng.normal(size=(6, 4))
+        U, s, Vt = np.linalg.svd(Y / 4, full_matrices=False)
+        a = 4 * s * rng.uniform(0.01, 1, 4)
+        R = np.linalg.qr(rng.normal(size=(hidden, 4)))[0]
+
+        def layers(u, R=R, U=U, Vt=Vt):
+            return (R * u) @ Vt, (U * u) @ R.T
+
+        gamma = -1.0001 * 100 * np.linalg.eigvalsh(hessian(np.eye(4), Y, *layers(np.sqrt(a))))[0]
+        u = localised_map(np.sqrt(a), s, 0.25, 100.0, gamma)
+        assert 100 * np.linalg.eigvalsh(hessian(np.eye(4), Y, *layers(u)))[0] + gamma > 0
+        np.testing.assert_allclose(
+            np.linalg.multi_dot(dense_map(np.eye(4), Y, *layers(np.sqrt(a)), 100.0, gamma)[::-1]),
+            np.linalg.multi_dot(layers(u)[::-1]),
+            atol=1e-9 * a.max(),
+        )
 
 
 def test_for_a_strong_localization_the_covariance_is_the_kernel_over_gamma():

@@ -49,18 +49,74 @@ def refuse_if_too_large(n_inputs: int, hidden: int, n_outputs: int, n_items: int
 
 
 def dense_map(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: float) -> tuple[Array, Array]:
-    """Weights at the maximum of the local posterior around (W1, W2), by Newton's method."""
+    """Weights at the maximum of the local posterior that lies downhill from (W1, W2), by damped Newton's method.
+
+    Minimises ``F(w) = n beta L(w) + gamma |w - w*|^2 / 2`` from w*, where ``A = n beta H + gamma`` is its Hessian:
+
+        w <- w - h (A + mu)^{-1} grad F,   mu = 0 where A >= 1e-8 gamma, else n beta |E|,   h = 1, 1/2, 1/4, ...
+
+    until F falls as Armijo's condition asks. Since ``2 |<E, dW2 dW1>| <= |E| (|dW1|^2 + |dW2|^2)`` with the spectral
+    norm of ``E = (Y - W2 W1 X) X^T / P``, ``H >= -|E|`` everywhere: either way ``A + mu >= 1e-8 gamma``.
+
+    It converges: F never rises, so that all w stay in ``F(w) <= F(w*)``, which gamma makes compact; there the
+    eigenvalues of ``A + mu`` lie between two positive numbers, so that the directions keep a bounded angle to
+    ``-grad F`` and ``grad F -> 0`` (Zoutendijk). Once near a maximum of the posterior the steps are Newton's own, and
+    the digits double.
+
+    Raises:
+        ConditionError: where the maximum is so flat that 100 steps do not reach it.
+    """
     star = np.concatenate([W1.ravel(), W2.ravel()])
     w, split = star.copy(), W1.size
-    for _ in range(50):
-        V1, V2 = w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
-        force = n_beta * _gradient(X, Y, V1, V2) + gamma * (w - star)
-        precision = n_beta * hessian(X, Y, V1, V2) + gamma * np.eye(len(w))
-        step = scipy.linalg.cho_solve(scipy.linalg.cho_factor(precision), force)
-        w -= step
+
+    def layers(w: Array) -> tuple[Array, Array]:
+        return w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
+
+    def F(w: Array) -> float:
+        V1, V2 = layers(w)
+        distance = w - star
+        return float(n_beta * ((Y - V2 @ V1 @ X) ** 2).sum() / (2 * X.shape[1]) + gamma / 2 * (distance @ distance))
+
+    for _ in range(100):
+        force = n_beta * _gradient(X, Y, *layers(w)) + gamma * (w - star)
+        step = _newton_step(X, Y, *layers(w), n_beta, gamma, force)
         if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(w).max()):
-            break
-    return w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
+            return layers(w - step)
+        # Near the maximum a decrease drowns in the rounding of F, and Newton's full step is the right one.
+        height, descent, h = F(w), float(force @ step), 1.0
+        while F(w - h * step) > height * (1 + 1e-14) - 1e-4 * h * descent and h > 1e-12:
+            h /= 2
+        w -= h * step
+    raise ConditionError(
+        "the local posterior has a maximum that is not flat",
+        f"gamma = {gamma:g}, where 100 steps of Newton's method do not reach one",
+        f"use gamma above {sufficient_gamma(X, Y, W1, W2, n_beta):.4g}, or a smaller n beta",
+    )
+
+
+def _newton_step(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: float, force: Array) -> Array:
+    """``(A + mu)^{-1} force`` as `dense_map` has it."""
+    precision = n_beta * hessian(X, Y, W1, W2)
+    diagonal = np.diag_indices_from(precision)
+    precision[diagonal] += gamma * (1 - 1e-8)
+    try:
+        scipy.linalg.cho_factor(precision)
+        mu = 0.0
+    except np.linalg.LinAlgError:
+        E = (Y - W2 @ W1 @ X) @ X.T / X.shape[1]
+        mu = n_beta * float(np.linalg.norm(E, 2))
+    precision[diagonal] += 1e-8 * gamma + mu
+    return np.asarray(scipy.linalg.cho_solve(scipy.linalg.cho_factor(precision), force))
+
+
+def sufficient_gamma(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float) -> float:
+    """A gamma beyond which the posterior around (W1, W2) is locally Gaussian at its maximum, whatever the weights.
+
+    There ``L <= L(w*)``, hence ``H >= -|E| >= -sqrt(2 L(w*) lambda_max(X X^T / P))``.
+    """
+    P = X.shape[1]
+    loss = float(((Y - W2 @ W1 @ X) ** 2).sum() / (2 * P))
+    return n_beta * float(np.sqrt(2 * loss * np.linalg.norm(X, 2) ** 2 / P))
 
 
 def item_features(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
@@ -99,7 +155,15 @@ def dense_local_bif(
                 f"gamma = {gamma:g} at t = {t:.4g}, where lambda_min = {smallest:.4g}",
                 f"use gamma above {-n_beta * smallest:.4g}, or a smaller n beta",
             )
-        bif[k] = -_covariance_at(X, Y, *dense_map(X, Y, W1[k], W2[k], n_beta, gamma), n_beta, gamma)
+        maximum = dense_map(X, Y, W1[k], W2[k], n_beta, gamma)
+        try:
+            bif[k] = -_covariance_at(X, Y, *maximum, n_beta, gamma)
+        except np.linalg.LinAlgError as error:
+            raise ConditionError(
+                "the local posterior is a Gaussian at its maximum (n beta H + gamma > 0 there)",
+                f"gamma = {gamma:g} at t = {t:.4g}",
+                f"use gamma above {sufficient_gamma(X, Y, W1[k], W2[k], n_beta):.4g}, or a smaller n beta",
+            ) from error
         if progress:
             progress(1)
     return bif

@@ -58,8 +58,11 @@ def quartic_variance(hidden: int, n_outputs: int, gamma: float) -> float:
 def localised_map(u_star: Array, s: Array, c: float, n_beta: float, gamma: float) -> Array:
     """Root weight ``u`` of every mode at the maximum of the local posterior, same shape as ``u_star``.
 
-    Solves ``n beta c u^3 + (gamma - n beta s) u = gamma u*``, monotone and hence unique for gamma > n beta s.
-    Where gamma is smaller (late checkpoints may allow it) the root continued from u* is taken.
+    Solves ``g(u) = n beta c u^3 + (gamma - n beta s) u - gamma u* = 0``. Where the posterior exists at u*, the slope
+    there is positive; g is convex for u > 0 and g(0) < 0, so it has one root beyond the least point of g, Newton's
+    first step from u* lands at or above it, and all further ones fall to it. No damping is needed, and none for the
+    other directions: at the root ``gamma - n beta e = gamma u* / u > 0`` for every learned mode, so that
+    ``n beta H + gamma`` is positive there, too.
     """
     u = u_star.copy()
     for _ in range(60):
