@@ -48,7 +48,7 @@ def table() -> Table:
 
     def plain() -> tuple[Array, Array]:
         a = mode_strengths(start, times)
-        return a, -gradient_kernel(start.modes, a)[:, SOURCE]
+        return a, gradient_kernel(start.modes, a)[:, SOURCE]
 
     for ours, theirs in zip(prepared(), plain(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())

@@ -27,7 +27,7 @@ def dataset(
     finite = np.sort(half_rise[np.isfinite(half_rise)])
     time = np.linspace(0, 1.4 * finite[min(len(finite) - 1, 12)], checkpoints)
     a = mode_strengths(start, time)
-    kernel = gradient_kernel(modes, a)
+    kernel = -gradient_kernel(modes, a)
     noisy_a = a * (1 + 2e-3 * rng.standard_normal(a.shape))
 
     def noisy(values: np.ndarray, size: float) -> np.ndarray:

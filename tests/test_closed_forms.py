@@ -11,7 +11,8 @@ from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy
 from workbench.theory.closed_form import Step
 from workbench.theory.influence.flips import flip_equation_form, flip_limit_form
-from workbench.theory.influence.gradient_kernel import kernel_form, tree_kernel_form
+from workbench.theory.influence.gradient_kernel import kernel_form
+from workbench.theory.influence.tree_kernel import tree_kernel_form
 from workbench.theory.modes.balanced import half_rise_form, mode_loss_form, mode_strength_form, residual_form, s, t
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.modes.step_size import step_size_form

@@ -10,8 +10,7 @@ from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
 from workbench.semantics import Hierarchy, singular_modes
-from workbench.theory.influence.gradient_kernel import gradient_kernel
-from workbench.theory.influence.gradient_kernel_deep import deep_kernel_form, gradient_kernel_deep
+from workbench.theory.influence.gradient_kernel import gradient_kernel, kernel_form
 from workbench.theory.modes.balanced import mode_strength_form
 from workbench.theory.modes.depth import (
     depth_time_form,
@@ -241,7 +240,7 @@ def test_infinite_depth_is_approached_to_first_order_with_the_stated_gap():
     [
         shallow_form,
         infinite_depth_form,
-        deep_kernel_form,
+        lambda: kernel_form(3),
         *(lambda D=D: null_mode_form(D) for D in (2, 3, 5)),
         *(lambda D=D: explicit_time_form(D) for D in (3, 4)),
         *(lambda D=D, g=g: depth_time_form(D, g) for D in (3, 4, 5, 6, 10) for g in (1, -1)),
@@ -282,15 +281,8 @@ def test_kernel_of_an_explicit_aligned_network_by_autograd_equals_the_mode_sum(d
             output = layer @ output
         loss = ((torch.tensor(task.Y[:, i]) - output) ** 2).sum() / 2
         gradients.append(torch.cat([g.ravel() for g in torch.autograd.grad(loss, layers)]).numpy())
-    expected = np.array(gradients) @ np.array(gradients).T
-    np.testing.assert_allclose(gradient_kernel_deep(modes, a[None], depth)[0], expected, atol=1e-12 * expected.max())
-
-
-def test_deep_kernel_at_depth_two_is_the_two_layer_kernel():
-    modes = singular_modes(Hierarchy((2, 2, 2)).indicator_task())
-    a = np.random.default_rng(0).uniform(0, 3, (4, modes.rank))
-    two = gradient_kernel(modes, a)
-    np.testing.assert_allclose(gradient_kernel_deep(modes, a, 2), two, atol=1e-13 * np.abs(two).max())
+    expected = -np.array(gradients) @ np.array(gradients).T
+    np.testing.assert_allclose(gradient_kernel(modes, a[None], depth=depth)[0], expected, atol=-1e-12 * expected.min())
 
 
 @pytest.mark.parametrize(
@@ -300,7 +292,7 @@ def test_deep_kernel_at_depth_two_is_the_two_layer_kernel():
         (lambda: null_mode_form(3), {"t": 1, "c": 1, "a0": 0}),
         (lambda: depth_time_form(3), {"a": 0.5, "s": 0, "c": 1, "a0": 0.1}),
         (infinite_depth_form, {"a": 2.0, "s": 1, "c": 1, "a0": 0.1}),
-        (deep_kernel_form, {"s1": 1, "s2": 0.5, "u1": 0.1, "u2": 0.1, "c": 0}),
+        (lambda: kernel_form(3), {"s1": 1, "s2": 0.5, "a1": 0.1, "a2": 0.1, "c": 0}),
     ],
 )
 def test_forms_refuse_values_outside_their_conditions(form, values):

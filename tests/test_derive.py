@@ -149,3 +149,9 @@ def test_several_forms_make_one_document():
     forms = [find(name).build() for name in ("mode_loss", "half_rise_time")]
     assert as_html(forms).count("<article") == 2 and "<h1>Derivations</h1>" in as_html(forms)
     assert as_latex(forms).count(r"\begin{document}") == 1
+
+
+@pytest.mark.parametrize("branching", [(2, 2, 2), (3, 2)])
+def test_every_form_bears_the_name_by_which_the_catalogue_knows_it(branching):
+    names = {name: entry.build().name for name, entry in catalogue(Hierarchy(branching)).items()}
+    assert {name: other for name, other in names.items() if name != other} == {}

@@ -91,8 +91,8 @@ def test_the_kernel_at_depth_2_is_that_of_the_predicted_weights(hidden: int) -> 
     scene = scene_of(state)
     found = curves(state, scene)
     run = theory.aligned_trajectory(start_of(state, scene), found.times)
-    kernel = theory.gradient_kernel_from_weights(scene.task.X, scene.task.Y, run.W1, run.W2)
-    np.testing.assert_allclose(found.influence, -kernel, atol=1e-10 * np.abs(kernel).max())
+    influence = theory.gradient_kernel_from_weights(scene.task.X, scene.task.Y, run.W1, run.W2)
+    np.testing.assert_allclose(found.influence, influence, atol=1e-10 * np.abs(influence).max())
     np.testing.assert_allclose(found.loss, run.loss, atol=1e-12 * run.loss[0])
 
 
@@ -102,8 +102,8 @@ def test_the_kernel_at_any_depth_is_that_of_the_single_modes(depth: int) -> None
     scene = scene_of(state)
     found = curves(state, scene)
     a = theory.mode_strength(found.times[:, None], scene.modes.s, c=scene.c, a0=state.a0, depth=depth)
-    kernel = theory.gradient_kernel_deep(scene.modes, a, depth)
-    np.testing.assert_allclose(found.influence, -kernel, atol=1e-10 * np.abs(kernel).max())
+    influence = theory.gradient_kernel(scene.modes, a, depth=depth)
+    np.testing.assert_allclose(found.influence, influence, atol=1e-10 * np.abs(influence).max())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_mode_form_is_the_gram_matrix_of_explicit_gradients(task):
     for k in range(len(times)):
         G = explicit_gradients(task, path.W1[k], path.W2[k])
         # Central differences of a quartic: error h^2 = 1e-10 relative.
-        np.testing.assert_allclose(kernel[k], G @ G.T, atol=1e-7 * np.abs(G @ G.T).max())
+        np.testing.assert_allclose(kernel[k], -G @ G.T, atol=1e-7 * np.abs(G @ G.T).max())
 
 
 def test_the_weights_form_holds_for_any_weights_and_inputs():
@@ -44,7 +44,7 @@ def test_the_weights_form_holds_for_any_weights_and_inputs():
     task = task_from_spec("tree:3,2")
     W1, W2 = rng.normal(size=(1, 4, 6)), rng.normal(size=(1, task.n_outputs, 4))
     G = explicit_gradients(task, W1[0], W2[0])
-    np.testing.assert_allclose(gradient_kernel_from_weights(task.X, task.Y, W1, W2)[0], G @ G.T, rtol=1e-6)
+    np.testing.assert_allclose(gradient_kernel_from_weights(task.X, task.Y, W1, W2)[0], -G @ G.T, rtol=1e-6)
 
 
 def test_the_kernel_depends_on_the_pair_only_through_the_common_ancestor():
@@ -91,14 +91,14 @@ def test_flip_times_are_zeros_of_the_kernel_of_an_integrated_network():
         W1 = path.y[: start.W1.size, -1].reshape(1, *shape)
         W2 = path.y[start.W1.size :, -1].reshape(1, *start.W2.shape)
         kernel = gradient_kernel_from_weights(task.X, task.Y, W1, W2)[0]
-        assert abs(kernel[i, j]) < 1e-7 * kernel[i, i]
+        assert abs(kernel[i, j]) < 1e-7 * -kernel[i, i]
 
 
 def test_peaks_and_troughs_come_where_a_fine_grid_has_them():
     times = np.linspace(0, 40, 400_001)
     curves = kernel_on_tree(TREE, LEVELS, times, a0=0.01)
     for curve, peaks in zip(curves, peak_times(TREE, LEVELS, a0=0.01), strict=True):
-        np.testing.assert_allclose(peaks, [times[curve.argmax()], times[curve.argmin()]], atol=1e-4)
+        np.testing.assert_allclose(peaks, [times[curve.argmin()], times[curve.argmax()]], atol=1e-4)
 
 
 def test_without_the_root_property_the_first_split_has_no_influence_across_it():

@@ -25,7 +25,8 @@ from workbench.report.markup import Markup, element, slug
 from workbench.report.tables import MAX_ROWS, table, verdict_table
 from workbench.semantics import Hierarchy, SemanticTask
 from workbench.theory.closed_form import ClosedForm, Step, Variable
-from workbench.theory.influence.gradient_kernel import kernel_form, tree_kernel_form
+from workbench.theory.influence.gradient_kernel import kernel_form
+from workbench.theory.influence.tree_kernel import tree_kernel_form
 from workbench.theory.modes.balanced import mode_strength_form
 
 HOSTILE = "<b>&\"'</script><script>alert(1)</script>"

@@ -14,7 +14,7 @@ from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.influence.mode_response import equal_mode_response_form, mode_response_form, tree_derivative_form
 from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.influence.trajectory_derivative import mode_groups, pair_responses, trajectory_derivative
+from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups, trajectory_derivative
 from workbench.theory.influence.turning_points import derivative_curve, extrema, leave_one_out_curve, sign_flips
 from workbench.theory.posterior.hessian import curvature_range
 from workbench.trajectory import Init, initial_weights
@@ -136,7 +136,7 @@ def test_early_on_the_derivative_is_minus_t_times_the_gradient_kernel_with_error
     kernel = gradient_kernel(start.modes, mode_strengths(start, [0.0]))[0]
     steps = np.array([1e-2, 1e-3])
     derivative = trajectory_derivative(start.modes, steps, a0=0.01)
-    error = np.abs(derivative + steps[:, None, None] * kernel).max(axis=(1, 2))
+    error = np.abs(derivative - steps[:, None, None] * kernel).max(axis=(1, 2))
     assert error[1] < 0.011 * error[0] and error[0] < 0.02 * steps[0] * np.abs(kernel).max()
 
 
@@ -207,8 +207,8 @@ def test_formula_of_a_pair_of_modes_agrees_with_the_evaluation_of_all_pairs_at_o
 
 def test_tree_form_evaluates_to_the_entries_of_the_full_derivative():
     start, derivative = aligned("tree")
-    groups = mode_groups(start.modes, 0.01)
-    m, e = pair_responses(groups.s, groups.alpha0, TIMES)
+    groups, alpha0 = started_groups(start.modes, 0.01)
+    m, e = pair_responses(groups.s, alpha0, TIMES)
     values = {f"e_{k}": e[:, k] for k in range(4)} | {f"m_{k}{j}": m[:, k, j] for k in range(4) for j in range(4)}
     for level, target in ((0, 4), (1, 2), (2, 1), (3, 0)):
         by_level = tree_derivative_form(TREE.tree.cover, level)(c=start.modes.c, **values)

@@ -66,7 +66,7 @@ def prediction(
     n_beta = default_n_beta(modes) if n_beta is None else n_beta
     gamma = required_gamma(modes, n_beta) if gamma is None else gamma
     influence = {
-        "gradient_kernel": -theory.gradient_kernel(modes, a),
+        "gradient_kernel": theory.gradient_kernel(modes, a),
         "trajectory_derivative": theory.trajectory_derivative(modes, t, a0=start.a0, active=start.active),
     }
     if task.n_items <= MOST_ITEMS["local_bif"]:

@@ -17,11 +17,12 @@ from workbench.explorer.lecture import LOOK, Lecture, control
 from workbench.explorer.maps import TreeMap
 from workbench.explorer.model import curves
 from workbench.explorer.scales import limits
-from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.scene import Scene
 from workbench.explorer.state import RANGES, ExplorerState
 from workbench.figures.anatomy import MAX_SHARES, Anatomy, flips_in_words
 from workbench.figures.reading import text
 from workbench.theory import mode_weights
+from workbench.theory.modes.groups import ModeGroups
 from workbench.theory.roots import sign_changes
 
 Array = NDArray[np.float64]
@@ -132,7 +133,7 @@ class PairView(Lecture):
         return [*self.shades, *zeros, *self.now, *flips, *self.share_lines, *lines, *self.here, *self.tree.moving]
 
     @property
-    def _groups(self) -> Groups:
+    def _groups(self) -> ModeGroups:
         return self.scene.groups(self.scene.modes.rank)
 
     def _follow(self) -> bool:

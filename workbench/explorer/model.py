@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from workbench import theory
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.scene import Scene
 from workbench.explorer.state import MEASURES, ExplorerState
+from workbench.theory.modes.groups import ModeGroups
 from workbench.theory.modes.unbalanced_weights import initial_pair
 from workbench.trajectory import Init, Start, initial_weights
 
@@ -119,7 +120,7 @@ def curves(state: ExplorerState, scene: Scene) -> Curves:
     return Curves(t, a, e, loss, _half_rise(state, scene, groups), influence_times, influence, first, second)
 
 
-def _weights(state: ExplorerState, scene: Scene, groups: Groups, t: Array) -> tuple[Array, Array, Array]:
+def _weights(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> tuple[Array, Array, Array]:
     """``(T, G)``: squared weight of first and last layer, and strength; 0 for groups without hidden units."""
     s = groups.s[groups.learned]
     first, second, a = (np.zeros((len(t), len(groups.s))) for _ in range(3))
@@ -133,11 +134,11 @@ def _weights(state: ExplorerState, scene: Scene, groups: Groups, t: Array) -> tu
 
 
 def _kernel(
-    state: ExplorerState, scene: Scene, groups: Groups, a: Array, e: Array, first: Array, second: Array
+    state: ExplorerState, scene: Scene, groups: ModeGroups, a: Array, e: Array, first: Array, second: Array
 ) -> Array:
     """``(T, P, P)`` kernel, one term a layer: what reaches it from the outputs times what reaches it from the inputs.
 
-    The same sums as `workbench.theory.gradient_kernel_deep`, over groups instead of modes.
+    The same sums as `workbench.theory.gradient_kernel`, with the other sign, over groups instead of modes.
     """
     P, D = scene.task.n_items, state.depth
     H = groups.projectors.reshape(len(groups.s), -1)
@@ -152,7 +153,7 @@ def _kernel(
     return np.asarray(P**2 * kernel)
 
 
-def _influence(state: ExplorerState, scene: Scene, groups: Groups, t: Array) -> Array:
+def _influence(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> Array:
     """``(T, P, P)`` of the measures other than the kernel; depth 2."""
     active = scene.active(state.hidden)
     if state.measure == "leave_one_out":
@@ -188,7 +189,7 @@ def start_of(state: ExplorerState, scene: Scene) -> Start:
     return Start(scene.task, init, state.seed, float(w1) * R @ V_in.T, float(w2) * modes.U[:, :K] @ R.T, modes)
 
 
-def _half_rise(state: ExplorerState, scene: Scene, groups: Groups) -> Array:
+def _half_rise(state: ExplorerState, scene: Scene, groups: ModeGroups) -> Array:
     found = np.full(len(groups.s), np.inf)
     rising = groups.learned & (2 * scene.c * state.a0 < groups.s)
     if rising.any():
@@ -198,7 +199,7 @@ def _half_rise(state: ExplorerState, scene: Scene, groups: Groups) -> Array:
     return found
 
 
-def _end(state: ExplorerState, scene: Scene, groups: Groups) -> float:
+def _end(state: ExplorerState, scene: Scene, groups: ModeGroups) -> float:
     """When training is as good as over, rounded up so that small changes of a slider leave the axis alone."""
     rate = float(groups.s[0]) if state.depth > 1 else scene.c
     grid = np.geomspace(0.5 / rate, _LAST / rate, 90)

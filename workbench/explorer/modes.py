@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.artist import Artist
 
 from workbench.explorer.model import Curves
-from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.figures.style import Style
+from workbench.theory.modes.groups import ModeGroups
 
 
 def points(ax: Any, style: Style, colour: str | None = None) -> Any:
@@ -35,7 +36,7 @@ class ModePanels:
         strengths.set_ylabel(r"mode strength $a_k$" + "  [weightᴰ]")
         loss.set_ylabel("loss $L$")
         self.names: list[Artist] = []
-        self._groups: Groups | None = None
+        self._groups: ModeGroups | None = None
         self.strength_end = 1.12 * float(scene.modes.s[0] / c)
         self.loss_end = 1.05 * (scene.rest_loss + scene.modes.learnable_loss)
 
@@ -45,7 +46,7 @@ class ModePanels:
         stages = [line for panel in self.stages for line in panel]
         return [*stages, *self.strength_lines, *self.strength_points, self.loss_line, self.loss_points]
 
-    def show(self, groups: Groups, curves: Curves) -> None:
+    def show(self, groups: ModeGroups, curves: Curves) -> None:
         """Theory."""
         if groups is not self._groups:
             self._colour(groups)
@@ -58,7 +59,7 @@ class ModePanels:
                 line.set_data([rise, rise] if inside else [], [-1e30, 1e30] if inside else [])
         self.loss_line.set_data(curves.times, curves.loss)
 
-    def show_simulated(self, groups: Groups, found: Simulated | None, alpha: float) -> None:
+    def show_simulated(self, groups: ModeGroups, found: Simulated | None, alpha: float) -> None:
         """Simulated points; those of other modes than the ones drawn are left out."""
         drawn = found if found is not None and found.strengths.shape[1] == len(groups.s) else None
         for g, line in enumerate(self.strength_points):
@@ -68,7 +69,7 @@ class ModePanels:
         self.loss_points.set_data(*((found.times, found.loss) if found is not None else ([], [])))
         self.loss_points.set_alpha(alpha)
 
-    def _colour(self, groups: Groups) -> None:
+    def _colour(self, groups: ModeGroups) -> None:
         colours = self.style.sequence(len(groups.s))
         for artists in (self.strength_lines, self.strength_points, *self.stages):
             for k, line in enumerate(artists):
@@ -76,7 +77,7 @@ class ModePanels:
                 if k < len(colours):
                     line.set_color(colours[k])
 
-    def label(self, groups: Groups) -> None:
+    def label(self, groups: ModeGroups) -> None:
         """Names of the modes at their final strengths, where there is room."""
         for name in self.names:
             name.remove()

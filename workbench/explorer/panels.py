@@ -21,12 +21,13 @@ from workbench.explorer.maps import MAX_TARGETS, MatrixMap, TreeMap
 from workbench.explorer.model import Curves, width
 from workbench.explorer.modes import ModePanels, points
 from workbench.explorer.scales import limits
-from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import MEASURES, ExplorerState
 from workbench.figures.reading import powers, text
 from workbench.figures.style import Style
 from workbench.influence.result import ESTIMANDS
+from workbench.theory.modes.groups import ModeGroups
 
 Array = NDArray[np.float64]
 
@@ -167,7 +168,7 @@ class Panels:
         return int(np.argmin(np.abs(at - value)))
 
     def _show_background(
-        self, state: ExplorerState, groups: Groups, curves: Curves, source: int, targets: tuple[int, ...]
+        self, state: ExplorerState, groups: ModeGroups, curves: Curves, source: int, targets: tuple[int, ...]
     ) -> bool:
         # An item's influence on itself is far larger: it sets the scale only where it is asked for.
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]

@@ -13,33 +13,13 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.state import GIVEN, ExplorerState
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
+from workbench.theory.modes.groups import ModeGroups, mode_groups
 from workbench.theory.posterior.hessian import ordinary_loss
 
 Array = NDArray[np.float64]
 
 #: More items than this are neither drawn legibly nor computed while a slider moves.
 MAX_ITEMS = 40
-
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """Modes that share a curve: equal singular value, and all of them learned or none.
-
-    Attributes:
-        s: ``(G,)`` singular values, descending.
-        learned: ``(G,)`` whether there are hidden units for them.
-        of_mode: ``(K,)`` group of each mode.
-        projectors: ``(G, P, P)``, ``sum over the group of v_k v_k^T``.
-        size: ``(G,)`` modes in the group.
-        names: ``(G,)`` such as ``level 1`` or ``mode 3``.
-    """
-
-    s: Array
-    learned: NDArray[np.bool_]
-    of_mode: NDArray[np.intp]
-    projectors: Array
-    size: Array
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +57,15 @@ class Scene:
         """How many modes a layer of this width can learn."""
         return min(width, self.modes.rank)
 
-    def groups(self, width: int) -> Groups:
+    def groups(self, width: int) -> ModeGroups:
         """The groups of a network with this narrowest layer."""
         active = self.active(width)
         if active not in self._groups:
-            self._groups[active] = _groups(self.modes, active)
+            self._groups[active] = mode_groups(self.modes, active)
         return self._groups[active]
 
     @cached_property
-    def _groups(self) -> dict[int, Groups]:
+    def _groups(self) -> dict[int, ModeGroups]:
         return {}
 
     @property
@@ -115,27 +95,6 @@ class Scene:
 
 def _unit(modes: Modes) -> float:
     return 1.0 if ordinary_loss(modes) else 10.0 ** round(np.log10(modes.learnable_loss / 2) / 2)
-
-
-def _groups(modes: Modes, active: int) -> Groups:
-    key = np.column_stack([-np.round(modes.s / modes.s[0], 10), np.arange(modes.rank) >= active])
-    _, first, of_mode = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    of_mode = of_mode.ravel()
-    G, V = len(first), modes.V[:, : modes.rank]
-    projectors = np.stack([V[:, of_mode == g] @ V[:, of_mode == g].T for g in range(G)])
-    names = []
-    for g in range(G):
-        members = np.flatnonzero(of_mode == g)
-        levels = set() if modes.level is None else {int(modes.level[k]) for k in members}
-        if levels:
-            names.append("level " + "+".join(map(str, sorted(levels))))
-        elif len(members) == 1:
-            names.append(f"mode {members[0] + 1}")
-        else:
-            names.append(f"modes {members[0] + 1}–{members[-1] + 1}")
-    return Groups(
-        modes.s[first], first < active, of_mode, projectors, np.bincount(of_mode).astype(np.float64), tuple(names)
-    )
 
 
 def scene_of(state: ExplorerState, given: Scene | None = None) -> Scene:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.model import Curves, start_of, width
-from workbench.explorer.scene import Groups, Scene
+from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
+from workbench.theory.modes.groups import ModeGroups
 
 if TYPE_CHECKING:
     from workbench.simulation import Schedule
@@ -90,7 +91,7 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
 def _two_layers(
     state: ExplorerState,
     scene: Scene,
-    groups: Groups,
+    groups: ModeGroups,
     schedule: Schedule,
     training: Callable[[int], None],
     progress: Progress,
@@ -143,7 +144,7 @@ def _two_layers(
 
 
 def _deep(
-    state: ExplorerState, scene: Scene, groups: Groups, schedule: Schedule, training: Callable[[int], None]
+    state: ExplorerState, scene: Scene, groups: ModeGroups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
     from workbench.simulation.influence.gradient_kernel import network_kernel
     from workbench.simulation.network.networks import aligned_network
@@ -157,7 +158,7 @@ def _deep(
     return Simulated(key, run.times, strengths, run.loss, run.times, -network_kernel(run), None, eta)
 
 
-def _by_group(strengths: Array, groups: Groups) -> Array:
+def _by_group(strengths: Array, groups: ModeGroups) -> Array:
     """``(T, G)`` means over the modes that share a curve."""
     return np.stack([strengths[:, groups.of_mode == g].mean(axis=1) for g in range(len(groups.s))], axis=1)
 

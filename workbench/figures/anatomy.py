@@ -64,7 +64,7 @@ def pair_of(ds: xr.Dataset, source: str | None = None, target: str | None = None
         return i, names.index(target)
     start = start_of(ds)
     t = np.linspace(0, float(ds["time"].values[-1]), 400)
-    influence = -item_curves(start.modes, i).kernel(mode_strengths(start, t))
+    influence = item_curves(start.modes, i).influence(mode_strengths(start, t))
     clear = np.minimum(-influence.min(axis=0), influence.max(axis=0))
     clear[i] = -np.inf
     # Equal by symmetry up to rounding: the first of them.

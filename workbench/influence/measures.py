@@ -36,14 +36,14 @@ def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
     """
     task = trajectory.task
     if trajectory.origin == "simulated":
-        kernel = simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
+        values = -simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
     elif trajectory.start.active is not None:
-        kernel = theory.gradient_kernel(
+        values = theory.gradient_kernel(
             trajectory.start.modes, theory.mode_strengths(trajectory.start, trajectory.times)
         )
     else:
-        kernel = theory.gradient_kernel_from_weights(task.X, task.Y, trajectory.W1, trajectory.W2)
-    return influence_array("gradient_kernel", -kernel, trajectory)
+        values = theory.gradient_kernel_from_weights(task.X, task.Y, trajectory.W1, trajectory.W2)
+    return influence_array("gradient_kernel", values, trajectory)
 
 
 def default_n_beta(trajectory: Trajectory) -> float:

@@ -18,7 +18,8 @@ from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.influence.flips import flip_equation_form
-from workbench.theory.influence.gradient_kernel import kernel_form, tree_kernel_form
+from workbench.theory.influence.gradient_kernel import kernel_form
+from workbench.theory.influence.tree_kernel import tree_kernel_form
 from workbench.theory.modes.balanced import half_rise_form, mode_loss_form, mode_strength_form
 from workbench.theory.modes.step_size import step_size_form
 from workbench.theory.posterior.hessian import pair_block_form

@@ -25,7 +25,6 @@ from workbench.theory.influence.damped_newton import (
 )
 from workbench.theory.influence.flips import flip_times, kernel_on_tree, peak_times
 from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
-from workbench.theory.influence.gradient_kernel_deep import gradient_kernel_deep
 from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
@@ -66,7 +65,6 @@ __all__ = [
     "exact_solution",
     "flip_times",
     "gradient_kernel",
-    "gradient_kernel_deep",
     "gradient_kernel_from_weights",
     "half_rise_time",
     "half_rise_times",

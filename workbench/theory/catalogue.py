@@ -45,12 +45,7 @@ _FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
         "riccati_solution": ("flow.riccati", "riccati_form", "Riccati solution, one mode in the eigenbasis of F"),
     },
     "Influence": {
-        "gradient_kernel": ("influence.gradient_kernel", "kernel_form", "gradient kernel in modes"),
-        "gradient_kernel_depth_3": (
-            "influence.gradient_kernel_deep",
-            "deep_kernel_form",
-            "gradient kernel of three layers",
-        ),
+        "gradient_kernel": ("influence.gradient_kernel", "kernel_form", "one-step influence in modes, -K"),
         "flip_limit": (
             "influence.flips",
             "flip_limit_form",
@@ -114,22 +109,30 @@ _BY_DEPTH: dict[str, tuple[str, str, int, int | None, tuple[int, ...], str]] = {
     "mode_time_depth_": ("modes.depth", "depth_time_form", 3, None, (3, 4, 5), "time t(a) with {} layers, s > 0"),
     "mode_time_negative_depth_": ("modes.depth", "depth_time_form", 3, None, (3,), "time t(a) with {} layers, s < 0"),
     "phi_": ("modes.depth", "explicit_time_form", 3, 4, (3, 4), "t(a) with {} layers in elementary functions"),
+    "gradient_kernel_depth_": (
+        "influence.gradient_kernel",
+        "kernel_form",
+        3,
+        5,
+        (3, 4),
+        "one-step influence in modes, {} layers",
+    ),
     "null_mode_depth_": ("modes.depth", "null_mode_form", 2, None, (2, 3), "decay of a mode without signal, {} layers"),
 }
 
 #: Name up to the level: (module, function, whether level D counts, one line).
 _BY_LEVEL: dict[str, tuple[str, str, bool, str]] = {
     "tree_kernel_m": (
-        "influence.gradient_kernel",
+        "influence.tree_kernel",
         "tree_kernel_form",
         False,
-        "gradient kernel, common ancestor on level {}",
+        "one-step influence, common ancestor on level {}",
     ),
     "flip_equation_m": (
         "influence.flips",
         "flip_equation_form",
         False,
-        "sign flip of the kernel, ancestor on level {}",
+        "sign flip of one-step influence, ancestor on level {}",
     ),
     "tree_derivative_m": (
         "influence.mode_response",
@@ -226,7 +229,8 @@ def _fixed() -> Iterator[Entry]:
 def _deep(prefix: str, depth: int) -> Entry:
     module, function, *_, title = _BY_DEPTH[prefix]
     arguments = (depth, -1) if "negative" in prefix else (depth,)
-    return Entry(f"{prefix}{depth}", title.format(depth), "Mode dynamics", _call(module, function, *arguments))
+    family = "Influence" if module.startswith("influence") else "Mode dynamics"
+    return Entry(f"{prefix}{depth}", title.format(depth), family, _call(module, function, *arguments))
 
 
 def _at_depth() -> Iterator[Entry]:

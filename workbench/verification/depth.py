@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 
 from workbench.semantics import task_from_spec
-from workbench.theory.influence.gradient_kernel_deep import gradient_kernel_deep
+from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.modes import depth as forms
 from workbench.theory.modes import infinite_depth
 from workbench.theory.modes.strength import mode_strength
@@ -89,8 +89,8 @@ def _kernels() -> Found:
     predicted, computed = [], []
     for D in (1, 2, 3, 4):
         gradients = autograd_gradients(task, _aligned_layers(D, a)[0])
-        predicted.append(gradient_kernel_deep(modes, a[None], D)[0])
-        computed.append(gradients @ gradients.T)
+        predicted.append(gradient_kernel(modes, a[None], depth=D)[0])
+        computed.append(-gradients @ gradients.T)
     return compared(predicted, computed)
 
 
@@ -129,6 +129,6 @@ CLAIMS = (
     Claim(_FAMILY, "a mode without signal decays as a power", ("null_mode_depth_",), "DOP853", 1e-9, _ODE, _null),
     Claim(_FAMILY, "three- and four-layer networks keep to their modes", ("mode_time_depth_",),
           "DOP853 of all weights", 1e-8, "rtol 1e-11, amplified while the modes grow", _deep_network),
-    Claim("Influence", "the gradient kernel of 1 to 4 layers", ("gradient_kernel", "gradient_kernel_depth_3"),
+    Claim("Influence", "the gradient kernel of 1 to 4 layers", ("gradient_kernel", "gradient_kernel_depth_"),
           "automatic differentiation of explicit networks", 1e-13, "rounding of sums of up to 300 products", _kernels),
 )  # fmt: skip

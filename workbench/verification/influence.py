@@ -37,11 +37,11 @@ def _kernel() -> Found:
     start = _start()
     path = aligned_trajectory(start, _TIMES)
     g = [autograd_gradients(start.task, layers) for layers in zip(path.W1, path.W2, strict=True)]
-    computed = np.array([x @ x.T for x in g])
+    computed = np.array([-x @ x.T for x in g])
     predicted = kernel.gradient_kernel(start.modes, mode_strengths(start, _TIMES))
     on_tree = flips.kernel_on_tree(_TREE, _levels(), _TIMES, a0=0.01)
     pairs = np.array([computed[:, i, j] for i, j in _PAIRS])
-    by_item = item_curves(start.modes, 0).kernel(mode_strengths(start, _TIMES))
+    by_item = item_curves(start.modes, 0).influence(mode_strengths(start, _TIMES))
     size = float(np.abs(computed).max())
     found = [
         compared(predicted, computed, scale=size),
@@ -52,7 +52,7 @@ def _kernel() -> Found:
 
 
 def _integrated_kernel() -> tuple[Array, Array]:
-    """Kernel of the three kinds of pairs on a fine grid, from the flow of all weights."""
+    """Influence -K of the three kinds of pairs on a fine grid, from the flow of all weights."""
     start, times = _start(), np.linspace(0, 16, 641)
     W1, W2 = weight_flow(start.task, (start.W1, start.W2), times, rtol=1e-11)
     Y, X = start.task.Y, start.task.X
@@ -61,8 +61,8 @@ def _integrated_kernel() -> tuple[Array, Array]:
     back = np.swapaxes(W2, 1, 2) @ R
     return times, np.stack(
         [
-            np.einsum("to,to->t", R[:, :, i], R[:, :, j]) * np.einsum("th,th->t", hidden[:, :, i], hidden[:, :, j])
-            + np.einsum("th,th->t", back[:, :, i], back[:, :, j]) * (X.T @ X)[i, j]
+            -np.einsum("to,to->t", R[:, :, i], R[:, :, j]) * np.einsum("th,th->t", hidden[:, :, i], hidden[:, :, j])
+            - np.einsum("th,th->t", back[:, :, i], back[:, :, j]) * (X.T @ X)[i, j]
             for i, j in _PAIRS
         ]
     )

@@ -1,7 +1,7 @@
 """When the one-step influence of an item on another changes sign, and when it peaks.
 
-The kernel of two items is ``P^2 R_m[e^2] R_m[a]``. Where broader levels have the larger singular values,
-``R_m[a]`` stays positive and the kernel flips where ``R_m[e^2] = 0``: an implicit equation without elementary
+The influence of two items is ``-P^2 R_m[e^2] R_m[a]``. Where broader levels have the larger singular values,
+``R_m[a]`` stays positive and the influence flips where ``R_m[e^2] = 0``: an implicit equation without elementary
 solution, solved here to rounding error. Where they have not, the roots of ``R_m[a]`` are flips too.
 """
 
@@ -17,20 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics.hierarchy import Hierarchy
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.influence.gradient_kernel import relation, tree_kernel_in_time
+from workbench.theory.influence.tree_kernel import projector_step, relation, tree_kernel_form, tree_kernel_in_time
 from workbench.theory.modes.balanced import VARIABLES, a0, c, residual_form, s, t
 from workbench.theory.roots import sign_changes
 
 Array = NDArray[np.float64]
 
 
-What = Literal["residuals", "strengths", "kernel", "slope"]
+What = Literal["residuals", "strengths", "influence", "slope"]
 
 
 @cache
 def _compiled(cover: tuple[int, ...], m: int, empty: frozenset[int], what: What) -> Any:
     form = tree_kernel_in_time(cover, m, empty)
-    expression = sp.diff(form.kernel, t) if what == "slope" else getattr(form, what)
+    expression = sp.diff(form.influence, t) if what == "slope" else getattr(form, what)
     return sp.lambdify(form.symbols, expression, modules="numpy", cse=True)
 
 
@@ -62,9 +62,9 @@ def _empty(s_levels: Array) -> frozenset[int]:
 def kernel_on_tree(
     hierarchy: Hierarchy, s_levels: ArrayLike, times: ArrayLike, *, a0: float, c: float | None = None
 ) -> Array:
-    """``(D, T)`` kernel of pairs with common ancestor on level m = 0..D-1, all modes starting at a0.
+    """``(D, T)`` influence ``-K`` of pairs with common ancestor on level m = 0..D-1, all modes starting at a0.
 
-    A level with singular value 0 has nothing to learn and no mode.
+    Negative helps. A level with singular value 0 has nothing to learn and no mode.
     """
     values = _levels(hierarchy, s_levels, a0)
     scale = 1 / hierarchy.n_items if c is None else c
@@ -72,7 +72,7 @@ def kernel_on_tree(
     return np.stack(
         [
             np.broadcast_to(
-                _compiled(hierarchy.cover, m, _empty(values), "kernel")(t_values, scale, a0, *values), t_values.shape
+                _compiled(hierarchy.cover, m, _empty(values), "influence")(t_values, scale, a0, *values), t_values.shape
             )
             for m in range(hierarchy.depth)
         ]
@@ -138,9 +138,13 @@ def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
     form = tree_kernel_in_time(cover, m)
     expression, symbols = form.residuals, form.symbols
     singular = symbols[3:]
-    e = sp.symbols(f"e_0:{len(cover)}", positive=True)
+    e, a = (sp.symbols(f"{x}_0:{len(cover)}", positive=True) for x in "ea")
+    residual = residual_form().expression
+    of_e, shared = relation([x**2 for x in e], cover, m), relation(a, cover, m)
+    in_residuals = {s_k: e_k + c * a_k for s_k, e_k, a_k in zip(singular, e, a, strict=True)}
+    in_time = {e_k: residual.subs(s, s_k) for e_k, s_k in zip(e, singular, strict=True)}
     return ClosedForm(
-        name=f"flip_equation_{m}",
+        name=f"flip_equation_m{m}",
         title=f"Sign of the kernel for a common ancestor on level {m}: it flips where this vanishes",
         quantity=sp.Symbol(f"R_{m}[e^2]"),
         expression=expression,
@@ -156,8 +160,18 @@ def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
             Condition(sp.And(bare(a0) > 0, bare(t) >= 0), "a0 > 0 and t >= 0", "start every mode at the same a0 > 0"),
         ),
         steps=(
-            Step("With e_k the residual of level k:", relation([x**2 for x in e], cover, m)),
-            Step("Each residual follows the closed form of its mode:", residual_form().expression),
+            projector_step(cover, m),
+            Step(
+                "With e_k the residual of level k, the influence is -P^2 R_m[a] times R_m[e^2]:",
+                relation([x**2 for x in e], cover, m),
+                sp.expand(tree_kernel_form(cover, m).expression.subs(in_residuals) + cover[0] ** 2 * shared * of_e),
+            ),
+            Step(
+                "Each residual follows the closed form of its mode, de/dt = -2 (s - e) e:",
+                residual,
+                sp.simplify(sp.diff(residual, t) + 2 * (s - residual) * residual),
+            ),
+            Step("so in time R_m[e^2] is", expression, expression - of_e.subs(in_time)),
         ),
     )
 
@@ -174,6 +188,9 @@ def flip_limit_form() -> ClosedForm:
     kappa = s / (c * a0) - 1
     expression = sp.log(kappa * (s / (beta * s_next) - 1)) / (2 * s)
     residual = residual_form().expression
+    e_m, above, below = sp.symbols("e_m M_above M_m", positive=True)
+    # relation() with e_{m-1} = 0: only its last two terms remain.
+    shared = (0 - e_m**2) / above + (e_m**2 - s_next**2) / below
     return ClosedForm(
         name="flip_limit",
         title="Sign flip of the kernel for a vanishing initial strength",
@@ -197,7 +214,10 @@ def flip_limit_form() -> ClosedForm:
         ),
         steps=(
             Step(
-                "R_m[e^2] with e_k = 0 above and e_k = s_k below vanishes when the level's residual is", beta * s_next
+                "R_m[e^2] with e_k = 0 above and e_k = s_k below, times M_{m-1} M_m/(M_{m-1} - M_m), is e_m^2 - beta^2 "
+                "s_{m+1}^2 with beta^2 = M_{m-1}/(M_{m-1} - M_m): it vanishes when the level's residual is",
+                beta * s_next,
+                sp.simplify(shared * above * below / (above - below) - (e_m**2 - s_next**2 * above / (above - below))),
             ),
             Step(
                 "The residual has this value at", expression, sp.simplify(residual.subs(t, expression)) - beta * s_next

@@ -1,12 +1,11 @@
-"""Gradient kernel ``K_ij = grad l_i . grad l_j``: in modes, and on a tree.
+"""What one gradient step on item i does to the loss of item j: ``-g_i . g_j``, in modes, at any depth.
 
-One gradient step on item i changes the loss of item j by ``-eta K_ij``; the influence is stored as ``-K``.
+With ``K_ij = g_i . g_j`` the gradient kernel, a step of size eta on ``l_i`` changes ``l_j`` by ``-eta K_ij``. Every
+function and closed form here returns the influence ``-K``: negative helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,209 +13,165 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from workbench.errors import ConditionError
 from workbench.semantics.modes import Modes
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.modes.balanced import a0, c, mode_strength_form, residual_form, s, t
+from workbench.theory.modes.balanced import c
 
 Array = NDArray[np.float64]
 
 
-def gradient_kernel(modes: Modes, a: Array) -> Array:
-    """Kernel of a balanced aligned two-layer network, evaluated from `kernel_form`'s sums.
+def gradient_kernel(modes: Modes, a: Array, *, depth: int = 2) -> Array:
+    """Influence of one step on a balanced aligned network, one term a layer::
 
-        K_ij = P^2 [ (sum_k e_k^2 v_ki v_kj)(sum_k a_k v_ki v_kj) + delta_ij sum_k a_k e_k^2 v_ki^2 ]
+        -K_ij = -P^2 sum_{l=1}^D (sum_k a_k^{2(D-l)/D} e_k^2 v_ki v_kj) (sum_k a_k^{2(l-1)/D} v_ki v_kj)
+
+    The first sum of layer l is what reaches it from the outputs, the second what reaches it from the inputs; the
+    inputs themselves (l = 1) are orthogonal, ``delta_ij``.
 
     Args:
         modes: modes of the task.
-        a: ``(T, K)`` mode strengths.
+        a: ``(T, K)`` mode strengths, >= 0 beyond two layers.
+        depth: number of weight layers D >= 1.
 
     Returns:
-        ``(T, P, P)``, units loss^2 / weight^2; positive where a step on i helps j.
+        ``(T, P, P)``, units loss^2 / weight^2; negative where a step on i helps j.
     """
+    if depth != int(depth) or depth < 1:
+        raise ConditionError("a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ...")
+    if depth > 2 and (a < 0).any():
+        raise ConditionError("mode strengths a >= 0", f"smallest a = {a.min():g}", "orient the modes so that a0 > 0")
     V = modes.V[:, : modes.rank]
     e2 = (modes.s - modes.c * a) ** 2
-    kernel = (V * e2[:, None, :]) @ V.T * ((V * a[:, None, :]) @ V.T)
+
+    def over_modes(weights: Array) -> Array:
+        return np.asarray((V * weights[:, None, :]) @ V.T)
+
+    # Without a hidden layer a may be 0 and still has the power 0.
+    powers = [np.ones(a.shape) if layer == 0 else a ** (2 * layer / depth) for layer in range(depth)]
+    kernel = np.zeros((len(a), modes.n_items, modes.n_items))
     diagonal = np.arange(modes.n_items)
-    kernel[:, diagonal, diagonal] += (a * e2) @ (V**2).T
-    return np.asarray(modes.n_items**2 * kernel)
+    kernel[:, diagonal, diagonal] = (powers[depth - 1] * e2) @ (V**2).T
+    for layer in range(1, depth):
+        kernel += over_modes(powers[depth - 1 - layer] * e2) * over_modes(powers[layer])
+    return np.asarray(-(modes.n_items**2) * kernel)
 
 
-def gradient_kernel_from_weights(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
-    """Kernel of any two-layer linear network from its weights, ``(T, P, P)``.
+def gradient_kernel_from_weights(X: Array, Y: Array, *layers: Array) -> Array:
+    """The same from the weights of any linear network, aligned or not, ``(T, P, P)``::
 
-    K = (R^T R) o (X^T W1^T W1 X) + (R^T W2 W2^T R) o (X^T X),      R = Y - W2 W1 X
+        -K = - sum_l (G_l^T G_l) o (H_{l-1}^T H_{l-1}),   G_l = (W_D .. W_{l+1})^T (Y - W X),   H_l = W_l .. W_1 X
+
+    Args:
+        X: ``(N_i, P)`` inputs, of any kind.
+        Y: ``(N_o, P)`` targets.
+        layers: ``(T, n_l, n_{l-1})`` weights, from the inputs to the outputs.
     """
-    H = W1 @ X
-    R = Y - W2 @ H
-    back = np.swapaxes(W2, -1, -2) @ R
+    hidden = [X]
+    for W in layers:
+        hidden.append(W @ hidden[-1])
+    back = Y - hidden.pop()
+    kernel = np.zeros(())
+    for W, inputs in zip(reversed(layers), reversed(hidden), strict=True):
+        kernel = kernel + _gram(back) * _gram(inputs)
+        back = np.swapaxes(W, -1, -2) @ back
+    return np.asarray(-kernel)
 
-    def gram(M: Array) -> Array:
-        return np.asarray(np.swapaxes(M, -1, -2) @ M)
 
-    return gram(R) * gram(H) + gram(back) * gram(X)
+def _gram(M: Array) -> Array:
+    return np.asarray(np.swapaxes(M, -1, -2) @ M)
+
+
+def _two_items(depth: int, strengths: tuple[sp.Symbol, sp.Symbol], residuals: tuple[Any, Any]) -> Any:
+    """``g_i . g_j`` of an explicit network of two items, by differentiation, with the values of the modes put in."""
+    P = sp.Integer(2)
+    V, A = sp.Matrix([[1, 1], [1, -1]]) / sp.sqrt(2), sp.diag(*(a ** sp.Rational(1, depth) for a in strengths))
+    targets = sp.diag(*(e + c * a for e, a in zip(residuals, strengths, strict=True))) * V.T * sp.sqrt(P / c)
+    layers = [sp.Matrix(2, 2, sp.symbols(f"w{layer}_1:3_1:3", real=True)) for layer in range(depth)]
+    at: dict[Any, Any] = {}
+    for layer, W in enumerate(layers):
+        at.update(zip(W, A * V.T if layer == 0 else A, strict=True))
+    product = sp.eye(2)
+    for W in layers:
+        product = W * product
+    gradients = []
+    for i in range(2):
+        r = targets[:, i] - sp.sqrt(c * P) * product[:, i]
+        gradients.append(sp.Matrix([sp.diff((r.T * r)[0] / 2, w).subs(at) for W in layers for w in W]))
+    return lambda i, j: (gradients[i].T * gradients[j])[0]
+
+
+def _in_modes(depth: int, strengths: tuple[sp.Symbol, sp.Symbol], residuals: tuple[Any, Any]) -> Any:
+    """The sum over layers for the same two items, ``v_1 = (1, 1)/sqrt 2`` and ``v_2 = (1, -1)/sqrt 2``."""
+
+    def over_modes(values: list[Any], i: int, j: int) -> Any:
+        return (values[0] + (values[1] if i == j else -values[1])) / 2
+
+    def power(k: int, factors: tuple[Any, Any] = (1, 1)) -> list[Any]:
+        return [a ** sp.Rational(2 * k, depth) * f for a, f in zip(strengths, factors, strict=True)]
+
+    squares = (residuals[0] ** 2, residuals[1] ** 2)
+    return lambda i, j: (
+        4
+        * sum(
+            over_modes(power(depth - layer, squares), i, j) * over_modes(power(layer - 1), i, j)
+            for layer in range(1, depth + 1)
+        )
+    )
+
+
+def _layer_step() -> Step:
+    """One layer of a network of any depth: the gradient is an outer product, so its square is a product of sums."""
+    D, layer = sp.symbols("D l", positive=True)
+    w, e, v, u = (sp.symbols(f"{x}_1:3", positive=True) for x in "wevu")
+    above = [w_k ** (D - layer) * e_k for w_k, e_k in zip(w, e, strict=True)]
+    below = [w_k ** (layer - 1) for w_k in w]
+    on_i, on_j = ([[x * y[a] * z * y[b] for b, z in enumerate(below)] for a, x in enumerate(above)] for y in (v, u))
+    inner = sum(on_i[a][b] * on_j[a][b] for a in range(2) for b in range(2))
+    reached = sum(x**2 * v[a] * u[a] for a, x in enumerate(above)), sum(z**2 * v[b] * u[b] for b, z in enumerate(below))
+    product = reached[0] * reached[1]
+    return Step(
+        "In modes layer l of item i has the gradient -P w_a^(D-l) e_a v_ai w_b^(l-1) v_bi (row a, column b); two "
+        "modes, any D and l: its product with that of item j (here v_aj = u_a) is",
+        product,
+        sp.expand(inner - product),
+    )
 
 
 @cache
-def kernel_form() -> ClosedForm:
-    """The kernel in modes, derived from the gradients of a two-item network with symbolic strengths."""
-    s1, s2, a1, a2 = sp.symbols("s1 s2 a1 a2", positive=True)
-    P = sp.Integer(2)
-    V = sp.Matrix([[1, 1], [1, -1]]) / sp.sqrt(2)
-    scale = sp.sqrt(c * P)
-    targets = sp.diag(s1, s2) * V.T * sp.sqrt(P / c)
-    weights = sp.symbols("x11 x12 x21 x22 z11 z12 z21 z22", real=True)
-    W1, W2 = sp.Matrix(2, 2, weights[:4]), sp.Matrix(2, 2, weights[4:])
-    at = dict(
-        zip(weights, [*(sp.diag(sp.sqrt(a1), sp.sqrt(a2)) * V.T), *sp.diag(sp.sqrt(a1), sp.sqrt(a2))], strict=True)
-    )
-    gradients = []
-    for i in range(2):
-        r = targets[:, i] - scale * (W2 * W1)[:, i]
-        gradients.append(sp.Matrix([sp.diff((r.T * r)[0] / 2, w) for w in weights]).subs(at))
-    e1, e2 = s1 - c * a1, s2 - c * a2
-
-    def in_modes(i: int, j: int) -> Any:
-        pair = [V[i, k] * V[j, k] for k in range(2)]
-        total = (e1**2 * pair[0] + e2**2 * pair[1]) * (a1 * pair[0] + a2 * pair[1])
-        if i == j:
-            total += a1 * e1**2 * V[i, 0] ** 2 + a2 * e2**2 * V[i, 1] ** 2
-        return P**2 * total
-
-    def from_gradients(i: int, j: int) -> Any:
-        return sp.expand((gradients[i].T * gradients[j])[0])
-
-    k, i, j = sp.Symbol("k"), sp.Symbol("i"), sp.Symbol("j")
-    e_k, a_k, v = sp.IndexedBase("e"), sp.IndexedBase("a"), sp.IndexedBase("v")
-    n_modes, n_items = sp.Symbol("K"), sp.Symbol("P")
-
-    def over_modes(term: Any) -> Any:
-        return sp.Sum(term, (k, 1, n_modes))
-
-    general = n_items**2 * (
-        over_modes(e_k[k] ** 2 * v[k, i] * v[k, j]) * over_modes(a_k[k] * v[k, i] * v[k, j])
-        + sp.KroneckerDelta(i, j) * over_modes(a_k[k] * e_k[k] ** 2 * v[k, i] ** 2)
-    )
+def kernel_form(depth: int = 2) -> ClosedForm:
+    """The influence of one step in modes, from the gradients of an explicit two-item network of this depth."""
+    strengths, singular = sp.symbols("a1 a2", positive=True), sp.symbols("s1 s2", positive=True)
+    e = (singular[0] - c * strengths[0], singular[1] - c * strengths[1])
+    explicit, modes = _two_items(depth, strengths, e), _in_modes(depth, strengths, e)
+    expression = -sp.factor(modes(0, 1))
+    unit = "weight^2" if depth == 2 else f"weight^{depth}"
     return ClosedForm(
-        name="gradient_kernel",
-        title="Gradient kernel of a balanced aligned two-layer network, two items (the pair that differs)",
-        quantity=sp.Symbol("K_12"),
-        expression=sp.factor(in_modes(0, 1)),
+        name="gradient_kernel" if depth == 2 else f"gradient_kernel_depth_{depth}",
+        title=f"One-step influence in a balanced aligned network of {depth} layers, two items (the pair that differs)",
+        quantity=-sp.Symbol("K_12"),
+        expression=expression,
         variables=(
-            Variable(s1, "singular value of the mean mode", "loss / weight^2"),
-            Variable(s2, "singular value of the contrast mode", "loss / weight^2"),
-            Variable(a1, "strength of the mean mode", "weight^2"),
-            Variable(a2, "strength of the contrast mode", "weight^2"),
-            Variable(c, "input scale", "loss / weight^4"),
+            Variable(singular[0], "singular value of the mean mode", f"loss / {unit}"),
+            Variable(singular[1], "singular value of the contrast mode", f"loss / {unit}"),
+            Variable(strengths[0], "strength of the mean mode", unit),
+            Variable(strengths[1], "strength of the contrast mode", unit),
+            Variable(c, "input scale", f"loss / weight^{2 * depth}"),
         ),
         unit="loss^2 / weight^2",
         source="derived for this project; TracIn summand of Pruthi et al. (2020)",
-        steps=(
-            Step("For any number of modes the gradients give", general),
-            Step(
-                "Two items, modes mean and contrast; differentiate the losses of an explicit network, pair (1, 2):",
-                sp.factor(in_modes(0, 1)),
-                sp.expand(from_gradients(0, 1) - in_modes(0, 1)),
-            ),
-            Step(
-                "and pair (1, 1), where the first-layer gradients of the same item overlap too:",
-                sp.factor(in_modes(0, 0)),
-                sp.expand(from_gradients(0, 0) - in_modes(0, 0)),
-            ),
-        ),
-    )
-
-
-def relation(values: Sequence[Any], cover: Sequence[int], m: int) -> Any:
-    """``R_m[f] = sum_{k<=m} (f_k - f_{k+1}) / M_k``: what two items with common ancestor on level m share of f.
-
-    It is ``sum_k f_k H_k(i, j)`` with the level projectors H_k, summed by parts.
-    """
-    if m + 1 < len(values):
-        return sum((values[k] - values[k + 1]) * sp.Rational(1, cover[k]) for k in range(m + 1))
-    shared = sum((values[k] - values[k + 1]) * sp.Rational(1, cover[k]) for k in range(m))
-    return shared + values[m] * sp.Rational(1, cover[m])
-
-
-@cache
-def tree_kernel_form(cover: tuple[int, ...], m: int) -> ClosedForm:
-    """``K_ij = P^2 R_m[e^2] R_m[a]`` for two different items whose common ancestor is on level m < D.
-
-    Args:
-        cover: ``M_l``, how many items a node of level l covers (`Hierarchy.cover`).
-        m: level of the common ancestor, 0 (root) to D - 1 (siblings).
-    """
-    D = len(cover) - 1
-    strengths = sp.symbols(f"a_0:{D + 1}", positive=True)
-    singular = sp.symbols(f"s_0:{D + 1}", positive=True)
-    e = [s_k - c * a_k for s_k, a_k in zip(singular, strengths, strict=True)]
-    e_symbols = sp.symbols(f"e_0:{D + 1}", positive=True)
-    P = cover[0]
-    # Value of the level projector H_k on a pair with common level m; see semantics of the Haar basis.
-    inverse = [sp.Rational(1, size) for size in cover]
-    H = [
-        inverse[k] - (inverse[k - 1] if k else 0) if k <= m else -inverse[m] if k == m + 1 else sp.S.Zero
-        for k in range(D + 1)
-    ]
-    by_projectors = (
-        P**2 * sum(h * x**2 for h, x in zip(H, e, strict=True)) * sum(h * x for h, x in zip(H, strengths, strict=True))
-    )
-    expression = P**2 * relation([x**2 for x in e], cover, m) * relation(strengths, cover, m)
-    shown = P**2 * relation([x**2 for x in e_symbols], cover, m) * relation(strengths, cover, m)
-    return ClosedForm(
-        name=f"tree_kernel_{m}",
-        title=f"Gradient kernel of two items whose common ancestor is on level {m}",
-        quantity=sp.Symbol(f"K^({m})"),
-        expression=expression,
-        variables=(
-            *(Variable(x, f"strength of level {k}", "weight^2") for k, x in enumerate(strengths)),
-            *(Variable(x, f"singular value of level {k}", "loss / weight^2") for k, x in enumerate(singular)),
-            Variable(c, "input scale", "loss / weight^4"),
-        ),
-        unit="loss^2 / weight^2",
-        source="derived for this project",
         conditions=(Condition(bare(c) > 0, "c positive", "c = 1/P for one-hot items"),),
         steps=(
-            Step("Modes of one level share one strength; sum the mode form over levels:", by_projectors),
+            _layer_step(),
             Step(
-                "Summed by parts, with e_k = s_k - c a_k:",
-                sp.factor(shown),
-                sp.expand(by_projectors - expression),
+                "Two items, modes mean and contrast; differentiate the losses of an explicit network, pair (1, 2):",
+                expression,
+                sp.expand(explicit(0, 1) + expression),
+            ),
+            Step(
+                "and pair (1, 1), where the inputs overlap too:",
+                -sp.factor(modes(0, 0)),
+                sp.expand(explicit(0, 0) - modes(0, 0)),
             ),
         ),
     )
-
-
-@dataclass(frozen=True)
-class TreeKernel:
-    """The kernel of a pair as expressions in ``(t, c, a0, s_0..s_D)``, all modes starting at a0.
-
-    Attributes:
-        residuals: ``R_m[e^2]``. strengths: ``R_m[a]``. kernel: ``P^2`` times their product.
-        symbols: the arguments, in order.
-    """
-
-    residuals: Any
-    strengths: Any
-    kernel: Any
-    symbols: tuple[sp.Symbol, ...]
-
-
-def tree_kernel_in_time(cover: tuple[int, ...], m: int, empty: frozenset[int] = frozenset()) -> TreeKernel:
-    """The tree kernel over time; levels in ``empty`` have no signal and so no mode: their a and e are 0."""
-    D = len(cover) - 1
-    singular = sp.symbols(f"s_0:{D + 1}", positive=True)
-    a, e = (
-        [_at(form, k, s_k, empty) for k, s_k in enumerate(singular)] for form in (mode_strength_form(), residual_form())
-    )
-    in_time = dict(zip(sp.symbols(f"a_0:{D + 1}", positive=True), a, strict=True))
-    absent = {singular[k]: sp.S.Zero for k in empty}
-    return TreeKernel(
-        relation([e_k**2 for e_k in e], cover, m),
-        relation(a, cover, m),
-        tree_kernel_form(cover, m).expression.subs(absent).subs(in_time),
-        (t, c, a0, *singular),
-    )
-
-
-def _at(form: ClosedForm, level: int, s_k: sp.Symbol, empty: frozenset[int]) -> Any:
-    return sp.S.Zero if level in empty else form.expression.subs(s, s_k)

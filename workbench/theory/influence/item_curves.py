@@ -1,8 +1,8 @@
 """The analytic path of a slider: strengths of all modes and the influence of one item, nothing else, nothing checked.
 
-The same numbers as `mode_strengths` and `gradient_kernel`, without conditions and without a ``(T, P, P)``
-array: every mode follows ``a = a0 s / (s E + c a0 (1 - E))``, ``E = e^{-2 s t}``, and the kernel of one source
-is two matrix products. Modes of equal strength (a level of a tree) share a curve and are evaluated once.
+The same numbers as `mode_strength` and `gradient_kernel`, without conditions and without a ``(T, P, P)`` array: every
+mode of a group (`mode_groups`) follows one curve, evaluated once, for two layers
+``a = a0 s / (s E + c a0 (1 - E))``, ``E = e^{-2 s t}``; the influence of one source is two matrix products a layer.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.semantics.modes import Modes
+from workbench.theory.modes.groups import ModeGroups, mode_groups
+from workbench.theory.modes.strength import mode_strength
 
 Array = NDArray[np.float64]
 
@@ -22,59 +24,50 @@ class ItemCurves:
     """What a slider needs of a task and one source item; make it once with `item_curves`.
 
     Attributes:
-        s: ``(G,)`` distinct singular values.
+        groups: modes that share a curve.
         c: input scale.
-        group: ``(K,)`` which of them belongs to each mode.
         shared: ``(G, P)``, ``sum over the modes of a group of v_k,source v_k,target``.
-        own: ``(G,)``, ``sum over the group of v_k,source^2``.
         source: index of the source item.
-        scale: P^2.
+        depth: number of weight layers D.
     """
 
-    s: Array
+    groups: ModeGroups
     c: float
-    group: NDArray[np.intp]
     shared: Array
-    own: Array
     source: int
-    scale: float
+    depth: int
 
     def strengths(self, times: Array, a0: float) -> Array:
-        """``(T, G)`` strengths of the groups from a0; ``strengths[:, group]`` are those of all modes."""
-        E = np.exp(np.multiply.outer(times, -2.0 * self.s))
+        """``(T, G)`` strengths of the groups from a0; ``strengths[:, groups.of_mode]`` are those of all modes."""
+        s = self.groups.s
+        if self.depth != 2:
+            return mode_strength(times[:, None], s, c=self.c, a0=a0, depth=self.depth)
+        E = np.exp(np.multiply.outer(times, -2.0 * s))
         start = self.c * a0
-        return np.asarray(a0 * self.s / (start + (self.s - start) * E))
+        return np.asarray(a0 * s / (start + (s - start) * E))
 
     def curves(self, times: Array, a0: float) -> tuple[Array, Array]:
         """``(T, K)`` strengths of all modes and ``(T, P)`` one-step influence ``-K`` of the source; negative helps."""
         a = self.strengths(times, a0)
-        return a[:, self.group], -self._kernel(a)
+        return a[:, self.groups.of_mode], self._influence(a)
 
-    def kernel(self, a: Array) -> Array:
-        """``(T, P)`` kernel of the source with every item, from ``(T, K)`` strengths of all modes."""
-        first = np.unique(self.group, return_index=True)[1]
-        return self._kernel(a[:, first])
+    def influence(self, a: Array) -> Array:
+        """``(T, P)`` one-step influence ``-K`` of the source on every item, from ``(T, K)`` strengths of all modes."""
+        return self._influence(a[:, self.groups.first])
 
-    def _kernel(self, a: Array) -> Array:
-        e2 = np.square(self.s - self.c * a)
-        kernel = (e2 @ self.shared) * (a @ self.shared)
-        kernel[:, self.source] += (a * e2) @ self.own
-        kernel *= self.scale
-        return np.asarray(kernel)
+    def _influence(self, a: Array) -> Array:
+        D, P = self.depth, self.shared.shape[1]
+        e2 = np.square(self.groups.s - self.c * a)
+        powers = [np.ones_like(a), *(a ** (2 * layer / D) for layer in range(1, D))]
+        kernel = np.zeros((len(a), P))
+        for layer in range(1, D):
+            kernel += ((e2 * powers[D - 1 - layer]) @ self.shared) * (powers[layer] @ self.shared)
+        kernel[:, self.source] += (e2 * powers[D - 1]) @ self.shared[:, self.source]
+        kernel *= -(P**2)
+        return kernel
 
 
-def item_curves(modes: Modes, source: int) -> ItemCurves:
-    """Prepare the curves of one source item; see `ItemCurves`."""
-    V = modes.V[:, : modes.rank]
-    rounded = np.round(modes.s / modes.s[0], 12)
-    _, first, group = np.unique(-rounded, return_index=True, return_inverse=True)
-    member = (group[None, :] == np.arange(len(first))[:, None]).astype(np.float64)
-    return ItemCurves(
-        s=modes.s[first],
-        c=modes.c,
-        group=group,
-        shared=member @ (V[source][:, None] * V.T),
-        own=member @ V[source] ** 2,
-        source=source,
-        scale=float(modes.n_items**2),
-    )
+def item_curves(modes: Modes, source: int, *, depth: int = 2) -> ItemCurves:
+    """Prepare the curves of one source item, for mode strengths > 0; see `ItemCurves`."""
+    groups = mode_groups(modes)
+    return ItemCurves(groups, modes.c, groups.projectors[:, source], source, depth)

@@ -20,8 +20,8 @@ from typing import Any
 import sympy as sp
 
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.influence.gradient_kernel import relation
 from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform, sech_of, sech_steps
+from workbench.theory.influence.tree_kernel import relation
 from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, residual_form, s, t
 
 _NOTES = "derived for this project"
@@ -194,7 +194,7 @@ def tree_derivative_form(cover: tuple[int, ...], m: int) -> ClosedForm:
     H = [relation([int(k == j) for j in range(D + 1)], cover, m) for k in range(D + 1)]
     by_projectors = -(P**2) / c * sum(H[k] * H[j] * terms[k][j] for k in range(D + 1) for j in range(D + 1))
     return ClosedForm(
-        name=f"tree_derivative_{m}",
+        name=f"tree_derivative_m{m}",
         title=f"Effect of an item's weight on an item whose common ancestor with it is on level {m}",
         quantity=sp.Symbol(f"dl_j/deps_i^({m})"),
         expression=expression,

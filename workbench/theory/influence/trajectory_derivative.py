@@ -11,8 +11,6 @@ and ``e^{-s_b (t-u)}``. Early on ``dl_j/deps_i = -t K_ij``. Source: derived for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +18,7 @@ from workbench.errors import ConditionError
 from workbench.semantics.modes import Modes
 from workbench.theory.flow.weighted_flow import checked_times
 from workbench.theory.influence.sech_integrals import panel_nodes
+from workbench.theory.modes.groups import ModeGroups, mode_groups
 
 Array = NDArray[np.float64]
 
@@ -27,41 +26,12 @@ Array = NDArray[np.float64]
 _STRIDE = 200.0
 
 
-@dataclass(frozen=True, eq=False)
-class ModeGroups:
-    """Modes that follow the same curve, as one: equal singular value, and with or without a hidden unit.
-
-    Attributes:
-        s: ``(G,)`` singular values.
-        alpha0: ``(G,)`` c a at t = 0; 0 for modes without a hidden unit.
-        projectors: ``(G, P, P)``, ``sum over the group of v_ai v_aj``.
-    """
-
-    s: Array
-    alpha0: Array
-    projectors: Array
-
-
-def mode_groups(modes: Modes, a0: float, active: int | None = None) -> ModeGroups:
-    """Group the P modes of a task (null modes too) that an aligned start at strength a0 cannot tell apart."""
-    P = modes.n_items
-    active = modes.rank if active is None else active
-    if not a0 > 0 or not 0 <= active <= modes.rank:
-        raise ConditionError(
-            f"a0 > 0 and 0 <= active <= {modes.rank}",
-            f"a0 = {a0:g}, active = {active}",
-            "use the a0 and active of the start",
-        )
-    learned = np.arange(P) < active
-    rounded = np.round(modes.s_all / modes.s[0], 12)
-    # Modes are sorted by strength, so a group is a run of neighbours.
-    first = np.flatnonzero(np.r_[True, (np.diff(rounded) != 0) | (np.diff(learned.astype(int)) != 0)])
-    groups = np.split(np.arange(P), first[1:])
-    return ModeGroups(
-        s=modes.s_all[first],
-        alpha0=np.where(learned[first], modes.c * a0, 0.0),
-        projectors=np.stack([modes.V[:, g] @ modes.V[:, g].T for g in groups]),
-    )
+def started_groups(modes: Modes, a0: float, active: int | None = None) -> tuple[ModeGroups, Array]:
+    """The groups of all P modes, null modes too, and ``(G,)`` ``c a`` of each at t = 0: 0 without a hidden unit."""
+    if not a0 > 0:
+        raise ConditionError("a0 > 0", f"a0 = {a0:g}", "use the a0 of the start")
+    groups = mode_groups(modes, active, null=True)
+    return groups, np.where(groups.learned, modes.c * a0, 0.0)
 
 
 def _denominator(s: Array, alpha0: Array, t: Array | float) -> Array:
@@ -154,8 +124,8 @@ def trajectory_derivative(
     Units of the loss per unit of eps (eps_i = -1/P is leave-one-out). Accurate to rounding (1e-13 of the
     largest entry) at every t.
     """
-    groups = mode_groups(modes, a0, active)
-    m, e = pair_responses(groups.s, groups.alpha0, times, window)
+    groups, alpha0 = started_groups(modes, a0, active)
+    m, e = pair_responses(groups.s, alpha0, times, window)
     H = groups.projectors.reshape(len(groups.s), -1)
     # The form is symmetric in i and j: half the pairs are enough.
     upper = np.triu_indices(modes.n_items)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.semantics.modes import Modes
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.leave_one_out import Convention, held_out_times
-from workbench.theory.influence.trajectory_derivative import mode_groups, pair_responses
+from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups
 from workbench.theory.roots import sign_changes
 from workbench.trajectory import Start
 
@@ -21,12 +21,12 @@ Curve = Callable[[Array], Array]
 
 def derivative_curve(modes: Modes, source: int, target: int, *, a0: float, active: int | None = None) -> Curve:
     """``t -> dl_target/deps_source`` of an aligned start, for times of any shape."""
-    groups = mode_groups(modes, a0, active)
+    groups, alpha0 = started_groups(modes, a0, active)
     shared = groups.projectors[:, source, target]
     scale = -(modes.n_items**2) / modes.c
 
     def curve(t: Array) -> Array:
-        m, e = pair_responses(groups.s, groups.alpha0, np.ravel(t))
+        m, e = pair_responses(groups.s, alpha0, np.ravel(t))
         return np.asarray(scale * ((e * shared)[:, None, :] @ (m @ shared)[:, :, None])).reshape(np.shape(t))
 
     return curve

@@ -188,7 +188,7 @@ def depth_time_form(depth: int, sign: int = 1) -> ClosedForm:
     slope = sp.diff(strength, y) / rate
     integrand = y ** (2 * depth - 3) / (1 - sign * y**depth)
     return ClosedForm(
-        name=f"mode_time_depth_{depth}" + ("" if sign > 0 else "_negative"),
+        name=f"mode_time_depth_{depth}" if sign > 0 else f"mode_time_negative_depth_{depth}",
         title=f"Time at which a mode reaches strength a in a network with {depth} layers",
         quantity=sp.Function("t")(a),
         expression=expression,

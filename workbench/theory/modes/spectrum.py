@@ -21,6 +21,9 @@ from workbench.theory.closed_form import ClosedForm, Step, Variable
 
 Array = NDArray[np.float64]
 
+#: Kind of a spectrum: name of its forms up to the level.
+FORM_NAMES = {"indicator": "nu_indicator_k", "indicator_pm1": "nu_pm1_k", "diffusion": "nu_diffusion_k"}
+
 
 def level_projector(hierarchy: Hierarchy, level: int) -> sp.Matrix:
     """Exact ``(P, P)`` projector ``H_k`` on the modes of one level: block means of level k minus those of k-1."""
@@ -124,7 +127,7 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
             )
         forms.append(
             ClosedForm(
-                name=f"nu_{k}",
+                name=f"{FORM_NAMES[kind]}{k}",
                 title=f"Eigenvalue of Y^T Y on level {k} of a {','.join(map(str, hierarchy.branching))} tree",
                 quantity=sp.Symbol(f"nu_{k}"),
                 expression=exact,
