@@ -193,6 +193,11 @@ def test_a_gamma_without_posterior_is_refused_before_training():
         compare(task_from_spec("tree"), Settings(gamma=30.0, eta=1e-6))
 
 
+def test_no_damping_is_refused_before_training_with_the_one_that_would_do():
+    with pytest.raises(ConditionError, match=r"damping = 0 at t = 0, which needs more than 0\.48.*above 0\.48"):
+        compare(task_from_spec("tree"), Settings(damping=0.0, measures=("damped_newton",), eta=1e-4))
+
+
 def test_results_too_large_for_memory_are_refused_with_their_size():
     with pytest.raises(WorkbenchError, match="GB"):
         compare(task_from_spec("tree"), Settings(checkpoints=10_000_000))

@@ -73,7 +73,7 @@ class Settings:
             raise WorkbenchError(
                 f"measure {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(MEASURES)}"
             )
-        for name in ("t_max", "eta", "eta_fraction", "step_size", "n_beta", "gamma", "damping"):
+        for name in ("t_max", "eta", "eta_fraction", "step_size", "n_beta", "gamma"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise WorkbenchError(f"{name.replace('_', '-')} {value:g}; give a positive number")
@@ -81,6 +81,9 @@ class Settings:
                 raise WorkbenchError(
                     f"{name.replace('_', '-')} {value:g}; give a positive number from {1 / _LARGEST:g} to {_LARGEST:g}"
                 )
+        # A damping of 0 is refused where -lambda_min is known, with the value that would do.
+        if self.damping is not None and not 0 <= self.damping <= _LARGEST:
+            raise WorkbenchError(f"damping {self.damping:g}; give a positive number up to {_LARGEST:g}")
         if self.eta is not None and self.eta_fraction is not None:
             raise WorkbenchError(
                 f"eta {self.eta:g} and eta-fraction {self.eta_fraction:g}; give the learning rate one way"
