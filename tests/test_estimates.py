@@ -1,5 +1,6 @@
 """Error bars that cover, chains long enough for them, and the local learning coefficient where theory knows it."""
 
+import itertools
 from dataclasses import replace
 from functools import cache
 
@@ -135,6 +136,19 @@ def test_the_draws_of_a_chain_are_cut_into_batches_that_differ_by_one_at_most():
         assert lengths.max() - lengths.min() <= 1
         members = np.arange(draws) * batches // draws
         np.testing.assert_array_equal(np.bincount(members), lengths)
+
+
+@pytest.mark.parametrize(("chains", "groups"), [(1, 1), (4, 4), (20, 8)])
+def test_the_parts_of_an_estimate_are_those_of_chains_on_their_own(chains, groups):
+    draws = autoregressive(6, chains, 200, phi=0.3)
+    parts = estimated(draws, chains).by_chain[0]
+    alone = [estimated(draws[:, g], g.stop - g.start).covariance[0] for g in _pieces(chains, groups)]
+    np.testing.assert_allclose(parts, alone, rtol=1e-12)
+
+
+def _pieces(chains, groups):
+    edges = np.cumsum([0, *(len(part) for part in np.array_split(np.arange(chains), groups))])
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
 def test_too_small_error_bars_would_be_noticed():

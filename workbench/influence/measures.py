@@ -6,7 +6,7 @@ target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Literal
 
 import xarray as xr
@@ -69,9 +69,9 @@ def local_bif(
     """``-Cov(l_i, l_j)`` under the local posterior around every checkpoint (Kreer et al. 2025).
 
     Analytic: Gaussian prediction, second order at the localised maximum. Simulated: SGLD; the array then carries the
-    coordinates ``stderr``, ``stderr_between_chains``, ``correlation`` (-Corr instead of -Cov) and
-    ``correlation_stderr`` (time, source, target), ``rhat`` and ``ess`` (time, target), and the local learning
-    coefficient ``learning_coefficient`` with ``learning_coefficient_stderr`` (time).
+    coordinates ``stderr``, ``stderr_between_chains``, ``correlation`` (-Corr instead of -Cov), ``correlation_stderr``
+    and ``chain_0``, ... of each chain or group of chains (time, source, target), ``rhat`` and ``ess`` (time, target),
+    and the local learning coefficient ``learning_coefficient`` with ``learning_coefficient_stderr`` (time).
 
     Args:
         trajectory: the network at its checkpoints.
@@ -103,6 +103,9 @@ def local_bif(
         result = influence_array("local_bif", -samples.estimate.covariance, trajectory, **attrs)
         volume = simulation.local_learning_coefficient(samples.estimate, n_beta)
         pair, item = ("time", "source", "target"), ("time", "target")
+        by_chain: dict[Hashable, Any] = {
+            f"chain_{g}": (pair, -one) for g, one in enumerate(samples.estimate.by_chain.swapaxes(0, 1))
+        }
         return result.assign_coords(
             stderr=(pair, samples.estimate.stderr),
             stderr_between_chains=(pair, samples.estimate.stderr_between),
@@ -112,7 +115,7 @@ def local_bif(
             learning_coefficient_stderr=("time", volume.stderr),
             rhat=(item, samples.estimate.rhat),
             ess=(item, samples.estimate.ess),
-        )
+        ).assign_coords(by_chain)
     if start.active is not None:
         values = theory.local_bif(
             start.modes,

@@ -25,6 +25,9 @@ from workbench.simulation.sampling.batch_means import (
 
 Array = NDArray[np.float64]
 
+#: More chains than this are kept in groups of chains: enough to tell the error of a sum over entries.
+MOST_GROUPS = 8
+
 
 class BatchMoments:
     """Running first and second moments of ``(B, P)`` losses, in ``batches`` batches of nearly equal length a chain."""
@@ -69,6 +72,7 @@ class CovarianceEstimate:
         covariance: ``(T, P, P)``, centred within each chain and corrected for the finite length.
         stderr: ``(T, P, P)`` Monte Carlo standard error by batch means (`batch_means.variance_of_mean`).
         stderr_between: ``(T, P, P)`` the same from the spread between whole chains (C values: rougher).
+        by_chain: ``(T, G, P, P)`` of each chain, or of up to `MOST_GROUPS` groups of chains: independent of each other.
         mean: ``(T, P)`` posterior mean of the losses.
         rhat: ``(T, P)`` split R-hat of the losses (Gelman et al. 2013, eq. 11.4); 1 when the chains agree.
         ess: ``(T, P)`` effective sample size of the mean losses: their variance over that of the mean by batch means.
@@ -83,6 +87,7 @@ class CovarianceEstimate:
     covariance: Array
     stderr: Array
     stderr_between: Array
+    by_chain: Array
     mean: Array
     rhat: Array
     ess: Array
@@ -115,7 +120,8 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
     about.addcmul_(apart[..., :, None], apart[..., None, :])
     chain_covariance = mean_over_batches(about, lengths)
     # A chain's own mean lies closer to its draws than the true mean; its covariance, by batch means, makes up for it.
-    covariance = (chain_covariance + covariance_of_mean(batch_mean, lengths)).mean(dim=1)
+    corrected = chain_covariance + covariance_of_mean(batch_mean, lengths)
+    covariance = corrected.mean(dim=1)
     between = chain_covariance.std(dim=1) / chains**0.5 if chains > 1 else torch.full_like(covariance, torch.nan)
     variance, variance_of_means = covariance.diagonal(dim1=1, dim2=2), variance_of_mean(batch_mean, lengths)
     over_items = batch_mean.mean(dim=3)
@@ -123,6 +129,9 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
         "covariance": covariance,
         "stderr": variance_of_mean(about, lengths).sqrt_(),
         "stderr_between": between,
+        "by_chain": torch.stack(
+            [x.mean(dim=1) for x in corrected.tensor_split(min(chains, MOST_GROUPS), dim=1)], dim=1
+        ),
         "mean": reference.view(T, chains, P)[:, 0] + chain_mean.mean(dim=1),
         "rhat": rhat,
         "ess": (variance / variance_of_means).clamp_(max=total * chains),
