@@ -164,15 +164,15 @@ def both_local_bifs(
     extras: dict[str, Any] = {
         name: (tuple(dims), sampled[coordinate].values, attrs) for name, coordinate, dims, attrs in _BESIDE
     }
-    chains = [str(name) for name in sampled.coords if str(name).startswith("chain_")]
-    extras["local_bif_simulated_by_chain"] = (
-        ("time", "chain", "source", "target"),
-        np.stack([sampled[name].values for name in chains], axis=1),
-        {"long_name": "of each chain, or group of chains: independent of each other", "units": "loss^2"},
+    parts = [str(name) for name in sampled.coords if str(name).startswith("part_")]
+    extras["local_bif_simulated_parts"] = (
+        ("time", "part", "source", "target"),
+        np.stack([sampled[name].values for name in parts], axis=1),
+        {"long_name": "nearly independent parts of the chains; their mean is local_bif_simulated", "units": "loss^2"},
     )
     smallest = {"long_name": "smallest curvature of the trained network"}
     extras["lambda_min_simulated"] = ("time", planned.lambda_min, smallest)
-    return [analytic, sampled.drop_vars([*(coordinate for _, coordinate, _, _ in _BESIDE), *chains])], extras
+    return [analytic, sampled.drop_vars([*(coordinate for _, coordinate, _, _ in _BESIDE), *parts])], extras
 
 
 def note_on_chains(planned: Plan, sampling: Sampling) -> str:

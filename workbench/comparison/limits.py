@@ -10,7 +10,7 @@ from workbench.comparison.settings import Settings
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.semantics import SemanticTask
 from workbench.simulation import Sampling
-from workbench.simulation.sampling.moments import MOST_GROUPS
+from workbench.simulation.sampling.moments import MOST_PARTS
 from workbench.theory.influence.damped_newton import refuse_if_too_large as refuse_large_hessian
 from workbench.theory.posterior.dense_posterior import refuse_if_too_large
 from workbench.trajectory import Init
@@ -24,7 +24,7 @@ _OPTIONAL = ("half_rise_time", "local_bif_rhat", "local_bif_ess")
 def refuse_oversized(task: SemanticTask, init: Init, how: Settings) -> None:
     """Refuse what would not fit in memory, naming the bytes and what to do instead."""
     T, numbers = how.checkpoints, how.hidden * (task.n_inputs + task.n_outputs)
-    beside = 4 + min(how.chains, MOST_GROUPS) if "local_bif" in how.measures else 0
+    beside = 4 + MOST_PARTS if "local_bif" in how.measures else 0
     results = 8.0 * T * task.n_items**2 * (2 * len(how.measures) + beside)
     # An aligned start draws a rotation of the hidden units; its QR decomposition holds three copies.
     weights = 16.0 * T * numbers + 24.0 * how.hidden**2 * (init.kind == "balanced")

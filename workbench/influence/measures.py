@@ -70,7 +70,7 @@ def local_bif(
 
     Analytic: Gaussian prediction, second order at the localised maximum. Simulated: SGLD; the array then carries the
     coordinates ``stderr``, ``stderr_between_chains``, ``correlation`` (-Corr instead of -Cov), ``correlation_stderr``
-    and ``chain_0``, ... of each chain or group of chains (time, source, target), ``rhat`` and ``ess`` (time, target),
+    and ``part_0``, ... of nearly independent parts (time, source, target), ``rhat`` and ``ess`` (time, target),
     and the local learning coefficient ``learning_coefficient`` with ``learning_coefficient_stderr`` (time).
 
     Args:
@@ -103,8 +103,8 @@ def local_bif(
         result = influence_array("local_bif", -samples.estimate.covariance, trajectory, **attrs)
         volume = simulation.local_learning_coefficient(samples.estimate, n_beta)
         pair, item = ("time", "source", "target"), ("time", "target")
-        by_chain: dict[Hashable, Any] = {
-            f"chain_{g}": (pair, -one) for g, one in enumerate(samples.estimate.by_chain.swapaxes(0, 1))
+        by_part: dict[Hashable, Any] = {
+            f"part_{g}": (pair, -one) for g, one in enumerate(samples.estimate.parts.swapaxes(0, 1))
         }
         return result.assign_coords(
             stderr=(pair, samples.estimate.stderr),
@@ -115,7 +115,7 @@ def local_bif(
             learning_coefficient_stderr=("time", volume.stderr),
             rhat=(item, samples.estimate.rhat),
             ess=(item, samples.estimate.ess),
-        ).assign_coords(by_chain)
+        ).assign_coords(by_part)
     if start.active is not None:
         values = theory.local_bif(
             start.modes,

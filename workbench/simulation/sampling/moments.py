@@ -25,8 +25,8 @@ from workbench.simulation.sampling.batch_means import (
 
 Array = NDArray[np.float64]
 
-#: More chains than this are kept in groups of chains: enough to tell the error of a sum over entries.
-MOST_GROUPS = 8
+#: Parts of an estimate that are kept: enough to tell the error of a sum over entries.
+MOST_PARTS = 8
 
 
 class BatchMoments:
@@ -72,7 +72,8 @@ class CovarianceEstimate:
         covariance: ``(T, P, P)``, centred within each chain and corrected for the finite length.
         stderr: ``(T, P, P)`` Monte Carlo standard error by batch means (`batch_means.variance_of_mean`).
         stderr_between: ``(T, P, P)`` the same from the spread between whole chains (C values: rougher).
-        by_chain: ``(T, G, P, P)`` of each chain, or of up to `MOST_GROUPS` groups of chains: independent of each other.
+        parts: ``(T, G, P, P)`` up to `MOST_PARTS` nearly independent estimates whose mean is the covariance: of each
+            chain, of groups of many chains, or of stretches in time of few.
         mean: ``(T, P)`` posterior mean of the losses.
         rhat: ``(T, P)`` split R-hat of the losses (Gelman et al. 2013, eq. 11.4); 1 when the chains agree.
         ess: ``(T, P)`` effective sample size of the mean losses: their variance over that of the mean by batch means.
@@ -87,7 +88,7 @@ class CovarianceEstimate:
     covariance: Array
     stderr: Array
     stderr_between: Array
-    by_chain: Array
+    parts: Array
     mean: Array
     rhat: Array
     ess: Array
@@ -120,8 +121,8 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
     about.addcmul_(apart[..., :, None], apart[..., None, :])
     chain_covariance = mean_over_batches(about, lengths)
     # A chain's own mean lies closer to its draws than the true mean; its covariance, by batch means, makes up for it.
-    corrected = chain_covariance + covariance_of_mean(batch_mean, lengths)
-    covariance = corrected.mean(dim=1)
+    own_means = covariance_of_mean(batch_mean, lengths)
+    covariance = (chain_covariance + own_means).mean(dim=1)
     between = chain_covariance.std(dim=1) / chains**0.5 if chains > 1 else torch.full_like(covariance, torch.nan)
     variance, variance_of_means = covariance.diagonal(dim1=1, dim2=2), variance_of_mean(batch_mean, lengths)
     over_items = batch_mean.mean(dim=3)
@@ -129,9 +130,7 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
         "covariance": covariance,
         "stderr": variance_of_mean(about, lengths).sqrt_(),
         "stderr_between": between,
-        "by_chain": torch.stack(
-            [x.mean(dim=1) for x in corrected.tensor_split(min(chains, MOST_GROUPS), dim=1)], dim=1
-        ),
+        "parts": _parts(about, own_means, lengths),
         "mean": reference.view(T, chains, P)[:, 0] + chain_mean.mean(dim=1),
         "rhat": rhat,
         "ess": (variance / variance_of_means).clamp_(max=total * chains),
@@ -141,6 +140,20 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
         "excess_stderr": variance_of_mean(over_items, lengths).sqrt_(),
     }
     return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in found.items()})
+
+
+def _parts(batches: torch.Tensor, own_means: torch.Tensor, lengths: Lengths) -> torch.Tensor:
+    """``(T, G, P, P)`` covariances of groups of chains, or of stretches of every chain, from those of batches.
+
+    A stretch lasts many autocorrelation times, as the chains do that pass `diagnostics`; `own_means` is the correction
+    of each chain's covariance for the scatter of its mean.
+    """
+    chains = batches.shape[2]
+    stretches = max(1, MOST_PARTS // chains)
+    cuts = np.array_split(np.arange(len(lengths)), stretches)
+    each = torch.cat([mean_over_batches(batches[k[0] : k[-1] + 1], lengths[k]) + own_means for k in cuts], dim=1)
+    groups = each.tensor_split(min(chains * stretches, MOST_PARTS), dim=1)
+    return torch.stack([group.mean(dim=1) for group in groups], dim=1)
 
 
 def _correlation(covariance: torch.Tensor, batches: torch.Tensor, lengths: Lengths) -> dict[str, torch.Tensor]:
