@@ -18,8 +18,9 @@ import torch
 from harness import Table, machine, number
 from network import checkpoints, sampler
 
+from workbench.networks import Network, network
 from workbench.semantics import task_from_spec
-from workbench.simulation import Network, Place, Recipe, Schedule, gaussian_network, retrained_losses
+from workbench.simulation import Place, Recipe, Schedule, retrained_losses
 from workbench.simulation.running import cuda_graph as repeated
 from workbench.simulation.sampling.chains import drivers
 
@@ -151,13 +152,13 @@ def training_table(cuda: bool) -> Table:
     networks = {"two layers, linear": (2, "linear"), "four layers, tanh": (4, "tanh")}
     rows = []
     for name, (depth, activation) in networks.items():
-        network = gaussian_network(task_from_spec("tree"), depth=depth, hidden=16, sigma=0.3, activation=activation)  # type: ignore[arg-type]
+        net = network(task_from_spec("tree"), 16, "gaussian:0.3", depth=depth, activation=activation)  # type: ignore[arg-type]
         for runs, steps in RUNS:
-            costs = {"cpu": step_cost(network, runs, steps, "cpu")}
+            costs = {"cpu": step_cost(net, runs, steps, "cpu")}
             if cuda:
-                costs["cuda"] = step_cost(network, runs, 2560, "cuda")
+                costs["cuda"] = step_cost(net, runs, 2560, "cuda")
                 with step_by_step():
-                    costs["cuda, step by step"] = step_cost(network, runs, 2560, "cuda")
+                    costs["cuda, step by step"] = step_cost(net, runs, 2560, "cuda")
             rows += [
                 (f"{name}, {runs} at a time, {what}", number(1e6 * cost), number(costs["cpu"] / cost))
                 for what, cost in costs.items()

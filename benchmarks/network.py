@@ -8,16 +8,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Plan, Sampling, Schedule, plan, sample_local_posterior, train
-from workbench.trajectory import Init, Trajectory, initial_weights
+from workbench.trajectory import Trajectory
 
 N_BETA, GAMMA = 100.0, 1000.0
 
 
 def checkpoints(count: int, spec: str = "tree", hidden: int = 16) -> Trajectory:
     """A training run with ``count`` checkpoints; by default 8 items, 16 hidden units, 15 properties."""
-    start = initial_weights(task_from_spec(spec), Init.parse("balanced:0.01"), hidden)
+    start = network(task_from_spec(spec), hidden, "balanced:0.01")
     # Two checkpoints a stretch of training are enough: a step costs the same wherever it is made.
     run = train(start, Schedule.even(30.0, 16, 2e-2))
     chosen = np.arange(count) % len(run.times)

@@ -14,15 +14,15 @@ import torch
 from harness import Cost, Table, number, race
 from numpy.typing import NDArray
 
+from workbench.networks import Network, network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Schedule, leave_one_out_weights, retrain_weighted
-from workbench.trajectory import Init, Start, initial_weights
 
 Array = NDArray[np.float64]
 STEPS, ETA = 200, 5e-3
 
 
-def optimizer_loop(start: Start, weights: Array) -> Array:
+def optimizer_loop(start: Network, weights: Array) -> Array:
     """``(R, P)`` final losses, every run by autograd and torch.optim.SGD on its own."""
     X, Y = torch.tensor(start.task.X), torch.tensor(start.task.Y)
     found = []
@@ -41,7 +41,7 @@ def optimizer_loop(start: Start, weights: Array) -> Array:
 def compared(spec: str, hidden: int) -> dict[str, Cost]:
     """CPU microseconds per step of one run, three ways."""
     task = task_from_spec(spec)
-    start = initial_weights(task, Init.parse("gaussian:0.3"), hidden)
+    start = network(task, hidden, "gaussian:0.3")
     weights, schedule = leave_one_out_weights(task.n_items, "unnormalised"), Schedule(ETA, (0, STEPS))
     ways: dict[str, Callable[[], Array]] = {
         "autograd, torch.optim.SGD, one run at a time": lambda: optimizer_loop(start, weights),

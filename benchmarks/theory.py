@@ -17,9 +17,9 @@ import numpy as np
 from harness import Cost, Table, number, race
 from numpy.typing import NDArray
 
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.theory import gradient_kernel, item_curves, mode_strengths
-from workbench.trajectory import Init, initial_weights
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def import_cost(module: str, runs: int = 5) -> Cost:
 
 def table() -> Table:
     """Cost of the curves both ways, and of the import."""
-    start = initial_weights(task_from_spec("tree"), Init("balanced", A0), 16)
+    start = network(task_from_spec("tree"), 16, f"balanced:{A0}")
     times = np.linspace(0.0, 30.0, 1000)
     curves = item_curves(start.modes, SOURCE)
 

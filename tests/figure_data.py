@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from workbench.networks import network
 from workbench.semantics import SemanticTask
 from workbench.theory.flow.aligned import half_rise_times, mode_strengths
 from workbench.theory.influence.gradient_kernel import gradient_kernel
-from workbench.trajectory import Init, initial_weights
 
 MEASURES = ("gradient_kernel", "local_bif", "leave_one_out")
 
@@ -21,7 +21,7 @@ def dataset(
 ) -> xr.Dataset:
     """Analytic modes and kernels; the other measures are stand-ins with the symmetries of the kernel."""
     rng = np.random.default_rng(seed)
-    start = initial_weights(task, Init("balanced", 0.01), hidden=max(16, task.n_items))
+    start = network(task, max(16, task.n_items), "balanced:0.01")
     modes, P = start.modes, task.n_items
     half_rise = half_rise_times(start)
     finite = np.sort(half_rise[np.isfinite(half_rise)])

@@ -11,9 +11,9 @@ from workbench.comparison import Settings, compare
 from workbench.comparison.chains import curvatures
 from workbench.errors import SamplingError
 from workbench.influence import predict
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Schedule, gaussian_expectation, train
-from workbench.trajectory import Init, initial_weights
 
 TASK = task_from_spec("tree:2,2")
 QUICK = {"hidden": 6, "checkpoints": 9, "draws": 80}
@@ -68,7 +68,7 @@ def test_correlations_and_the_learning_coefficient_are_recorded_with_their_error
     sd = np.sqrt(-np.diagonal(covariance, axis1=1, axis2=2))
     np.testing.assert_allclose(correlation, covariance / (sd[:, :, None] * sd[:, None, :]), rtol=1e-9)
     assert (ds["local_bif_simulated_correlation_stderr"].values >= 0).all()
-    start = initial_weights(TASK, Init.parse("balanced:0.01"), 6)
+    start = network(TASK, 6, "balanced:0.01")
     predicted = predict(start, ds["time"].values)
     gaussian = [
         gaussian_expectation(TASK.X, TASK.Y, W1, W2, ds.attrs["n_beta"], ds.attrs["gamma"])
@@ -103,7 +103,7 @@ def test_a_short_chain_is_refused_before_training_unless_forced(monkeypatch):
 
 
 def test_the_curvatures_of_modes_are_those_of_the_weights():
-    start = initial_weights(TASK, Init.parse("balanced:0.01"), 6)
+    start = network(TASK, 6, "balanced:0.01")
     predicted = predict(start, np.array([0.0, 4.0, 9.0, 20.0]))
     by_modes = curvatures(predicted)
     trained = train(start, Schedule.at([0.0, 4.0, 9.0, 20.0], 1e-3))

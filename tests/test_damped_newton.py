@@ -8,6 +8,7 @@ from workbench.errors import ConditionError, WorkbenchError
 from workbench.influence import MEASURES, predict
 from workbench.influence import damped_newton as measured
 from workbench.influence import trajectory_derivative as derivative
+from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import Schedule, train
 from workbench.simulation.influence import damped_newton as newton
@@ -23,7 +24,6 @@ from workbench.theory.influence.damped_newton import (
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.posterior.dense_posterior import hessian
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
 TIMES = np.array([0.0, 2.0, 4.0, 7.0, 10.0, 14.0, 25.0])
@@ -46,7 +46,7 @@ CASES = {
 
 
 def aligned(task, hidden, times=TIMES):
-    start = initial_weights(task, Init.parse("balanced:0.01"), hidden)
+    start = network(task, hidden, "balanced:0.01")
     return start, mode_strengths(start, times), aligned_trajectory(start, times)
 
 
@@ -156,7 +156,7 @@ def test_on_the_first_plateau_it_has_the_wrong_sign_until_the_damping_exceeds_mi
 
 @pytest.mark.parametrize("init", ["balanced:0.01", "gaussian:0.05"])
 def test_the_measure_agrees_on_both_sides_up_to_the_learning_rate(init):
-    start = initial_weights(TREE, Init.parse(init), 8)
+    start = network(TREE, 8, init)
     trained = train(start, Schedule.even(20.0, 5, 2e-3))
     simulated, analytic = MEASURES["damped_newton"](trained), measured(predict(start, trained.times))
     assert simulated.attrs["damping"] == analytic.attrs["damping"] == default_damping(start.modes)
@@ -178,7 +178,7 @@ def test_conjugate_gradients_and_factorisation_give_the_same(monkeypatch):
 
 
 def test_the_trajectory_derivative_of_a_prediction_is_the_closed_form():
-    start = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+    start = network(TREE, 8, "balanced:0.01")
     predicted = derivative(predict(start, [0.0, 5.0]))
     np.testing.assert_array_equal(predicted[1], trajectory_derivative(start.modes, [0.0, 5.0], a0=0.01)[1])
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from workbench.errors import ConditionError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import (
     Adam,
@@ -17,9 +18,7 @@ from workbench.simulation import (
     Recipe,
     Sampling,
     Schedule,
-    gaussian_network,
     leave_one_out_weights,
-    network_of,
     retrain_weighted,
     retrained_losses,
     sample_local_posterior,
@@ -31,10 +30,9 @@ from workbench.simulation import (
 )
 from workbench.simulation.sampling import chains as sampling_module
 from workbench.simulation.sampling import drivers
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")
-START = initial_weights(TREE, Init.parse("balanced:0.01"), 6)
+START = network(TREE, 6, "balanced:0.01")
 SCHEDULE = Schedule.at([0.0, 4.0, 9.0, 15.0], 0.02)
 POSTERIOR = {"n_beta": 100.0, "gamma": 2000.0}
 
@@ -69,13 +67,13 @@ def test_training_and_retraining_agree_with_the_cpu_up_to_rounding(device, dtype
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("optimizer", [GradientDescent(), Momentum(0.9), Adam(floor=1e-3)])
 def test_networks_of_any_depth_agree_with_the_cpu_up_to_rounding(device, dtype, optimizer):
-    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
+    net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     recipe, place = Recipe(Schedule.at([0.0, 2.0], 0.02), optimizer, batch_size=2), Place(device, dtype)
-    there = train_networks([network], recipe, place=place)[0]
-    agree(there.outputs, train_networks([network], recipe)[0].outputs, dtype)
+    there = train_networks([net], recipe, place=place)[0]
+    agree(there.outputs, train_networks([net], recipe)[0].outputs, dtype)
     weights = leave_one_out_weights(TREE.n_items, "unnormalised")
-    agree(retrained_losses(network, recipe, weights, place=place), retrained_losses(network, recipe, weights), dtype)
-    agree(trajectory_derivative(network, recipe, place=place), trajectory_derivative(network, recipe), dtype)
+    agree(retrained_losses(net, recipe, weights, place=place), retrained_losses(net, recipe, weights), dtype)
+    agree(trajectory_derivative(net, recipe, place=place), trajectory_derivative(net, recipe), dtype)
 
 
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
@@ -104,9 +102,9 @@ def check_samples(sampler, device, dtype):
 @pytest.mark.parametrize("options", [{}, {"sampler": "rmsprop"}, {"batch_size": 2}], ids=["sgld", "rmsprop", "few"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
-    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
+    net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
-    points = NetworkCheckpoints.of(train_networks([network], recipe)[0]) if deep else trained()
+    points = NetworkCheckpoints.of(train_networks([net], recipe)[0]) if deep else trained()
     how = Sampling(chains=3, draws=100, burn_in=10, thin=3, device="cuda", traces=True, force=True, **options)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
@@ -127,8 +125,8 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampler", ["sgld", "hmc"])
 def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
-    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.5, activation="tanh", seed=1)
-    points = NetworkCheckpoints.of(train_networks([network], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0])
+    net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
+    points = NetworkCheckpoints.of(train_networks([net], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0])
     how = {"sampler": sampler, "chains": 8, "draws": 100}
     expected = sample_local_posterior(points, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
     found = sample_local_posterior(points, sampling=Sampling(seed=2, device=device, **how), **POSTERIOR).estimate
@@ -166,14 +164,14 @@ def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_training_does_not_depend_on_how_little_memory_there_is(device):
-    starts = [initial_weights(TREE, Init.parse("gaussian:0.1"), 6, seed) for seed in range(5)]
+    starts = [network(TREE, 6, "gaussian:0.1", seed=seed) for seed in range(5)]
     whole, steps = train_seeds(starts, SCHEDULE, device=device), []
     split = train_seeds(starts, SCHEDULE, device=device, memory=8e3, progress=steps.append)
     assert sum(steps) == SCHEDULE.total
     for run, again in zip(whole, split, strict=True):
         # The outputs that can move are those of the starts of one batch: another basis, other rounding.
         agree(again.W2 @ again.W1, run.W2 @ run.W1, torch.float64)
-    networks = [gaussian_network(TREE, depth=3, hidden=5, sigma=0.4, seed=seed) for seed in range(5)]
+    networks = [network(TREE, 5, "gaussian:0.4", depth=3, seed=seed) for seed in range(5)]
     recipe, steps = Recipe(Schedule.at([0.0, 4.0], 0.02), Momentum(0.5)), []
     deep = train_networks(networks, recipe, place=Place(device))
     apart = train_networks(networks, recipe, place=Place(device), memory=2e4, progress=steps.append)
@@ -190,14 +188,14 @@ def test_item_weights_that_change_on_the_way_agree_with_the_cpu_up_to_rounding(d
     # On a GPU stretches of 64 steps are one graph: its item weights must be those of the moment.
     recipe = Recipe(Schedule.at([0.0, 3.0, 8.0], 0.02), Momentum(0.3))
     windows = [(0.5, 2.62), (2.0, 7.9)]
-    there = window_removal(network_of(START), recipe, windows, place=Place(device))
+    there = window_removal(START, recipe, windows, place=Place(device))
     assert np.abs(there).max() > 0.01
-    np.testing.assert_allclose(there, window_removal(network_of(START), recipe, windows), atol=1e-12)
+    np.testing.assert_allclose(there, window_removal(START, recipe, windows), atol=1e-12)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_retraining_does_not_depend_on_how_little_memory_there_is(device):
-    network, recipe = network_of(START), Recipe(Schedule.at([0.0, 4.0], 0.02))
+    network, recipe = START, Recipe(Schedule.at([0.0, 4.0], 0.02))
     weights, place = leave_one_out_weights(TREE.n_items, "unnormalised"), Place(device)
     whole = retrained_losses(network, recipe, weights, place=place)
     split = retrained_losses(network, recipe, weights, place=place, memory=5e3)

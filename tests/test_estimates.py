@@ -9,6 +9,7 @@ import torch
 from scipy.integrate import quad
 
 from workbench.errors import ConditionError, SamplingError
+from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
 from workbench.simulation.sampling import diagnostics
@@ -21,18 +22,18 @@ from workbench.simulation.sampling.learning_coefficient import (
 from workbench.simulation.sampling.moments import BatchMoments, estimate
 from workbench.theory.posterior.dense_posterior import hessian
 from workbench.theory.posterior.learning_coefficient import learning_coefficient
-from workbench.trajectory import Init, Start, Trajectory, initial_weights
+from workbench.trajectory import Trajectory
 
 TREE = task_from_spec("tree")
 SMALL = task_from_spec("tree:2,2")
-SMALL_START = initial_weights(SMALL, Init.parse("balanced:0.01"), 4)
+SMALL_START = network(SMALL, 4, "balanced:0.01")
 
 MIX = np.array([[1.0, 0, 0], [0.6, 0.8, 0], [-0.3, 0.2, 0.9]])
 
 
 @cache
 def trained():
-    return train(initial_weights(TREE, Init.parse("balanced:0.01"), 8), Schedule.even(25.0, 6, 5e-3))
+    return train(network(TREE, 8, "balanced:0.01"), Schedule.even(25.0, 6, 5e-3))
 
 
 @cache
@@ -60,7 +61,7 @@ def estimated(draws, chains, batches=40):
 def copies(trajectory, checkpoint, count):
     """``count`` copies of one checkpoint: as many independent repetitions of its sampling."""
     W1, W2 = (W[checkpoint][None].repeat(count, axis=0) for W in (trajectory.W1, trajectory.W2))
-    return Trajectory(trajectory.start, "simulated", np.arange(count, dtype=float), W1, W2, trajectory.eta)
+    return Trajectory(trajectory.network, "trained", np.arange(count, dtype=float), (W1, W2), trajectory.eta)
 
 
 def coverage(z):
@@ -233,7 +234,7 @@ def test_a_chain_measured_to_be_too_short_is_refused_with_its_item_and_length():
     # Autocorrelation time 399: 1000 draws are two and a half of them.
     how = Sampling(draws=1000)
     found = estimated(autoregressive(3, 4, 1000, phi=0.995), 4)
-    named = replace(trained(), times=trained().times[:1], W1=trained().W1[:1], W2=trained().W2[:1])
+    named = replace(trained(), times=trained().times[:1], weights=tuple(W[:1] for W in trained().weights))
     with pytest.raises(SamplingError, match=r"of the loss of \w+ at t = 0.*use at least (\d+) draws"):
         diagnostics.check_length(found.ess, how, 1, named)
     enough = estimated(autoregressive(3, 4, 1000, phi=0.6), 4)
@@ -347,8 +348,8 @@ def test_the_singular_minimum_of_a_product_of_two_weights_is_sampled_exactly():
     # Two equal items of one input and no target: L = (w1 w2)^2 / 2. The task itself must not be all zeros.
     task = SemanticTask("one", ("item", "copy"), ("property",), np.full((1, 2), 1e-9), X=np.ones((1, 2)))
     zero = np.zeros((1, 1, 1))
-    start = Start(task, Init.parse("balanced:0.01"), 0, zero[0], zero[0], SMALL_START.modes)
-    singular = Trajectory(start, "simulated", np.zeros(1), zero, zero)
+    start = Network(task, (zero[0], zero[0]))
+    singular = Trajectory(start, "trained", np.zeros(1), (zero, zero))
     n_beta, gamma = 100.0, 1.0
     how = Sampling(sampler="hmc", chains=64, draws=1000, burn_in=300, force=True)
     found = local_learning_coefficient(

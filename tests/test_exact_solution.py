@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
+from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask
 from workbench.theory.flow.aligned import aligned_trajectory, half_rise_times
 from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
 from workbench.theory.flow.riccati import eigenvalue_form, riccati_form
 from workbench.theory.modes.balanced import mode_strength_form
-from workbench.trajectory import Init, initial_weights
 
 TREE = Hierarchy((2, 2, 2)).indicator_task()
 
@@ -79,7 +81,7 @@ def test_inputs_that_span_only_a_subspace_leave_the_rest_of_the_first_layer_froz
     rng = np.random.default_rng(0)
     unseen = np.eye(5) - task.Sxx / start.modes.c
     extra = rng.standard_normal((3, 5)) @ unseen
-    start = type(start)(task, start.init, 0, start.W1 + extra, start.W2, start.modes)
+    start = replace(start, task=task, weights=(start.W1 + extra, start.W2))
     times = np.linspace(0, 20, 9)
     predicted = exact_solution(start, times)
     W1, W2 = flow(start.W1, start.W2, task.Syx, task.Sxx, times)
@@ -146,7 +148,7 @@ def test_imbalance_is_conserved_along_the_solution():
 
 
 def test_aligned_starts_reproduce_the_logistic_modes():
-    start = initial_weights(TREE, Init.parse("balanced:0.01"), 16)
+    start = network(TREE, 16, "balanced:0.01")
     times = np.linspace(0, 40, 15)
     exact, aligned = exact_solution(start, times), aligned_trajectory(start, times)
     np.testing.assert_allclose(gram(exact.W1, exact.W2), gram(aligned.W1, aligned.W2), atol=1e-13)
@@ -166,7 +168,7 @@ def test_gaussian_starts_are_wrong_by_the_square_of_sigma():
     times = np.linspace(0, 40, 201)
     errors = []
     for sigma in (0.01, 0.005, 0.0025):
-        start = initial_weights(TREE, Init("gaussian", sigma), 16, seed=1)
+        start = network(TREE, 16, f"gaussian:{sigma}", seed=1)
         W1, W2 = flow(start.W1, start.W2, TREE.Syx, TREE.Sxx, times)
         predicted = exact_solution(start, times)
         errors.append(np.linalg.norm(predicted.W2 @ predicted.W1 - W2 @ W1, axis=(1, 2)).max())
@@ -198,8 +200,8 @@ def test_determinant_obstruction_needs_lambda_zero_and_a_square_full_rank_task()
     assert all(reaches_target(balanced_start(square, 4, lam, seed)) for lam in (0.3, -0.3) for seed in range(8))
     assert all(reaches_target(balanced_start(TREE, 16, 0.0, seed)) for seed in range(8))
     assert not reaches_target(balanced_start(TREE, 7, 0.0))
-    assert reaches_target(initial_weights(TREE, Init("gaussian", 0.01), 16))
-    assert reaches_target(initial_weights(TREE, Init("balanced", 0.01), 16))
+    assert reaches_target(network(TREE, 16, "gaussian:0.01"))
+    assert reaches_target(network(TREE, 16, "balanced:0.01"))
 
 
 def test_hidden_rotation_follows_the_flow_to_second_order_in_the_step():
@@ -230,7 +232,7 @@ def test_starts_outside_the_conditions_are_refused_with_a_remedy():
     start = balanced_start(TREE, 8, 0.1)
     with pytest.raises(ConditionError, match=r"balance.*balanced_start"):
         exact_solution(start, [1.0], lam=0.2)
-    lopsided = type(start)(TREE, start.init, 0, start.W1, start.W2 * np.linspace(1, 2, 8), start.modes)
+    lopsided = replace(start, weights=(start.W1, start.W2 * np.linspace(1, 2, 8)))
     with pytest.raises(ConditionError, match="balance"):
         exact_solution(lopsided, [1.0])
     with pytest.raises(ConditionError, match="times"):
@@ -268,7 +270,7 @@ def test_forms_refuse_values_outside_their_conditions(form, values):
 @pytest.mark.parametrize("kind", ["gaussian", "balanced"])
 def test_half_rise_times_of_unaligned_starts_are_those_of_the_exact_solution_up_to_a_log(kind):
     task = Hierarchy((2, 2, 2)).indicator_task()
-    gaussian = initial_weights(task, Init("gaussian", 0.01), 16, seed=0)
+    gaussian = network(task, 16, "gaussian:0.01", seed=0)
     start = gaussian if kind == "gaussian" else balanced_start(task, 16, scale=0.01)
     times, modes = np.linspace(0.0, 60.0, 1201), start.modes
     run = exact_solution(start, times)

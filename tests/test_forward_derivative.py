@@ -7,23 +7,22 @@ import pytest
 import torch
 
 from workbench.errors import WorkbenchError
+from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation.influence.gradient_kernel import network_kernel
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
 from workbench.simulation.network.backprop import activities
-from workbench.simulation.network.networks import gaussian_network, network_of
 from workbench.simulation.training.descent import CPU, train_networks
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import Recipe
 from workbench.simulation.training.two_layer_training import Schedule
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative as predicted_derivative
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
-ALIGNED = initial_weights(TREE, Init.parse("balanced:0.01"), 16)
-NET = network_of(ALIGNED)
+ALIGNED = network(TREE, 16, "balanced:0.01")
+NET = ALIGNED
 RULES = {"descent": GradientDescent(), "momentum": Momentum(0.9), "adam": Adam(floor=1e-3)}
 
 
@@ -74,10 +73,10 @@ def derivative_by_autograd(network, recipe):
 def test_the_derivative_is_that_of_autograd_through_the_unrolled_training(rule, batch_size, depth, kind):
     one_hot = depth == 2
     task = task_from_spec("tree:3") if one_hot else dense_task()
-    network = gaussian_network(task, depth=depth, hidden=4, sigma=0.6, activation=kind, seed=1)
+    net = network(task, 4, "gaussian:0.6", depth=depth, activation=kind, seed=1)
     recipe = Recipe(Schedule(0.05, (0, 12)), RULES[rule], batch_size)
-    expected = derivative_by_autograd(network, recipe)
-    found = trajectory_derivative(network, recipe)[-1]
+    expected = derivative_by_autograd(net, recipe)
+    found = trajectory_derivative(net, recipe)[-1]
     np.testing.assert_allclose(found, expected, atol=1e-11 * np.abs(expected).max())
 
 
@@ -85,26 +84,26 @@ def test_the_derivative_is_that_of_autograd_through_the_unrolled_training(rule, 
 @pytest.mark.parametrize("rule", [GradientDescent(), Momentum(0.9), Adam()])
 @pytest.mark.parametrize(("depth", "kind"), [(2, "linear"), (3, "tanh")])
 def test_the_derivative_is_the_response_to_retraining_with_a_little_more_of_an_item(depth, kind, rule, batch_size):
-    network = NET if not isinstance(rule, Adam) and depth == 2 else None
-    network = network or gaussian_network(TREE, depth=depth, hidden=10, sigma=0.3, activation=kind)
+    net = NET if not isinstance(rule, Adam) and depth == 2 else None
+    net = net or network(TREE, 10, "gaussian:0.3", depth=depth, activation=kind)
     adam = isinstance(rule, Adam)
     recipe = Recipe(Schedule.even(*((2.0, 3, 1e-3) if adam else (12.0, 4, 1e-2))), rule, batch_size)
     # Central differences err by h^2; Adam divides by gradients near 0, of which 1e-4 is no small part.
     h = 1e-7 if adam else 1e-4
-    more, less = (retrained_losses(network, recipe, 1 + sign * h * np.eye(8)) for sign in (1, -1))
+    more, less = (retrained_losses(net, recipe, 1 + sign * h * np.eye(8)) for sign in (1, -1))
     response = 8 * (more - less) / (2 * h)
-    found = trajectory_derivative(network, recipe)
+    found = trajectory_derivative(net, recipe)
     scale = np.abs(found).max(axis=(1, 2), keepdims=True)
     assert np.abs(found - response)[1:].max() > 0
     np.testing.assert_array_less(np.abs(found - response)[1:] / scale[1:], 1e-3 if adam else 2e-7)
 
 
 def test_a_rectifier_responds_by_its_derivative_only_until_a_unit_switches():
-    network = gaussian_network(TREE, depth=3, hidden=10, sigma=0.3, activation="relu")
+    net = network(TREE, 10, "gaussian:0.3", depth=3, activation="relu")
     recipe = Recipe(Schedule.even(3.0, 4, 1e-2))
-    found, errors = trajectory_derivative(network, recipe), []
+    found, errors = trajectory_derivative(net, recipe), []
     for h in (1e-4, 1e-6):
-        more, less = (retrained_losses(network, recipe, 1 + sign * h * np.eye(8)) for sign in (1, -1))
+        more, less = (retrained_losses(net, recipe, 1 + sign * h * np.eye(8)) for sign in (1, -1))
         errors.append(np.abs(found - 8 * (more - less) / (2 * h)).max() / np.abs(found).max())
     assert errors[0] > 0.1 and errors[1] < 1e-7
 
@@ -122,21 +121,21 @@ def test_the_derivative_approaches_the_closed_form_linearly_in_eta(optimizer):
 
 
 def test_from_an_unaligned_start_it_approaches_the_linearised_flow_linearly_in_eta():
-    start, errors = initial_weights(TREE, Init.parse("gaussian:0.3"), 6), []
+    start, errors = network(TREE, 6, "gaussian:0.3"), []
     for eta in (0.02, 0.01):
         recipe = Recipe(Schedule.even(12.0, 5, eta))
         exact = trajectory_derivative_from_start(start, recipe.schedule.times)
-        errors.append(np.abs(trajectory_derivative(network_of(start), recipe) - exact).max())
+        errors.append(np.abs(trajectory_derivative(start, recipe) - exact).max())
     np.testing.assert_allclose(errors[0] / errors[1], 2, rtol=0.05)
 
 
 @pytest.mark.parametrize("kind", ["linear", "relu", "tanh"])
 def test_the_first_step_is_the_gradient_kernel(kind):
-    network = gaussian_network(dense_task(), depth=3, hidden=5, sigma=0.6, activation=kind)
+    net = network(dense_task(), 5, "gaussian:0.6", depth=3, activation=kind)
     eta = 1e-9
     recipe = Recipe(Schedule(eta, (0, 1)))
-    (run,) = train_networks([network], recipe)
-    found, kernel = trajectory_derivative(network, recipe), network_kernel(run)[0]
+    (run,) = train_networks([net], recipe)
+    found, kernel = trajectory_derivative(net, recipe), network_kernel(run)[0]
     assert not found[0].any()
     # g_j is taken after the step: a relative error of eta times the curvature, about 100 at most.
     np.testing.assert_allclose(found[1] / eta, -kernel, atol=1e-6 * kernel.max())
@@ -144,19 +143,17 @@ def test_the_first_step_is_the_gradient_kernel(kind):
 
 @pytest.mark.parametrize("rule", [GradientDescent(), Momentum(0.7)])
 def test_more_of_every_item_at_once_is_a_larger_learning_rate(rule):
-    network = gaussian_network(TREE, depth=3, hidden=6, sigma=0.4, activation="tanh")
+    net = network(TREE, 6, "gaussian:0.4", depth=3, activation="tanh")
     steps, eta, h = (0, 40, 90), 0.05, 1e-5
-    total = trajectory_derivative(network, Recipe(Schedule(eta, steps), rule)).sum(axis=1)
-    up, down = (
-        retrained_losses(network, Recipe(Schedule(eta * (1 + x), steps), rule), np.ones((1, 8))) for x in (h, -h)
-    )
+    total = trajectory_derivative(net, Recipe(Schedule(eta, steps), rule)).sum(axis=1)
+    up, down = (retrained_losses(net, Recipe(Schedule(eta * (1 + x), steps), rule), np.ones((1, 8))) for x in (h, -h))
     np.testing.assert_allclose(total, 8 * (up - down)[:, 0] / (2 * h), atol=1e-7)
 
 
 def test_under_adam_more_of_every_item_at_once_changes_nothing_but_the_floor():
-    network = gaussian_network(TREE, depth=2, hidden=6, sigma=0.4)
+    net = network(TREE, 6, "gaussian:0.4")
     derivative = [
-        trajectory_derivative(network, Recipe(Schedule(0.01, (0, 40)), Adam(floor=floor)))[-1] for floor in (1e-6, 1e-9)
+        trajectory_derivative(net, Recipe(Schedule(0.01, (0, 40)), Adam(floor=floor)))[-1] for floor in (1e-6, 1e-9)
     ]
     totals = [np.abs(d.sum(axis=0)).max() / np.abs(d).max() for d in derivative]
     assert totals[1] < 1e-4 and totals[1] < 0.01 * totals[0]
@@ -164,11 +161,11 @@ def test_under_adam_more_of_every_item_at_once_changes_nothing_but_the_floor():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_windows_that_adjoin_add_up(rule):
-    network = gaussian_network(TREE, depth=2, hidden=6, sigma=0.4, activation="tanh")
+    net = network(TREE, 6, "gaussian:0.4", activation="tanh")
     recipe = Recipe(Schedule.even(4.0, 5, 0.02), RULES[rule], batch_size=3)
-    parts = [trajectory_derivative(network, recipe, window=w) for w in ((0.0, 1.3), (1.3, 2.9), (2.9, np.inf))]
+    parts = [trajectory_derivative(net, recipe, window=w) for w in ((0.0, 1.3), (1.3, 2.9), (2.9, np.inf))]
     assert not parts[2][:3].any() and parts[2][3].any()
-    whole = trajectory_derivative(network, recipe)
+    whole = trajectory_derivative(net, recipe)
     np.testing.assert_allclose(sum(parts), whole, atol=1e-12 * np.abs(whole).max())
 
 
@@ -182,24 +179,24 @@ def test_the_derivative_in_a_window_approaches_the_closed_form_linearly_in_eta()
 
 
 def test_the_derivative_does_not_depend_on_how_the_items_are_split():
-    network = gaussian_network(TREE, depth=3, hidden=7, sigma=0.3, activation="tanh")
+    net = network(TREE, 7, "gaussian:0.3", depth=3, activation="tanh")
     recipe, seen = Recipe(Schedule.even(2.0, 3, 0.02), Adam(), batch_size=3), []
-    together = trajectory_derivative(network, recipe)
-    split = trajectory_derivative(network, recipe, memory=1e5, progress=seen.append)
+    together = trajectory_derivative(net, recipe)
+    split = trajectory_derivative(net, recipe, memory=1e5, progress=seen.append)
     # Single and batched matrix products may round differently.
     np.testing.assert_allclose(split, together, atol=1e-12 * np.abs(together).max())
     assert sum(seen) == recipe.schedule.total and len(seen) > 3
 
 
 def test_dropping_the_outputs_that_never_move_changes_nothing():
-    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 4)
+    start = network(TREE, 4, "gaussian:0.3")
     recipe = Recipe(Schedule.even(6.0, 3, 0.02))
-    few = trajectory_derivative(network_of(start), recipe)
+    few = trajectory_derivative(start, recipe)
     # Momentum 0 is the same rule, and so is Adam's refusal to rotate: compare with outputs in another order.
     order = np.random.default_rng(0).permutation(TREE.n_outputs)
     turned = SemanticTask("turned", TREE.items, tuple(TREE.properties[k] for k in order), TREE.Y[order])
-    network = network_of(start)
-    other = type(network)(turned, (start.W1, start.W2[order]))
+    net = start
+    other = type(net)(turned, (start.W1, start.W2[order]))
     np.testing.assert_allclose(trajectory_derivative(other, recipe), few, atol=1e-11)
     h = activities([CPU.tensor(W) for W in other.weights], CPU.inputs(turned), "linear")
     assert h[-1].shape == (15, 8)

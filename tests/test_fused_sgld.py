@@ -8,13 +8,13 @@ import pytest
 import torch
 from chain_noise import endless
 
+from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, sample_local_posterior, train
 from workbench.simulation.sampling import chains as sampling_module
 from workbench.simulation.sampling import drivers, noise, sgld
 from workbench.simulation.sampling.posterior import LocalPosterior, at_checkpoint, item_losses
 from workbench.store import Slot, Store
-from workbench.trajectory import Init, initial_weights
 
 pytest.importorskip("triton")
 fused_sgld, philox = (import_module(f"workbench.simulation.sampling.gpu.{name}") for name in ("fused_sgld", "philox"))
@@ -137,7 +137,7 @@ def test_scales_are_not_rounded_to_single_precision():
 
 @pytest.fixture(scope="module")
 def run():
-    return train(initial_weights(TREE, Init.parse("balanced:0.01"), 6), Schedule.at([0.0, 9.0], 0.02))
+    return train(network(TREE, 6, "balanced:0.01"), Schedule.at([0.0, 9.0], 0.02))
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_inputs_that_are_not_one_hot_are_sampled_too(monkeypatch, counted):
     rng = np.random.default_rng(3)
     X = 2 * np.linalg.qr(rng.normal(size=(5, 4)))[0]
     task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
-    run = train(initial_weights(task, Init.parse("gaussian:0.3"), 5), Schedule.at([0.0, 1.0], 0.02))
+    run = train(network(task, 5, "gaussian:0.3"), Schedule.at([0.0, 1.0], 0.02))
     how = Sampling(traces=True, **SHORT)
     fused = sample_local_posterior(run, sampling=how, **POSTERIOR)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)

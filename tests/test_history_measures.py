@@ -5,9 +5,9 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.influence import leave_one_out, predict, trajectory_derivative, window_removal
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Schedule, train
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
 WINDOWS = [(2.0, 5.0), (5.0, 9.0)]
@@ -20,7 +20,7 @@ def both_sides(start, eta):
 
 @pytest.mark.parametrize("init", ["balanced:0.01", "gaussian:0.2"])
 def test_the_two_sides_of_the_derivative_approach_each_other_linearly_in_eta(init):
-    start, errors = initial_weights(TREE, Init.parse(init), 8), []
+    start, errors = network(TREE, 8, init), []
     for eta in (0.02, 0.01):
         predicted, trained = both_sides(start, eta)
         theory, simulation = trajectory_derivative(predicted), trajectory_derivative(trained)
@@ -32,7 +32,7 @@ def test_the_two_sides_of_the_derivative_approach_each_other_linearly_in_eta(ini
 
 @pytest.mark.parametrize("convention", ["unnormalised", "renormalised"])
 def test_the_two_sides_of_window_removal_approach_each_other_linearly_in_eta(convention):
-    start, errors = initial_weights(TREE, Init.parse("balanced:0.01"), 8), []
+    start, errors = network(TREE, 8, "balanced:0.01"), []
     for eta in (0.02, 0.01):
         theory, simulation = (window_removal(side, WINDOWS, convention=convention) for side in both_sides(start, eta))
         assert theory.dims == simulation.dims == ("window", "time", "source", "target")
@@ -42,7 +42,7 @@ def test_the_two_sides_of_window_removal_approach_each_other_linearly_in_eta(con
 
 
 def test_the_window_over_all_of_training_is_leave_one_out_on_either_side():
-    start = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+    start = network(TREE, 8, "balanced:0.01")
     for side in both_sides(start, 0.02):
         whole = window_removal(side, [(0.0, np.inf)])[0]
         # Predictions are integrated to 1e-9 relative, grown along the way.
@@ -50,7 +50,7 @@ def test_the_window_over_all_of_training_is_leave_one_out_on_either_side():
 
 
 def test_a_schedule_that_misses_the_checkpoints_is_refused():
-    _, trained = both_sides(initial_weights(TREE, Init.parse("balanced:0.01"), 8), 0.02)
+    _, trained = both_sides(network(TREE, 8, "balanced:0.01"), 0.02)
     finer = Schedule.even(12.0, 5, 0.02).finer(2)
     assert trajectory_derivative(trained, schedule=finer).attrs["eta"] == pytest.approx(0.01)
     for measure in (trajectory_derivative, leave_one_out):

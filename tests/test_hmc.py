@@ -9,6 +9,7 @@ import torch
 from chain_noise import endless, places
 
 from workbench.errors import SamplingError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
 from workbench.simulation.influence.two_layer_gradients import gradient_kernel
@@ -17,10 +18,9 @@ from workbench.simulation.sampling import hmc, minibatch, sgld
 from workbench.simulation.sampling.noise import Noise
 from workbench.simulation.sampling.posterior import LocalPosterior
 from workbench.theory.posterior.dense_posterior import dense_local_bif
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
-START = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+START = network(TREE, 8, "balanced:0.01")
 N_BETA, GAMMA = 100.0, 1000.0
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, singular_modes, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.influence.flips import flip_limit_form, flip_times, kernel_on_tree, peak_times
 from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
 from workbench.theory.modes.spectrum import hierarchy_spectrum
-from workbench.trajectory import Init, initial_weights
 
 TREE = Hierarchy((2, 2, 2))
 LEVELS = hierarchy_spectrum(TREE).singular_values(q0=1, q1=1, q2=1, q3=1)
@@ -29,7 +29,7 @@ def explicit_gradients(task, W1, W2):
 
 @pytest.mark.parametrize("task", [task_from_spec("tree"), task_from_spec("tree:3,2"), rumelhart_task()], ids=str)
 def test_the_mode_form_is_the_gram_matrix_of_explicit_gradients(task):
-    start = initial_weights(task, Init.parse("balanced:0.02"), 5)
+    start = network(task, 5, "balanced:0.02")
     times = np.array([0.0, 4.0, 9.0])
     kernel = gradient_kernel(start.modes, mode_strengths(start, times))
     path = aligned_trajectory(start, times)
@@ -49,7 +49,7 @@ def test_the_weights_form_holds_for_any_weights_and_inputs():
 
 def test_the_kernel_depends_on_the_pair_only_through_the_common_ancestor():
     task = task_from_spec("tree:2,3,2")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    start = network(task, 16, "balanced:0.01")
     kernel = gradient_kernel(start.modes, mode_strengths(start, np.linspace(0, 60, 30)))
     lca = task.common_ancestor_level
     for level in range(4):
@@ -58,7 +58,7 @@ def test_the_kernel_depends_on_the_pair_only_through_the_common_ancestor():
 
 def test_the_tree_form_equals_the_mode_form():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    start = network(task, 16, "balanced:0.01")
     times = np.linspace(0, 30, 50)
     kernel = gradient_kernel(start.modes, mode_strengths(start, times))
     by_level = kernel_on_tree(TREE, LEVELS, times, a0=0.01)
@@ -75,7 +75,7 @@ def test_flip_times_of_the_default_tree_are_the_published_ones():
 
 def test_flip_times_are_zeros_of_the_kernel_of_an_integrated_network():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 8)
+    start = network(task, 8, "balanced:0.01")
     shape = start.W1.shape
 
     def descent(_, w):
@@ -103,7 +103,7 @@ def test_peaks_and_troughs_come_where_a_fine_grid_has_them():
 
 def test_without_the_root_property_the_first_split_has_no_influence_across_it():
     task = TREE.indicator_task(root=False)
-    start = initial_weights(task, Init.parse("balanced:0.01"), 8)
+    start = network(task, 8, "balanced:0.01")
     kernel = gradient_kernel(start.modes, mode_strengths(start, np.linspace(0, 40, 20)))
     across = task.common_ancestor_level == 0
     assert np.abs(kernel[:, across]).max() < 1e-14 * np.abs(kernel).max()
@@ -146,7 +146,7 @@ def test_flips_of_any_spectrum_are_those_of_a_network_that_has_it(levels):
     averages = [np.where(level >= k, 1.0 / TREE.cover[k], 0.0) for k in range(4)]
     Y = P * sum(s_k * (A - B) for s_k, A, B in zip(levels, averages, [0 * averages[0], *averages], strict=False))
     names = tuple(f"i{k}" for k in range(P)), tuple(f"p{k}" for k in range(P))
-    start = initial_weights(SemanticTask("spectrum", *names, Y), Init.parse("balanced:0.01"), P)
+    start = network(SemanticTask("spectrum", *names, Y), P, "balanced:0.01")
     times = np.linspace(0.01, 60.0, 60_000)
     kernel = gradient_kernel(start.modes, mode_strengths(start, times))
     for m, j in enumerate((7, 2, 1)):

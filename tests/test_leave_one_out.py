@@ -7,12 +7,12 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory
 from workbench.theory.flow.balanced_starts import balanced_start
 from workbench.theory.flow.weighted_flow import integrate, reduced_flow, weighted_flow
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
-from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([0.0, 2.0, 7.0, 13.0, 30.0])
 TREE = task_from_spec("tree")
@@ -54,15 +54,15 @@ def repeated_task():
 
 
 STARTS = {
-    "tree, aligned": lambda: initial_weights(TREE, Init("balanced", 0.01), 10),
-    "tree, aligned, bottleneck": lambda: initial_weights(TREE, Init("balanced", 0.01), 3),
-    "tree, gaussian": lambda: initial_weights(task_from_spec("tree:2,2"), Init("gaussian", 0.3), 5),
-    "tree, gaussian, wider than data": lambda: initial_weights(task_from_spec("tree:3"), Init("gaussian", 0.1), 12),
-    "table, aligned": lambda: initial_weights(rumelhart_task(), Init("balanced", 0.01), 8),
-    "whitened inputs, gaussian": lambda: initial_weights(whitened_task(), Init("gaussian", 0.2), 4),
-    "whitened inputs, aligned": lambda: initial_weights(whitened_task(), Init("balanced", 0.02), 6),
-    "repeated items, aligned": lambda: initial_weights(repeated_task(), Init("balanced", 0.02), 6),
-    "repeated items, gaussian": lambda: initial_weights(repeated_task(), Init("gaussian", 0.2), 3),
+    "tree, aligned": lambda: network(TREE, 10, "balanced:0.01"),
+    "tree, aligned, bottleneck": lambda: network(TREE, 3, "balanced:0.01"),
+    "tree, gaussian": lambda: network(task_from_spec("tree:2,2"), 5, "gaussian:0.3"),
+    "tree, gaussian, wider than data": lambda: network(task_from_spec("tree:3"), 12, "gaussian:0.1"),
+    "table, aligned": lambda: network(rumelhart_task(), 8, "balanced:0.01"),
+    "whitened inputs, gaussian": lambda: network(whitened_task(), 4, "gaussian:0.2"),
+    "whitened inputs, aligned": lambda: network(whitened_task(), 6, "balanced:0.02"),
+    "repeated items, aligned": lambda: network(repeated_task(), 6, "balanced:0.02"),
+    "repeated items, gaussian": lambda: network(repeated_task(), 3, "gaussian:0.2"),
     "unaligned, lambda-balanced": lambda: balanced_start(task_from_spec("tree:2,2"), 4, lam=0.3),
 }
 
@@ -90,7 +90,7 @@ def test_the_error_falls_with_the_tolerance_of_the_integrator():
 
 
 def test_renormalised_runs_follow_the_flow_of_the_mean_over_the_items_kept():
-    start = initial_weights(task_from_spec("tree:2,2"), Init("balanced", 0.01), 6)
+    start = network(task_from_spec("tree:2,2"), 6, "balanced:0.01")
     explicit = explicit_held_out(start, TIMES, 3)
     renormalised = held_out_losses(start, TIMES, convention="renormalised", rtol=1e-11)
     np.testing.assert_allclose(renormalised, explicit, atol=1e-8 * explicit.max(), rtol=0)
@@ -113,7 +113,7 @@ def test_the_two_conventions_disagree_on_the_sign_of_most_early_entries():
 @pytest.mark.parametrize(("a0", "published"), [(1e-2, 1.3e-4), (1e-3, 6e-6)])
 def test_projected_closed_form_has_the_published_error_on_kept_items(a0, published):
     times = np.linspace(0, 60, 61)
-    start, off = initial_weights(TREE, Init("balanced", a0), 8), ~np.eye(8, dtype=bool)
+    start, off = network(TREE, 8, f"balanced:{a0}"), ~np.eye(8, dtype=bool)
     exact = leave_one_out(start, times, rtol=1e-11)[:, off]
     closed = leave_one_out(start, times, method="closed_form")[:, off]
     error = np.linalg.norm(closed - exact) / np.linalg.norm(exact)
@@ -127,7 +127,7 @@ def test_projected_closed_form_leaves_the_removed_item_open_and_gives_all_others
 
 
 def test_training_on_an_item_helps_it_by_all_that_is_learned_of_it_and_starts_from_zero():
-    start = initial_weights(task_from_spec("tree:2,2"), Init("balanced", 1e-3), 8)
+    start = network(task_from_spec("tree:2,2"), 8, "balanced:0.001")
     influence = leave_one_out(start, [0.0, 400.0])
     np.testing.assert_allclose(influence[0], 0, atol=1e-14)
     assert (np.diag(influence[1]) < 0).all()
@@ -137,7 +137,7 @@ def test_training_on_an_item_helps_it_by_all_that_is_learned_of_it_and_starts_fr
 
 
 def test_idle_hidden_units_change_nothing():
-    narrow, wide = (initial_weights(TREE, Init("balanced", 0.01), hidden) for hidden in (8, 30))
+    narrow, wide = (network(TREE, hidden, "balanced:0.01") for hidden in (8, 30))
     assert reduced_flow(wide).M.shape == (8, 8)
     np.testing.assert_allclose(leave_one_out(wide, TIMES), leave_one_out(narrow, TIMES), atol=1e-7)
 
@@ -200,12 +200,12 @@ def test_closed_form_refuses_an_unbalanced_start_and_names_the_method_that_takes
 
     start = STARTS["tree, aligned"]()
     with pytest.raises(ConditionError, match="method 'ode'"):
-        leave_one_out(replace(start, W2=1.5 * start.W2), TIMES, method="closed_form")
+        leave_one_out(replace(start, weights=(start.W1, 1.5 * start.W2)), TIMES, method="closed_form")
 
 
 def test_symmetric_items_have_equal_leave_one_out_curves():
     tree = Hierarchy((2, 2))
-    influence = leave_one_out(initial_weights(tree.indicator_task(), Init("balanced", 0.01), 6), TIMES, rtol=1e-11)
+    influence = leave_one_out(network(tree.indicator_task(), 6, "balanced:0.01"), TIMES, rtol=1e-11)
     for level in range(tree.depth + 1):
         curves = influence[:, tree.common_ancestor_level == level]
         # Symmetric up to the tolerance of the integrator.

@@ -19,6 +19,7 @@ from workbench.explorer.lecture_mode import EXPONENTIAL, KEPT, ModeView, sharpne
 from workbench.explorer.lecture_pair import PairView, pair_anatomy
 from workbench.explorer.model import curves, start_of
 from workbench.explorer.scene import Scene
+from workbench.networks import Network
 from workbench.theory.modes.strength import rise_time
 
 Array = NDArray[np.float64]
@@ -178,7 +179,7 @@ def gradients(task, W1: Array, W2: Array) -> Array:
     return np.array(rows)
 
 
-def trained(start: theory.Start, times: Array) -> list[tuple[Array, Array]]:
+def trained(start: Network, times: Array) -> list[tuple[Array, Array]]:
     """Both weight matrices at some times, by integrating the gradient of the mean loss."""
     X, Y, P = start.task.X, start.task.Y, start.task.n_items
     cut, shapes = start.W1.size, (start.W1.shape, start.W2.shape)

@@ -6,6 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import extreme_curvatures
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
@@ -18,7 +19,6 @@ from workbench.theory.posterior.dense_posterior import (
 )
 from workbench.theory.posterior.hessian import curvature_range, hessian_spectrum, required_gamma
 from workbench.theory.posterior.local_posterior import local_bif, localised_map, quartic_variance
-from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([0.0, 3.0, 7.0, 10.0, 14.0, 25.0])
 
@@ -51,7 +51,7 @@ def losses_of(task, w, shape1, shape2):
 @pytest.mark.parametrize("case", CASES)
 def test_the_spectrum_in_closed_form_is_that_of_the_dense_hessian(case):
     task, hidden = CASES[case]
-    start = initial_weights(task, Init.parse("balanced:0.01"), hidden)
+    start = network(task, hidden, "balanced:0.01")
     a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
     spectrum = hessian_spectrum(start.modes, a, hidden, task.n_inputs, task.n_outputs, start.active)
     dense = np.stack([np.linalg.eigvalsh(hessian(task.X, task.Y, *w)) for w in zip(path.W1, path.W2, strict=True)])
@@ -63,7 +63,7 @@ def test_the_spectrum_in_closed_form_is_that_of_the_dense_hessian(case):
 
 def test_the_smallest_curvature_is_minus_the_largest_residual_with_idle_units():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    start = network(task, 16, "balanced:0.01")
     times = np.array([0, 3, 7, 10, 14, 20, 30.0])
     low, _ = curvature_range(start.modes, mode_strengths(start, times), 16, 8)
     # Reference values.
@@ -73,7 +73,7 @@ def test_the_smallest_curvature_is_minus_the_largest_residual_with_idle_units():
 @pytest.mark.parametrize("case", CASES)
 def test_the_blocks_give_the_same_covariance_as_dense_matrices(case):
     task, hidden = CASES[case]
-    start = initial_weights(task, Init.parse("balanced:0.01"), hidden)
+    start = network(task, hidden, "balanced:0.01")
     a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
     gamma = required_gamma(start.modes, 100.0)
     blocks = local_bif(
@@ -113,7 +113,7 @@ def test_lanczos_finds_the_extreme_curvatures():
 
 def test_the_localised_map_is_stationary_and_agrees_with_newton_on_all_weights():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 9)
+    start = network(task, 9, "balanced:0.01")
     path, a = aligned_trajectory(start, [6.0]), mode_strengths(start, [6.0])[0]
     u = localised_map(np.sqrt(a), start.modes.s, start.modes.c, 100.0, 900.0)
     W1, W2 = dense_map(task.X, task.Y, path.W1[0], path.W2[0], 100.0, 900.0)
@@ -203,7 +203,7 @@ def test_the_aligned_maximum_has_positive_curvature_however_close_the_bound(hidd
 
 def test_for_a_strong_localization_the_covariance_is_the_kernel_over_gamma():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 8)
+    start = network(task, 8, "balanced:0.01")
     from workbench.theory.influence.gradient_kernel import gradient_kernel
 
     a = mode_strengths(start, [7.0])
@@ -218,7 +218,7 @@ def test_for_a_strong_localization_the_covariance_is_the_kernel_over_gamma():
 
 def test_a_posterior_that_does_not_exist_is_refused_with_the_gamma_that_would_do():
     task = task_from_spec("tree")
-    start = initial_weights(task, Init.parse("balanced:0.01"), 16)
+    start = network(task, 16, "balanced:0.01")
     a, path = mode_strengths(start, TIMES), aligned_trajectory(start, TIMES)
     with pytest.raises(ConditionError, match=r"gamma = 40 at t = 0, where lambda_min = -0\.48.*above 48"):
         local_bif(start.modes, a, TIMES, n_beta=100.0, gamma=40.0, hidden=16, n_outputs=15, active=8)
@@ -233,7 +233,7 @@ def test_a_dense_hessian_that_is_too_large_is_refused_before_it_is_made():
 
 
 def test_default_localization_suits_the_eight_item_trees():
-    start = initial_weights(task_from_spec("tree"), Init.parse("balanced:0.01"), 16)
+    start = network(task_from_spec("tree"), 16, "balanced:0.01")
     assert required_gamma(start.modes, 100.0) == 1000.0
 
 

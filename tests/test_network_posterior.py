@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import (
     NetworkCheckpoints,
@@ -14,11 +15,9 @@ from workbench.simulation import (
     Sampling,
     Schedule,
     damped_newton,
-    gaussian_network,
     item_gradients,
     network_damped_newton,
     network_kernel,
-    network_of,
     plan,
     sample_local_posterior,
     train,
@@ -28,14 +27,13 @@ from workbench.simulation.network.backprop import split_layers
 from workbench.simulation.sampling.posterior import LocalPosterior
 from workbench.simulation.training.descent import CPU
 from workbench.simulation.training.learning_rate import largest_curvature
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree:2,2")
 N_BETA, GAMMA = 50.0, 1000.0
 
 
 def checkpoints(depth, activation, t=6.0, task=TREE):
-    start = gaussian_network(task, depth=depth, hidden=5, sigma=0.5, activation=activation, seed=1)
+    start = network(task, 5, "gaussian:0.5", depth=depth, activation=activation, seed=1)
     trained = train_networks([start], Recipe(Schedule.at([0.0, t], 0.02)))[0]
     return NetworkCheckpoints.of(trained), trained
 
@@ -89,9 +87,9 @@ def test_the_gauss_newton_diagonal_is_that_of_the_jacobian(depth, activation, on
 
 
 def test_the_gauss_newton_diagonal_of_two_layers_is_that_of_general_networks():
-    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
+    start = network(TREE, 5, "gaussian:0.3")
     two = train(start, Schedule.at([0.0, 6.0], 0.02))
-    deep = NetworkCheckpoints.of(train_networks([network_of(start)], Recipe(Schedule.at([0.0, 6.0], 0.02)))[0])
+    deep = NetworkCheckpoints.of(train_networks([start], Recipe(Schedule.at([0.0, 6.0], 0.02)))[0])
     general = deep.target(np.array([1]), 1.0, 1.0, CPU)
     special = LocalPosterior(
         torch.tensor(TREE.Y), None, torch.tensor(two.W1[1:]), torch.tensor(two.W2[1:]), n_beta=1.0, gamma=1.0
@@ -103,10 +101,10 @@ def test_the_gauss_newton_diagonal_of_two_layers_is_that_of_general_networks():
 
 @pytest.mark.parametrize("options", [{}, {"sampler": "hmc"}, {"sampler": "rmsprop"}, {"batch_size": 3}])
 def test_two_linear_layers_draw_the_numbers_of_the_two_layer_sampler(options):
-    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
+    start = network(TREE, 5, "gaussian:0.3")
     schedule = Schedule.at([0.0, 6.0], 0.02)
     two = train(start, schedule)
-    deep = NetworkCheckpoints.of(train_networks([network_of(start)], Recipe(schedule))[0])
+    deep = NetworkCheckpoints.of(train_networks([start], Recipe(schedule))[0])
     how = Sampling(chains=2, draws=60, seed=4, **options)
     plain = sample_local_posterior(two, n_beta=N_BETA, gamma=GAMMA, sampling=how)
     general = sample_local_posterior(deep, n_beta=N_BETA, gamma=GAMMA, sampling=how)
@@ -170,9 +168,9 @@ def test_item_gradients_have_the_gradient_kernel_and_sum_to_the_gradient(depth, 
 
 
 def test_damped_newton_is_that_of_two_layers_and_nears_the_kernel_over_a_large_damping():
-    start = initial_weights(TREE, Init.parse("gaussian:0.3"), 5)
+    start = network(TREE, 5, "gaussian:0.3")
     schedule = Schedule.at([0.0, 6.0], 0.02)
-    two, deep = train(start, schedule), train_networks([network_of(start)], Recipe(schedule))[0]
+    two, deep = train(start, schedule), train_networks([start], Recipe(schedule))[0]
     expected = damped_newton(TREE.X, TREE.Y, two.W1, two.W2, two.times, damping=2.0)
     np.testing.assert_allclose(network_damped_newton(deep, 2.0), expected, rtol=1e-8, atol=1e-12)
     _, nonlinear = checkpoints(3, "tanh")

@@ -22,12 +22,12 @@ import workbench
 from workbench.comparison import Settings, compare, run_identity
 from workbench.comparison import identity as identity_module
 from workbench.errors import WorkbenchError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import (
     Place,
     Sampling,
     Schedule,
-    gaussian_network,
     leave_one_out_weights,
     retrain_weighted,
     sample_local_posterior,
@@ -37,12 +37,10 @@ from workbench.simulation import (
 )
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
 from workbench.simulation.influence.window_removal import window_removal
-from workbench.simulation.network.networks import network_of
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import Recipe
 from workbench.store import Slot, Store
 from workbench.store import slot as slot_module
-from workbench.trajectory import Init, initial_weights
 
 MEASURES = (
     "gradient_kernel",
@@ -57,7 +55,7 @@ ARGV = (*SMALL, "--measures", ",".join(MEASURES))
 SETTINGS = Settings(task="tree:2,2", checkpoints=12, draws=400, hidden=6, eta=0.01, measures=MEASURES)
 TASK = task_from_spec("tree:2,2")
 code_digest = identity_module.code_digest
-START = initial_weights(TASK, Init.parse("gaussian:0.1"), 6)
+START = network(TASK, 6, "gaussian:0.1")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -249,7 +247,7 @@ def in_two_parts(work, folder: Path, count: int):
     ],
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
-    trained = train(initial_weights(TASK, Init.parse("balanced:0.01"), 6), Schedule.even(15.0, 3, 0.05))
+    trained = train(network(TASK, 6, "balanced:0.01"), Schedule.even(15.0, 3, 0.05))
     how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force=True, **options)
 
     def work(slot, progress):
@@ -283,9 +281,9 @@ def test_training_and_retraining_go_on_bit_by_bit(share, device, tmp_path, monke
         return retrain_weighted(START, schedule, weights, slot=slot, progress=progress, device=device)
 
     def deep(slot, progress):
-        network = gaussian_network(TASK, depth=3, hidden=4, sigma=0.3)
+        net = network(TASK, 4, "gaussian:0.3", depth=3)
         recipe = Recipe(schedule, Momentum(0.4))
-        (run,) = train_networks([network], recipe, slot=slot, progress=progress, place=Place(device))
+        (run,) = train_networks([net], recipe, slot=slot, progress=progress, place=Place(device))
         return np.concatenate([W.ravel() for W in run.weights])
 
     for work in (training, retraining, deep):
@@ -302,16 +300,16 @@ def test_derivatives_and_windows_go_on_bit_by_bit(optimizer, batch_size, tmp_pat
     keep_often(monkeypatch)
 
     def work(slot, progress):
-        return trajectory_derivative(network_of(START), recipe, slot=slot, progress=progress)
+        return trajectory_derivative(START, recipe, slot=slot, progress=progress)
 
     def windows(slot, progress):
         removed = [(0.0, 0.2), (0.5, 0.9)]  # the second begins before the cut and ends after it
-        return window_removal(network_of(START), recipe, removed, slot=slot, progress=progress)
+        return window_removal(START, recipe, removed, slot=slot, progress=progress)
 
     def subsets(slot, progress):
-        network = network_of(initial_weights(task_from_spec("tree:2,2"), Init.parse("gaussian:0.3"), 4))
+        net = network(task_from_spec("tree:2,2"), 4, "gaussian:0.3")
         # Four batches of subsets; the cut is in the second.
-        return subset_losses(network, recipe, memory=1.6e4, slot=slot, progress=progress).losses
+        return subset_losses(net, recipe, memory=1.6e4, slot=slot, progress=progress).losses
 
     again, seen = in_two_parts(subsets, tmp_path / "subsets", recipe.schedule.total // 3)
     assert sum(seen) == recipe.schedule.total

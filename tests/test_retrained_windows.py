@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights, retrain_weighted
 from workbench.simulation.influence.window_removal import window_removal, window_steps, window_weights
-from workbench.simulation.network.networks import gaussian_network, network_of
 from workbench.simulation.training.optimizers import Adam, Momentum
 from workbench.simulation.training.recipes import Recipe
 from workbench.simulation.training.two_layer_training import Schedule
 from workbench.theory.influence.window_removal import window_removal as predicted_removal
-from workbench.trajectory import Init, initial_weights
 
 TREE, SMALL = task_from_spec("tree"), task_from_spec("tree:3")
-ALIGNED = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+ALIGNED = network(TREE, 8, "balanced:0.01")
 CONVENTIONS = ["unnormalised", "renormalised"]
 
 
@@ -43,15 +42,15 @@ def plain_loop(network, recipe, item, window, kept_weight):
 @pytest.mark.parametrize("batch_size", [None, 2])
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_removal_equals_a_plain_loop_over_windows_and_items(convention, batch_size):
-    network = gaussian_network(SMALL, depth=2, hidden=3, sigma=0.5)
+    net = network(SMALL, 3, "gaussian:0.5")
     # Windows within training, past its end, from the start, and touching one another.
     windows = [(0.375, 1.25), (1.25, 99.0), (0.0, 0.375), (0.125, 0.25)]
     recipe = Recipe(Schedule(0.125, (0, 3, 7, 16)), batch_size=batch_size)
-    removal = window_removal(network, recipe, windows, convention=convention)
-    together = plain_loop(network, recipe, 0, (0, 0), 1.0)
+    removal = window_removal(net, recipe, windows, convention=convention)
+    together = plain_loop(net, recipe, 0, (0, 0), 1.0)
     for k, window in enumerate(windows):
         for i in range(3):
-            without = plain_loop(network, recipe, i, window, 1.0 if convention == "unnormalised" else 1.5)
+            without = plain_loop(net, recipe, i, window, 1.0 if convention == "unnormalised" else 1.5)
             np.testing.assert_allclose(removal[k, :, i], together - without, atol=1e-13)
 
 
@@ -60,15 +59,15 @@ def test_the_window_over_all_of_training_is_leave_one_out(convention):
     schedule = Schedule.even(12.0, 5, 0.01)
     weights = np.vstack([np.ones(8), leave_one_out_weights(8, convention)])
     losses = retrain_weighted(ALIGNED, schedule, weights)
-    removal = window_removal(network_of(ALIGNED), Recipe(schedule), [(0.0, np.inf)], convention=convention)
+    removal = window_removal(ALIGNED, Recipe(schedule), [(0.0, np.inf)], convention=convention)
     np.testing.assert_allclose(removal[0], losses[:, :1] - losses[:, 1:], atol=1e-11)
 
 
 @pytest.mark.parametrize("rule", [Momentum(0.9), Adam()])
 def test_nothing_happens_before_a_window_opens_or_if_it_is_empty(rule):
-    network = gaussian_network(TREE, depth=3, hidden=6, sigma=0.3, activation="tanh")
+    net = network(TREE, 6, "gaussian:0.3", depth=3, activation="tanh")
     recipe = Recipe(Schedule.even(2.0, 5, 0.05), rule, batch_size=3)
-    removal = window_removal(network, recipe, [(1.0, 1.5), (0.7, 0.7)])
+    removal = window_removal(net, recipe, [(1.0, 1.5), (0.7, 0.7)])
     assert not removal[0, :3].any() and not removal[1].any() and removal[0, 3:].any()
 
 
@@ -78,19 +77,19 @@ def test_removal_approaches_that_of_the_flow_linearly_in_eta(convention):
     for eta in (0.02, 0.01):
         schedule = Schedule.even(16.0, 5, eta)
         exact = predicted_removal(ALIGNED, schedule.times, windows, convention=convention)
-        found = window_removal(network_of(ALIGNED), Recipe(schedule), windows, convention=convention)
+        found = window_removal(ALIGNED, Recipe(schedule), windows, convention=convention)
         errors.append(np.abs(found - exact).max())
     np.testing.assert_allclose(errors[0] / errors[1], 2, rtol=0.1)
 
 
 def test_many_windows_in_one_batch_are_what_they_are_alone():
-    network = gaussian_network(TREE, depth=2, hidden=5, sigma=0.3)
+    net = network(TREE, 5, "gaussian:0.3")
     recipe = Recipe(Schedule.even(3.0, 4, 0.02), batch_size=4)
     windows = [(0.2 * k, 0.2 * k + 0.9) for k in range(8)]
-    together = window_removal(network, recipe, windows, memory=2e5)
-    alone = np.concatenate([window_removal(network, recipe, [w]) for w in windows])
+    together = window_removal(net, recipe, windows, memory=2e5)
+    alone = np.concatenate([window_removal(net, recipe, [w]) for w in windows])
     np.testing.assert_allclose(together, alone, atol=1e-13)
-    assert retrained_losses(network, recipe, window_weights(8, window_steps(recipe.schedule, windows))).shape == (
+    assert retrained_losses(net, recipe, window_weights(8, window_steps(recipe.schedule, windows))).shape == (
         4,
         65,
         8,
@@ -98,7 +97,7 @@ def test_many_windows_in_one_batch_are_what_they_are_alone():
 
 
 def test_windows_that_are_none_are_refused():
-    network, recipe = network_of(ALIGNED), Recipe(Schedule(0.1, (0, 3)))
+    network, recipe = ALIGNED, Recipe(Schedule(0.1, (0, 3)))
     with pytest.raises(ConditionError, match=r"found \(2, 1\); give the earlier time first"):
         window_removal(network, recipe, [(2.0, 1.0)])
     with pytest.raises(WorkbenchError, match="convention 'both' is unknown"):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from workbench.errors import ConditionError, SamplingError, WorkbenchError
+from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
 from workbench.simulation.sampling import chains as sampling_module
@@ -14,10 +15,10 @@ from workbench.simulation.sampling import rmsprop, sgld
 from workbench.simulation.sampling.moments import BatchMoments, estimate
 from workbench.simulation.sampling.posterior import LocalPosterior
 from workbench.theory.posterior.dense_posterior import dense_local_bif
-from workbench.trajectory import Init, Trajectory, initial_weights
+from workbench.trajectory import Trajectory
 
 TREE = task_from_spec("tree")
-START = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+START = network(TREE, 8, "balanced:0.01")
 
 
 @cache
@@ -137,9 +138,9 @@ def test_repeating_every_item_leaves_the_draws_unchanged():
         np.hstack([TREE.Y, TREE.Y]),
         X=np.hstack([np.eye(8), np.eye(8)]),
     )
-    single = Trajectory(START, "simulated", trained().times[2:3], trained().W1[2:3], trained().W2[2:3], trained().eta)
-    twin_start = type(START)(doubled, START.init, 0, START.W1, START.W2, START.modes)
-    twin = Trajectory(twin_start, "simulated", single.times, single.W1, single.W2, trained().eta)
+    single = Trajectory(START, "trained", trained().times[2:3], tuple(W[2:3] for W in trained().weights), trained().eta)
+    twin_start = Network(doubled, START.weights)
+    twin = Trajectory(twin_start, "trained", single.times, single.weights, trained().eta)
     how = Sampling(chains=2, draws=60, step=1e-4, burn_in=50, thin=2)
     once = sample_local_posterior(single, n_beta=100.0, gamma=1000.0, sampling=how).estimate.covariance[0]
     both = sample_local_posterior(twin, n_beta=100.0, gamma=1000.0, sampling=how).estimate.covariance[0]

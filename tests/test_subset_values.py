@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.subset_values import (
@@ -19,22 +20,20 @@ from workbench.simulation.influence.subset_values import (
 )
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
 from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights
-from workbench.simulation.network.networks import gaussian_network, network_of
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.optimizers import Adam
 from workbench.simulation.training.recipes import Recipe
 from workbench.simulation.training.two_layer_training import Schedule
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
-ALIGNED = initial_weights(TREE, Init.parse("balanced:0.01"), 8)
+ALIGNED = network(TREE, 8, "balanced:0.01")
 RECIPE = Recipe(Schedule.even(15.0, 6, 0.05))
 
 
 @pytest.fixture(scope="module")
 def of_tree():
     """Losses after training on all 256 subsets of the tree's items."""
-    return subset_losses(network_of(ALIGNED), RECIPE)
+    return subset_losses(ALIGNED, RECIPE)
 
 
 def game(P, seed=0):
@@ -84,25 +83,25 @@ def test_values_depend_on_the_tree_alone(of_tree):
 
 @pytest.mark.parametrize("convention", ["unnormalised", "renormalised"])
 def test_subsets_of_all_but_one_item_are_leave_one_out(convention):
-    network = gaussian_network(TREE, depth=3, hidden=5, sigma=0.4, activation="relu")
+    net = network(TREE, 5, "gaussian:0.4", depth=3, activation="relu")
     recipe = Recipe(Schedule.even(2.0, 3, 0.05), Adam(), batch_size=3)
     subsets = ~np.eye(8, dtype=bool)
-    found = subset_losses(network, recipe, subsets, convention=convention)
-    expected = retrained_losses(network, recipe, leave_one_out_weights(8, convention))
+    found = subset_losses(net, recipe, subsets, convention=convention)
+    expected = retrained_losses(net, recipe, leave_one_out_weights(8, convention))
     np.testing.assert_array_equal(found.losses, expected)
 
 
 def test_the_empty_subset_leaves_the_network_as_it_was(of_tree):
     np.testing.assert_allclose(of_tree.losses[:, 0], np.repeat(of_tree.losses[:1, 0], 6, axis=0), rtol=1e-14)
-    renormalised = subset_losses(network_of(ALIGNED), RECIPE, all_subsets(8)[:2], convention="renormalised")
+    renormalised = subset_losses(ALIGNED, RECIPE, all_subsets(8)[:2], convention="renormalised")
     np.testing.assert_allclose(renormalised.losses[:, 0], of_tree.losses[:, 0], rtol=1e-14)
 
 
 def test_losses_do_not_depend_on_how_the_subsets_are_split(of_tree):
-    split = subset_losses(network_of(ALIGNED), RECIPE, memory=4e5)
+    split = subset_losses(ALIGNED, RECIPE, memory=4e5)
     np.testing.assert_array_equal(split.losses, of_tree.losses)
     with torch_threads(2):
-        shared = subset_losses(network_of(ALIGNED), RECIPE)
+        shared = subset_losses(ALIGNED, RECIPE)
     np.testing.assert_array_equal(shared.losses, of_tree.losses)
 
 
@@ -134,7 +133,7 @@ def test_the_score_is_spearmans_rank_correlation_of_predicted_and_actual_losses(
 
 
 def test_losses_that_differ_by_rounding_are_ties(of_tree):
-    derivative = trajectory_derivative(network_of(ALIGNED), RECIPE)
+    derivative = trajectory_derivative(ALIGNED, RECIPE)
     noise = 1 + 1e-13 * np.random.default_rng(0).normal(size=of_tree.losses.shape)
     disturbed = SubsetLosses(of_tree.times, of_tree.subsets, of_tree.losses * noise)
     score = lds(derivative, of_tree)
@@ -153,11 +152,11 @@ def test_shapley_values_predict_subset_losses_better_than_the_wrong_item(of_tree
 
 def test_what_cannot_be_enumerated_is_refused_with_a_remedy():
     large = task_from_spec("tree:13")
-    network = gaussian_network(large, depth=2, hidden=3, sigma=0.1)
+    net = network(large, 3, "gaussian:0.1")
     recipe = Recipe(Schedule(0.05, (0, 4)))
     with pytest.raises(ConditionError, match="found 13 items; give a sample: sampled_subsets"):
-        subset_losses(network, recipe)
-    sample = subset_losses(network, recipe, sampled_subsets(13, 20))
+        subset_losses(net, recipe)
+    sample = subset_losses(net, recipe, sampled_subsets(13, 20))
     assert sample.losses.shape == (2, 20, 13) and not sample.exhaustive
     with pytest.raises(ConditionError, match=r"found 20 of 2\^13"):
         shapley_values(sample)

@@ -5,13 +5,13 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from workbench.networks import network
 from workbench.semantics import SemanticTask, rumelhart_task, singular_modes, task_from_spec
 from workbench.theory.flow.aligned import mode_strengths
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.influence.leave_one_out import leave_one_out
 from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
-from workbench.trajectory import Init, initial_weights
 
 TIMES = np.array([1.0, 6.0, 12.0])
 
@@ -105,7 +105,7 @@ def test_a_table_with_exceptions_has_no_symmetry():
 )
 def test_the_measures_of_the_theory_are_equal_on_the_classes(task):
     classes, modes = influence_classes(task), singular_modes(task)
-    start = initial_weights(task, Init("balanced", 0.01), modes.rank)
+    start = network(task, modes.rank, "balanced:0.01")
     kernel = gradient_kernel(modes, mode_strengths(start, TIMES))
     derivative = trajectory_derivative(modes, TIMES, a0=0.01)
     for curves in (kernel, derivative):

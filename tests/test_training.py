@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from workbench.errors import WorkbenchError
+from workbench.networks import network
 from workbench.semantics import SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import (
     Schedule,
@@ -19,10 +20,9 @@ from workbench.theory.flow.aligned import mode_residuals, mode_strengths
 from workbench.theory.influence.flips import flip_times
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.modes.step_size import step_size_shift
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
-ALIGNED = initial_weights(TREE, Init.parse("balanced:0.01"), 16)
+ALIGNED = network(TREE, 16, "balanced:0.01")
 
 
 def one_step(X, Y, W1, W2, weights, eta):
@@ -88,7 +88,7 @@ def test_the_sign_flips_of_the_trained_kernel_are_the_predicted_ones():
 
 
 def test_the_kernel_from_gram_matrices_is_that_of_autograd():
-    run = train(initial_weights(TREE, Init.parse("gaussian:0.3"), 6), Schedule.even(10.0, 5, 0.01))
+    run = train(network(TREE, 6, "gaussian:0.3"), Schedule.even(10.0, 5, 0.01))
     A, B = torch.tensor(run.W1[3], requires_grad=True), torch.tensor(run.W2[3], requires_grad=True)
     rows = []
     for i in range(8):
@@ -101,14 +101,14 @@ def test_the_kernel_from_gram_matrices_is_that_of_autograd():
 def test_balance_is_conserved_up_to_the_learning_rate():
     drift = []
     for eta in (1e-2, 5e-3):
-        run = train(initial_weights(TREE, Init.parse("gaussian:0.2"), 7), Schedule.even(20.0, 5, eta))
+        run = train(network(TREE, 7, "gaussian:0.2"), Schedule.even(20.0, 5, eta))
         balance = run.W2.swapaxes(1, 2) @ run.W2 - run.W1 @ run.W1.swapaxes(1, 2)
         drift.append(np.abs(balance - balance[0]).max())
     np.testing.assert_allclose(drift[0] / drift[1], 2, rtol=0.1)
 
 
 def test_seeds_in_a_batch_train_as_they_do_alone():
-    starts = [initial_weights(TREE, Init.parse("gaussian:0.1"), 5, seed) for seed in range(3)]
+    starts = [network(TREE, 5, "gaussian:0.1", seed=seed) for seed in range(3)]
     schedule = Schedule.even(5.0, 4, 0.01)
     together = train_seeds(starts, schedule)
     for start, run in zip(starts, together, strict=True):
@@ -117,14 +117,14 @@ def test_seeds_in_a_batch_train_as_they_do_alone():
 
 
 def test_training_commutes_with_a_rotation_of_the_hidden_units():
-    other = initial_weights(TREE, Init.parse("balanced:0.01"), 16, seed=9)
+    other = network(TREE, 16, "balanced:0.01", seed=9)
     schedule = Schedule.even(15.0, 6, 5e-3)
     np.testing.assert_allclose(train(other, schedule).item_losses, train(ALIGNED, schedule).item_losses, atol=1e-10)
 
 
 def test_training_in_the_smallest_output_space_changes_nothing():
     task = rumelhart_task()
-    start = initial_weights(task, Init.parse("gaussian:0.1"), 4, seed=2)
+    start = network(task, 4, "gaussian:0.1", seed=2)
     basis = output_basis(task.Y, start.W2)
     assert basis.shape == (36, 12)  # 8 items and 4 hidden units
     recorded = []

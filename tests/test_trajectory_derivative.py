@@ -6,6 +6,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError
+from workbench.networks import network
 from workbench.semantics import SemanticTask, rumelhart_task, singular_modes, task_from_spec
 from workbench.theory.flow.aligned import mode_strengths
 from workbench.theory.flow.balanced_starts import balanced_start
@@ -17,7 +18,6 @@ from workbench.theory.influence.sensitivity_flow import trajectory_derivative_fr
 from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups, trajectory_derivative
 from workbench.theory.influence.turning_points import derivative_curve, extrema, leave_one_out_curve, sign_flips
 from workbench.theory.posterior.hessian import curvature_range
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
 TIMES = np.array([0.0, 1.0, 4.0, 9.0, 16.0, 30.0])
@@ -82,7 +82,7 @@ ALIGNED = {
 
 def aligned(name):
     task, a0, hidden = ALIGNED[name]
-    start = initial_weights(task(), Init("balanced", a0), hidden)
+    start = network(task(), hidden, f"balanced:{a0}")
     return start, trajectory_derivative(start.modes, TIMES, a0=a0, active=start.active)
 
 
@@ -105,8 +105,8 @@ UNALIGNED = {
     "balanced": lambda: balanced_start(task_from_spec("tree:2,2"), 5, lam=0.0),
     "lambda-balanced, positive": lambda: balanced_start(task_from_spec("tree:2,2"), 4, lam=0.4),
     "lambda-balanced, negative": lambda: balanced_start(task_from_spec("tree:2,2"), 3, lam=-0.3),
-    "gaussian": lambda: initial_weights(task_from_spec("tree:2,2"), Init("gaussian", 0.3), 3),
-    "gaussian, whitened inputs": lambda: initial_weights(whitened_task(), Init("gaussian", 0.2), 4),
+    "gaussian": lambda: network(task_from_spec("tree:2,2"), 3, "gaussian:0.3"),
+    "gaussian, whitened inputs": lambda: network(whitened_task(), 4, "gaussian:0.2"),
 }
 
 
@@ -132,7 +132,7 @@ def test_difference_quotients_of_the_reweighted_flow_approach_the_derivative_at_
 
 
 def test_early_on_the_derivative_is_minus_t_times_the_gradient_kernel_with_error_of_second_order():
-    start = initial_weights(TREE, Init("balanced", 0.01), 8)
+    start = network(TREE, 8, "balanced:0.01")
     kernel = gradient_kernel(start.modes, mode_strengths(start, [0.0]))[0]
     steps = np.array([1e-2, 1e-3])
     derivative = trajectory_derivative(start.modes, steps, a0=0.01)
@@ -150,7 +150,7 @@ def test_derivative_flips_at_the_published_times(pair, published):
 
 @pytest.mark.parametrize(("pair", "published"), [((0, 1), (13.76,)), ((0, 2), (8.58, 14.69)), ((0, 4), (6.69, 10.02))])
 def test_leave_one_out_flips_at_the_published_times(pair, published):
-    start = initial_weights(TREE, Init("balanced", 0.01), 8)
+    start = network(TREE, 8, "balanced:0.01")
     np.testing.assert_allclose(sign_flips(leave_one_out_curve(start, *pair), GRID[::6]), published, atol=0.0051)
 
 
@@ -222,7 +222,7 @@ def test_derivative_stays_finite_and_vanishes_at_very_long_times():
 
 
 def test_modes_without_a_hidden_unit_keep_a_bounded_response_at_very_long_times():
-    start = initial_weights(TREE, Init("balanced", 0.01), 2)
+    start = network(TREE, 2, "balanced:0.01")
     late = trajectory_derivative(start.modes, [2e3, 4e3, 1e5], a0=0.01, active=2)
     # The network has converged on a minimum for its width: only its position depends on the weights.
     assert curvature_range(start.modes, mode_strengths(start, [1e5]), 2, 2)[0] > -1e-12

@@ -5,18 +5,18 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.leave_one_out import leave_one_out
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.influence.window_removal import window_removal
-from workbench.trajectory import Init, initial_weights
 
 TREE = task_from_spec("tree")
 TIMES = np.array([0.0, 2.0, 5.0, 8.0, 12.0, 25.0])
 STARTS = {
-    "aligned": lambda: initial_weights(task_from_spec("tree:2,2"), Init("balanced", 0.01), 5),
-    "gaussian": lambda: initial_weights(task_from_spec("tree:3"), Init("gaussian", 0.3), 4),
+    "aligned": lambda: network(task_from_spec("tree:2,2"), 5, "balanced:0.01"),
+    "gaussian": lambda: network(task_from_spec("tree:3"), 4, "gaussian:0.3"),
 }
 
 
@@ -102,7 +102,7 @@ PUBLISHED = {
 
 
 def test_first_order_misses_finite_reweighting_by_the_published_amounts():
-    start = initial_weights(TREE, Init("balanced", 0.01), 8)
+    start = network(TREE, 8, "balanced:0.01")
     base = {}
     for (x, t), published in PUBLISHED.items():
         base.setdefault(t, weighted_flow(start, [t], np.ones(8), rtol=1e-11)[0])
@@ -113,7 +113,7 @@ def test_first_order_misses_finite_reweighting_by_the_published_amounts():
 
 
 def test_leave_one_out_is_anticorrelated_with_its_first_order_late_in_training():
-    start, off = initial_weights(TREE, Init("balanced", 0.01), 8), ~np.eye(8, dtype=bool)
+    start, off = network(TREE, 8, "balanced:0.01"), ~np.eye(8, dtype=bool)
     exact = leave_one_out(start, [3.0, 13.0, 25.0])[:, off]
     first = trajectory_derivative(start.modes, [3.0, 13.0, 25.0], a0=0.01)[:, off] / 8
     correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(exact, first, strict=True)]

@@ -11,14 +11,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
+from workbench.networks import Network
 from workbench.theory import half_rise_times
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 
 
 def labelled(
-    start: Start,
+    start: Network,
     times: Array,
     curves: Mapping[str, Any],
     *,

@@ -82,8 +82,8 @@ def sampling_of(how: Settings, device: str) -> Sampling:
 
 def curvatures(trajectory: Trajectory) -> Array:
     """``(T, 2)`` smallest and largest curvature of the loss: by modes if aligned, else from the weights."""
-    start, task = trajectory.start, trajectory.task
-    if trajectory.origin == "analytic" and start.active is not None:
+    start, task = trajectory.network, trajectory.task
+    if trajectory.side == "predicted" and start.active is not None:
         return np.stack(curvature_range(start.modes, trajectory.mode_strengths, start.hidden, start.active), axis=1)
     weights = zip(trajectory.W1, trajectory.W2, strict=True)
     return np.array([simulation.extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])

@@ -34,11 +34,12 @@ from workbench.influence import (
     trajectory_derivative,
     window_removal,
 )
+from workbench.networks import choose_init, network
 from workbench.semantics import SemanticTask
 from workbench.store import Slot, Store
 from workbench.theory.influence.damped_newton import check_damping
 from workbench.theory.posterior.hessian import check_local_posterior
-from workbench.trajectory import Trajectory, choose_init, initial_weights
+from workbench.trajectory import Trajectory
 
 #: ``bar(title, total)`` opens a progress bar and yields a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
@@ -79,7 +80,7 @@ def compare(
     device = how.resolve_device()
     init = choose_init(task, how.init)
     refuse_oversized(task, init, how)
-    start = initial_weights(task, init, how.hidden, how.seed)
+    start = network(task, how.hidden, init, seed=how.seed)
     eta = how.eta if how.eta_fraction is None else fraction_of_stable(start, how.eta_fraction)
     schedules = choose_schedules(start, how.checkpoints, how.t_max, eta, how.measures, spacing=how.spacing)
     schedule, notes = schedules.training, [*schedules.notes, *notes_on_task(start)]

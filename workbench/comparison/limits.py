@@ -8,12 +8,12 @@ import xarray as xr
 
 from workbench.comparison.settings import Settings
 from workbench.errors import WorkbenchError, human_bytes
+from workbench.networks import Init
 from workbench.semantics import SemanticTask
 from workbench.simulation import Sampling
 from workbench.simulation.sampling.moments import MOST_PARTS
 from workbench.theory.influence.damped_newton import refuse_if_too_large as refuse_large_hessian
 from workbench.theory.posterior.dense_posterior import refuse_if_too_large
-from workbench.trajectory import Init
 
 #: Results (two sides, errors), and the chains of one checkpoint, beyond this many bytes are refused.
 _RESULT_LIMIT = 2e9

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from workbench.comparison.settings import Spacing
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
 from workbench.parallel import cores
-from workbench.simulation import Schedule, learning_rate, log_spaced_times, network_of, stage_times
+from workbench.simulation import Schedule, learning_rate, log_spaced_times, stage_times
 from workbench.theory import half_rise_times, initial_strengths, settling_time
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Schedules:
 
 
 def choose_schedules(
-    start: Start,
+    start: Network,
     checkpoints: int,
     t_max: float | None,
     eta: float | None,
@@ -92,18 +92,18 @@ def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
         )
 
 
-def fraction_of_stable(start: Start, fraction: float) -> float:
+def fraction_of_stable(start: Network, fraction: float) -> float:
     """A learning rate as a fraction of the largest at which training can settle, ``1 / s_max`` for two layers."""
-    return learning_rate(network_of(start), fraction)
+    return learning_rate(start, fraction)
 
 
-def first_stage(start: Start, end: float) -> tuple[float, float]:
+def first_stage(start: Network, end: float) -> tuple[float, float]:
     """From 0 to the first half-rise time: before anything is learned."""
     rises = half_rise_times(start)
     return 0.0, float(min(rises[rises > 0].min(initial=np.inf), end))
 
 
-def _grid(start: Start, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
+def _grid(start: Network, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
     """Log-spaced times; the stages and even times between them; or even times (denser early, by a power law, where
     the first stage would otherwise be missed)."""
     if spacing == "log":
@@ -129,7 +129,7 @@ def _hit(grid: Array, eta: float) -> Schedule:
     return Schedule.at(grid, finest if even else min(eta, shortest))
 
 
-def _seconds_per_step(start: Start, runs: int) -> float:
+def _seconds_per_step(start: Network, runs: int) -> float:
     task = start.task
     outputs = min(task.n_outputs, start.modes.rank + (0 if start.active is not None else start.hidden))
     side_by_side = min(runs, cores())
@@ -144,7 +144,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def notes_on_task(start: Start) -> list[str]:
+def notes_on_task(start: Network) -> list[str]:
     """What the user should know about a task and a width before trusting a number."""
     modes, notes = start.modes, []
     if all(_is_number(name) for name in start.task.properties):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.dataset import labelled
 from workbench.errors import ConditionError
+from workbench.networks import Init, Network, choose_init, network
 from workbench.semantics import Hierarchy, SemanticTask
 from workbench.theory.posterior.hessian import curvature_range, default_n_beta, required_gamma
-from workbench.trajectory import Init, Start, choose_init, initial_weights
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def prediction(
     Returns:
         The variables of a comparison's dataset whose names do not end in ``_simulated``.
     """
-    start = initial_weights(task, choose_init(task) if a0 is None else Init("balanced", a0), hidden, seed)
+    start = network(task, hidden, choose_init(task) if a0 is None else Init("balanced", a0), seed=seed)
     assert start.active is not None and start.a0 is not None
     t = time_grid(start, max(24, min(times, int(_OPERATIONS / task.n_items**4))))
     modes, a = start.modes, theory.mode_strengths(start, t)
@@ -94,7 +94,7 @@ def prediction(
     return _dataset(start, t, a, influence, settings)
 
 
-def time_grid(start: Start, count: int) -> Array:
+def time_grid(start: Network, count: int) -> Array:
     """``(T,)`` times until the network has settled, denser early where the first stage is short."""
     end = theory.settling_time(start)
     first = float(theory.half_rise_times(start).min())
@@ -104,7 +104,7 @@ def time_grid(start: Start, count: int) -> Array:
     return np.asarray(end * fraction ** min(power, 3.0))
 
 
-def start_of(ds: xr.Dataset) -> Start:
+def start_of(ds: xr.Dataset) -> Network:
     """The aligned network that a dataset describes, made again from what the dataset holds.
 
     Raises:
@@ -125,10 +125,10 @@ def start_of(ds: xr.Dataset) -> Start:
         Y=ds["Y"].transpose("property", "item").values,
         tree=None if branching is None else Hierarchy(tuple(int(b) for b in np.atleast_1d(branching))),
     )
-    return initial_weights(task, init, int(ds.attrs["hidden"]), int(ds.attrs["seed"]))
+    return network(task, int(ds.attrs["hidden"]), init, seed=int(ds.attrs["seed"]))
 
 
-def _dataset(start: Start, t: Array, a: Array, influence: dict[str, Array], settings: dict[str, Any]) -> xr.Dataset:
+def _dataset(start: Network, t: Array, a: Array, influence: dict[str, Array], settings: dict[str, Any]) -> xr.Dataset:
     modes = start.modes
     assert start.active is not None
     item_losses = 0.5 * modes.n_items / modes.c * (modes.s - modes.c * a) ** 2 @ (modes.V[:, : modes.rank] ** 2).T

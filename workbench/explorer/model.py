@@ -11,9 +11,9 @@ from workbench import theory
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import MEASURES, ExplorerState
+from workbench.networks import Init, Network, network
 from workbench.theory.modes.groups import ModeGroups
 from workbench.theory.modes.unbalanced_weights import initial_pair
-from workbench.trajectory import Init, Start, initial_weights
 
 Array = NDArray[np.float64]
 
@@ -175,18 +175,18 @@ def _influence(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array)
     )
 
 
-def start_of(state: ExplorerState, scene: Scene) -> Start:
+def start_of(state: ExplorerState, scene: Scene) -> Network:
     """Initial weights of the two-layer network a state describes, aligned with the modes at any balance."""
     init = Init("balanced", state.a0)
-    start = initial_weights(scene.task, init, state.hidden, state.seed)
+    start = network(scene.task, state.hidden, init, seed=state.seed)
     if state.lam == 0:
         return start
-    assert start.frame is not None and start.active is not None
+    assert start.frames is not None and start.active is not None
     K, modes = start.active, start.modes
     w1, w2 = initial_pair(state.a0, state.lam)
     V_in = scene.task.X @ modes.V[:, :K] / np.sqrt(modes.c * scene.task.n_items)
-    R = start.frame[:, :K]
-    return Start(scene.task, init, state.seed, float(w1) * R @ V_in.T, float(w2) * modes.U[:, :K] @ R.T, modes)
+    R = start.frames[0]
+    return Network(scene.task, (float(w1) * R @ V_in.T, float(w2) * modes.U[:, :K] @ R.T), init=init, seed=state.seed)
 
 
 def _half_rise(state: ExplorerState, scene: Scene, groups: ModeGroups) -> Array:

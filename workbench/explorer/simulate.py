@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.model import Curves, start_of, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
+from workbench.networks import Init, network
 from workbench.theory.modes.groups import ModeGroups
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _two_layers(
         found = influence.trajectory_derivative(run, progress=measuring(steps))
     else:
         some = np.linspace(0, len(run.times) - 1, SAMPLED).round().astype(int)
-        at = Trajectory(run.start, "simulated", run.times[some], run.W1[some], run.W2[some], run.eta)
+        at = Trajectory(run.network, "trained", run.times[some], tuple(W[some] for W in run.weights), run.eta)
         how = simulation.Sampling(chains=CHAINS, draws=DRAWS, seed=state.seed)
         planned = simulation.plan(at, state.n_beta, state.gamma, how)
         found = influence.local_bif(
@@ -147,14 +148,13 @@ def _deep(
     state: ExplorerState, scene: Scene, groups: ModeGroups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
     from workbench.simulation.influence.gradient_kernel import network_kernel
-    from workbench.simulation.network.networks import aligned_network
     from workbench.simulation.training.descent import train_networks
     from workbench.simulation.training.recipes import Recipe
 
-    network = aligned_network(scene.task, depth=state.depth, hidden=state.hidden, a0=state.a0, seed=state.seed)
-    run = train_networks([network], Recipe(schedule), progress=training)[0]
+    net = network(scene.task, state.hidden, Init("balanced", state.a0), depth=state.depth, seed=state.seed)
+    run = train_networks([net], Recipe(schedule), progress=training)[0]
     strengths = _by_group(run.mode_strengths, groups)
-    key, eta = simulation_key(state), run.recipe.schedule.eta
+    key, eta = simulation_key(state), run.eta
     return Simulated(key, run.times, strengths, run.loss, run.times, -network_kernel(run), None, eta)
 
 

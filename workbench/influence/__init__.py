@@ -10,9 +10,9 @@ from workbench.influence.measures import (
     default_n_beta,
     gradient_kernel,
     local_bif,
-    predict,
 )
 from workbench.influence.result import ESTIMANDS, SIGN_CONVENTION, Estimand, influence_array
+from workbench.theory import predict
 
 __all__ = [
     "DEFAULT_MEASURES",

@@ -15,7 +15,6 @@ from workbench.influence.result import influence_array
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative as derivative_through_steps
 from workbench.simulation.influence.two_layer_retraining import Convention
 from workbench.simulation.influence.window_removal import window_removal as removal_by_retraining
-from workbench.simulation.network.networks import network_of
 from workbench.simulation.training.descent import Place
 from workbench.simulation.training.recipes import Recipe
 from workbench.store import NOWHERE, Slot
@@ -51,18 +50,18 @@ def leave_one_out(
         slot: where the simulated side keeps its work so far, and goes on with what was kept.
     """
     attrs: dict[str, Any] = {"convention": convention}
-    if trajectory.origin == "simulated":
+    if trajectory.side == "trained":
         how = _schedule(trajectory, schedule)
         attrs["eta"] = how.eta
         P = trajectory.task.n_items
         runs = np.vstack([np.ones(P), simulation.leave_one_out_weights(P, convention)])
         losses = simulation.retrain_weighted(
-            trajectory.start, how, runs, device=device, dtype=dtype, progress=progress, slot=slot
+            trajectory.network, how, runs, device=device, dtype=dtype, progress=progress, slot=slot
         )
         change = losses[:, :1] - losses[:, 1:]
     else:
         change = theory.leave_one_out(
-            trajectory.start, trajectory.times, convention=convention, progress=_per_mille(progress)
+            trajectory.network, trajectory.times, convention=convention, progress=_per_mille(progress)
         )
     return influence_array("leave_one_out", change, trajectory, **attrs)
 
@@ -88,12 +87,10 @@ def trajectory_derivative(
         progress: called with the steps (simulated) or the flow time in per mille (analytic) done since the last call.
         slot: where the simulated side keeps its work so far, and goes on with what was kept.
     """
-    start = trajectory.start
-    if trajectory.origin == "simulated":
+    start = trajectory.network
+    if trajectory.side == "trained":
         how = _schedule(trajectory, schedule)
-        values = derivative_through_steps(
-            network_of(start), Recipe(how), place=Place(device, dtype), progress=progress, slot=slot
-        )
+        values = derivative_through_steps(start, Recipe(how), place=Place(device, dtype), progress=progress, slot=slot)
         return influence_array("trajectory_derivative", values, trajectory, eta=how.eta)
     if start.active is not None and start.a0 is not None:
         values = aligned_derivative(start.modes, trajectory.times, a0=start.a0, active=start.active)
@@ -127,11 +124,11 @@ def window_removal(
         dims (window, time, source, target), with the times of each window as coordinates ``begin`` and ``end``.
     """
     attrs: dict[str, Any] = {"convention": convention}
-    if trajectory.origin == "simulated":
+    if trajectory.side == "trained":
         how = _schedule(trajectory, schedule)
         attrs["eta"] = how.eta
         removed = removal_by_retraining(
-            network_of(trajectory.start),
+            trajectory.network,
             Recipe(how),
             windows,
             convention=convention,
@@ -141,7 +138,7 @@ def window_removal(
         )
     else:
         removed = removal_from_flow(
-            trajectory.start, trajectory.times, windows, convention=convention, progress=_per_mille(progress)
+            trajectory.network, trajectory.times, windows, convention=convention, progress=_per_mille(progress)
         )
     arrays = [influence_array("window_removal", values, trajectory, **attrs) for values in removed]
     begin, end = np.reshape(np.asarray(windows, dtype=np.float64), (-1, 2)).T
@@ -150,7 +147,7 @@ def window_removal(
 
 def schedule_of(trajectory: Trajectory) -> simulation.Schedule:
     """The schedule that a trained trajectory followed."""
-    if trajectory.origin != "simulated":
+    if trajectory.side != "trained":
         raise WorkbenchError("a predicted trajectory has no learning rate; train one with workbench.simulation.train")
     return simulation.Schedule.at(trajectory.times, trajectory.eta)
 

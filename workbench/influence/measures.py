@@ -7,7 +7,7 @@ target.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Literal
+from typing import Any
 
 import xarray as xr
 
@@ -20,12 +20,6 @@ from workbench.theory.posterior.hessian import required_gamma
 from workbench.trajectory import Trajectory
 
 Progress = Callable[[int], None]
-Side = Literal["analytic", "simulated"]
-
-
-def predict(start: theory.Start, times: Any) -> Trajectory:
-    """The analytic trajectory of a start: mode by mode if it is aligned, by the exact matrix solution if not."""
-    return theory.aligned_trajectory(start, times) if start.active is not None else theory.exact_solution(start, times)
 
 
 def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
@@ -35,11 +29,11 @@ def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
     Simulated: per-item gradients of the trained weights.
     """
     task = trajectory.task
-    if trajectory.origin == "simulated":
+    if trajectory.side == "trained":
         values = -simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
-    elif trajectory.start.active is not None:
+    elif trajectory.network.active is not None:
         values = theory.gradient_kernel(
-            trajectory.start.modes, theory.mode_strengths(trajectory.start, trajectory.times)
+            trajectory.network.modes, theory.mode_strengths(trajectory.network, trajectory.times)
         )
     else:
         values = theory.gradient_kernel_from_weights(task.X, task.Y, trajectory.W1, trajectory.W2)
@@ -48,12 +42,12 @@ def gradient_kernel(trajectory: Trajectory) -> xr.DataArray:
 
 def default_n_beta(trajectory: Trajectory) -> float:
     """Inverse temperature that suits the size of the task's losses: 100 where they are of order 1."""
-    return theory.default_n_beta(trajectory.start.modes)
+    return theory.default_n_beta(trajectory.network.modes)
 
 
 def default_gamma(trajectory: Trajectory, n_beta: float) -> float:
     """Localization for which the local posterior is Gaussian at every checkpoint, from the largest singular value."""
-    return required_gamma(trajectory.start.modes, n_beta)
+    return required_gamma(trajectory.network.modes, n_beta)
 
 
 def local_bif(
@@ -83,9 +77,9 @@ def local_bif(
     """
     n_beta = default_n_beta(trajectory) if n_beta is None else n_beta
     gamma = default_gamma(trajectory, n_beta) if gamma is None else gamma
-    task, start = trajectory.task, trajectory.start
+    task, start = trajectory.task, trajectory.network
     attrs: dict[str, Any] = {"n_beta": n_beta, "gamma": gamma}
-    if trajectory.origin == "simulated":
+    if trajectory.side == "trained":
         samples = simulation.sample_local_posterior(
             trajectory, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned, progress=progress, slot=slot
         )
@@ -144,7 +138,7 @@ def local_bif(
 
 def default_damping(trajectory: Trajectory) -> float:
     """Twice the largest singular value of the task: at least twice what any checkpoint needs."""
-    return theory.default_damping(trajectory.start.modes)
+    return theory.default_damping(trajectory.network.modes)
 
 
 def damped_newton(
@@ -162,8 +156,8 @@ def damped_newton(
         progress: called with the number of checkpoints done since the last call.
     """
     damping = default_damping(trajectory) if damping is None else damping
-    task, start, times = trajectory.task, trajectory.start, trajectory.times
-    if trajectory.origin == "analytic" and start.active is not None:
+    task, start, times = trajectory.task, trajectory.network, trajectory.times
+    if trajectory.side == "predicted" and start.active is not None:
         values = theory.damped_newton(
             start.modes,
             theory.mode_strengths(start, times),
@@ -174,7 +168,7 @@ def damped_newton(
             progress=progress,
         )
     else:
-        dense = simulation.damped_newton if trajectory.origin == "simulated" else theory.dense_damped_newton
+        dense = simulation.damped_newton if trajectory.side == "trained" else theory.dense_damped_newton
         values = dense(task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=progress)
     return influence_array("damped_newton", values, trajectory, damping=damping)
 

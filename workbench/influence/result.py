@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
-from workbench.trajectory import Trajectory
+from workbench.trajectory import SUFFIX, Trajectory
 
 Array = NDArray[np.float64]
 
@@ -102,19 +102,19 @@ def influence_array(name: str, values: Array, trajectory: Trajectory, **attrs: A
         values,
         dims=("time", "source", "target"),
         coords={"time": trajectory.times, "source": list(task.items), "target": list(task.items)},
-        name=f"{name}_{trajectory.origin}",
+        name=f"{name}_{SUFFIX[trajectory.side]}",
         attrs={
             "measure": name,
             "long_name": estimand.title,
             "formula": estimand.formula,
             "units": estimand.units,
-            "side": trajectory.origin,
-            "method": estimand.analytic if trajectory.origin == "analytic" else estimand.simulated,
+            "side": SUFFIX[trajectory.side],
+            "method": estimand.analytic if trajectory.side == "predicted" else estimand.simulated,
             "sign_convention": SIGN_CONVENTION,
             "task": task.name,
-            "init": str(trajectory.start.init),
-            "hidden": trajectory.start.hidden,
-            "seed": trajectory.start.seed,
+            "init": str(trajectory.network.init),
+            "hidden": trajectory.network.hidden,
+            "seed": trajectory.network.seed,
             "code_version": __version__,
             **attrs,
         },

@@ -21,7 +21,6 @@ from workbench.simulation.influence.trajectory_derivative import trajectory_deri
 from workbench.simulation.influence.two_layer_gradients import extreme_curvatures, gradient_kernel
 from workbench.simulation.influence.two_layer_retraining import Convention, leave_one_out_weights, retrain_weighted
 from workbench.simulation.influence.window_removal import window_removal
-from workbench.simulation.network.networks import Activation, Network, aligned_network, gaussian_network, network_of
 from workbench.simulation.sampling.chains import LocalSamples, sample_local_posterior
 from workbench.simulation.sampling.diagnostics import rhat_and_ess
 from workbench.simulation.sampling.learning_coefficient import (
@@ -34,7 +33,7 @@ from workbench.simulation.sampling.moments import CovarianceEstimate
 from workbench.simulation.sampling.network_posterior import NetworkCheckpoints
 from workbench.simulation.sampling.plan import Plan, Sampling, plan
 from workbench.simulation.training.checkpoints import log_spaced_times, schedule_near, stage_times
-from workbench.simulation.training.descent import DeepTrajectory, Place, train_networks
+from workbench.simulation.training.descent import Place, train_networks
 from workbench.simulation.training.learning_rate import (
     balanced_curvature,
     largest_curvature,
@@ -46,17 +45,14 @@ from workbench.simulation.training.recipes import ItemWeights, Recipe
 from workbench.simulation.training.two_layer_training import Schedule, train, train_seeds
 
 __all__ = [
-    "Activation",
     "Adam",
     "Convention",
     "CovarianceEstimate",
-    "DeepTrajectory",
     "GradientDescent",
     "ItemWeights",
     "LearningCoefficientEstimate",
     "LocalSamples",
     "Momentum",
-    "Network",
     "NetworkCheckpoints",
     "Optimizer",
     "Place",
@@ -65,13 +61,11 @@ __all__ = [
     "Sampling",
     "Schedule",
     "SubsetLosses",
-    "aligned_network",
     "all_subsets",
     "balanced_curvature",
     "damped_newton",
     "extreme_curvatures",
     "gaussian_expectation",
-    "gaussian_network",
     "gradient_kernel",
     "item_gradients",
     "largest_curvature",
@@ -83,7 +77,6 @@ __all__ = [
     "log_spaced_times",
     "network_damped_newton",
     "network_kernel",
-    "network_of",
     "plan",
     "quadratic_expectation",
     "retrain_weighted",

@@ -16,6 +16,7 @@ from workbench.theory.flow.aligned import (
 )
 from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
+from workbench.theory.flow.predict import predict
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.damped_newton import (
     damped_newton,
@@ -43,11 +44,9 @@ from workbench.theory.posterior.hessian import default_n_beta, hessian_spectrum,
 from workbench.theory.posterior.learning_coefficient import learning_coefficient
 from workbench.theory.posterior.local_posterior import local_bif
 from workbench.theory.posterior.phase_comparison import phase_comparison
-from workbench.trajectory import Start
 
 __all__ = [
     "ClosedForm",
-    "Start",
     "aligned_trajectory",
     "balance_residual",
     "balanced_start",
@@ -85,6 +84,7 @@ __all__ = [
     "mode_weights",
     "peak_times",
     "phase_comparison",
+    "predict",
     "reaches_target",
     "required_damping",
     "required_gamma",

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import quad
 
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.modes import depth as forms
 from workbench.theory.modes import infinite_depth
 from workbench.theory.modes.strength import mode_strength
-from workbench.trajectory import Init, initial_weights
 from workbench.verification.claims import Claim, Found, compared, pointwise
 from workbench.verification.reference import autograd_gradients, scalar_flow, weight_flow
 
@@ -74,7 +74,7 @@ def _null() -> Found:
 
 def _aligned_layers(depth: int, a: Array) -> tuple[list[Array], Array]:
     """Layers of a balanced aligned network on the tree, hidden width 9, with random hidden frames."""
-    start = initial_weights(task_from_spec("tree"), Init("balanced", 0.01), 9)
+    start = network(task_from_spec("tree"), 9, "balanced:0.01")
     modes, rng = start.modes, np.random.default_rng(depth)
     frames = [np.linalg.qr(rng.standard_normal((9, 9)))[0][:, :8] for _ in range(depth - 1)]
     sides = [modes.V, *frames, modes.U]
@@ -84,7 +84,7 @@ def _aligned_layers(depth: int, a: Array) -> tuple[list[Array], Array]:
 
 def _kernels() -> Found:
     task = task_from_spec("tree")
-    modes = initial_weights(task, Init("balanced", 0.01), 9).modes
+    modes = network(task, 9, "balanced:0.01").modes
     a = 0.9 * modes.s / modes.c * np.linspace(0.95, 0.1, 8)
     predicted, computed = [], []
     for D in (1, 2, 3, 4):
@@ -97,7 +97,7 @@ def _kernels() -> Found:
 def _deep_network() -> Found:
     """All weights of a three- and a four-layer network follow the gradient."""
     task, times = task_from_spec("tree:2,2"), np.linspace(0, 30, 7)
-    modes = initial_weights(task, Init("balanced", 0.01), 4).modes
+    modes = network(task, 4, "balanced:0.01").modes
     predicted, computed = [], []
     for D in (3, 4):
         rng = np.random.default_rng(D)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.theory import exact_solution
 from workbench.theory.flow import riccati
@@ -14,7 +15,7 @@ from workbench.theory.flow.balanced_starts import balanced_start
 from workbench.theory.modes import balanced as mode_dynamics
 from workbench.theory.modes import unbalanced, unbalanced_weights
 from workbench.theory.modes.step_size import step_size_shift
-from workbench.trajectory import Init, Trajectory, initial_weights
+from workbench.trajectory import Trajectory
 from workbench.verification.claims import Claim, Found, compared, pointwise
 from workbench.verification.reference import item_losses, scalar_flow, weight_flow
 
@@ -54,12 +55,12 @@ def _half_rise() -> Found:
 
 def _whole_network() -> Found:
     """Losses of a network whose 368 weights all follow the gradient, against sums over modes."""
-    start, a0 = initial_weights(task_from_spec("tree"), Init("balanced", 0.01), 16), 0.01
+    start, a0 = network(task_from_spec("tree"), 16, "balanced:0.01"), 0.01
     times, modes = np.linspace(0, 30, 16), start.modes
     layers = weight_flow(start.task, (start.W1, start.W2), times, rtol=1e-11)
     loss = item_losses(start.task, layers).mean(axis=1)
     parts = [mode_dynamics.mode_loss_form()(t=times, s=s, c=modes.c, a0=a0) for s in modes.s]
-    learned = Trajectory(start, "simulated", times, layers[0], layers[1]).mode_strengths
+    learned = Trajectory(start, "trained", times, (layers[0], layers[1])).mode_strengths
     strengths = compared(mode_strengths(start, times), learned)
     losses = compared(np.sum(parts, axis=0), loss)
     return max(strengths, losses, key=lambda found: found.difference)
@@ -144,7 +145,7 @@ def _gaussian() -> Found:
     """Power of sigma with which the error from unbalanced Gaussian weights falls."""
     task, times, errors = task_from_spec("tree"), np.linspace(0, 40, 21), []
     for sigma in (0.04, 0.02, 0.01):
-        start = initial_weights(task, Init("gaussian", sigma), 16)
+        start = network(task, 16, f"gaussian:{sigma}")
         flow = weight_flow(task, (start.W1, start.W2), times, rtol=1e-9)
         path = exact_solution(start, times)
         errors.append(np.abs(path.W2 @ path.W1 - flow[1] @ flow[0]).max())

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from workbench.networks import Network, network
 from workbench.semantics import Hierarchy, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.influence import flips
@@ -15,7 +16,6 @@ from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.posterior import hessian
-from workbench.trajectory import Init, Start, initial_weights
 from workbench.verification.claims import Claim, Found, compared
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
@@ -25,8 +25,8 @@ _PAIRS = ((0, 4), (0, 2), (0, 1))
 _TIMES = np.array([3.0, 8.0, 14.0])
 
 
-def _start(hidden: int = 8) -> Start:
-    return initial_weights(task_from_spec("tree"), Init("balanced", 0.01), hidden)
+def _start(hidden: int = 8) -> Network:
+    return network(task_from_spec("tree"), hidden, "balanced:0.01")
 
 
 def _levels() -> Array:
@@ -174,7 +174,7 @@ def _damped() -> Found:
 def _damped_pair() -> Found:
     """On a tree of two items both modes make one pair: ``-H_0 H_1 c_01`` and half of c_aa each."""
     task = Hierarchy((2,)).indicator_task()
-    start = initial_weights(task, Init("balanced", 0.05), 2)
+    start = network(task, 2, "balanced:0.05")
     a = mode_strengths(start, [4.0])[0]
     path, e, d = aligned_trajectory(start, [4.0]), start.modes.s - start.modes.c * a, 0.9
     g, H = (f(task, (path.W1[0], path.W2[0])) for f in (autograd_gradients, autograd_hessian))

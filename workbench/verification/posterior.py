@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.trajectory import Init, Start, initial_weights
 from workbench.verification.claims import Claim, Found, compared
 from workbench.verification.reference import autograd_gradients, autograd_hessian, item_losses
 
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Layers = list[Array]
 
 
-def _predicted(start: Start, t: float, n_beta: float, gamma: float) -> tuple[Array, Layers]:
+def _predicted(start: Network, t: float, n_beta: float, gamma: float) -> tuple[Array, Layers]:
     times = np.array([t])
     path, a = aligned_trajectory(start, times), mode_strengths(start, times)
     assert start.active is not None
@@ -56,7 +56,7 @@ def _maximum(task: SemanticTask, layers: Layers, n_beta: float, gamma: float) ->
 
 def _dense() -> Found:
     """``g^T C g + tr(H_i C H_j C)/2`` at the maximum, everything by automatic differentiation, 69 weights."""
-    start = initial_weights(task_from_spec("tree"), Init("balanced", 0.01), 3)
+    start = network(task_from_spec("tree"), 3, "balanced:0.01")
     predicted, layers = _predicted(start, 8.0, 100.0, 1000.0)
     w, precision = _maximum(start.task, layers, 100.0, 1000.0)
     at, C = _unpack(w, layers), np.linalg.inv(precision)
@@ -83,7 +83,7 @@ def _exact_covariance(task: SemanticTask, layers: Layers, n_beta: float, gamma: 
 def _errors() -> list[Found]:
     """Against the exact posterior at gamma = 20 n beta s_1, n beta = 20, 80, 320."""
     task = SemanticTask("two items", ("one", "other"), ("size",), np.array([[1.0, 0.5]]))
-    start, found = initial_weights(task, Init("balanced", 0.02), 1), []
+    start, found = network(task, 1, "balanced:0.02"), []
     for n_beta in (20.0, 80.0, 320.0):
         gamma = 20 * n_beta * float(start.modes.s[0])
         predicted, layers = _predicted(start, 3.0, n_beta, gamma)

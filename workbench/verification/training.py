@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.networks import Network, network
 from workbench.semantics import rumelhart_task, task_from_spec
 from workbench.simulation import Schedule, retrain_weighted
 from workbench.theory import leave_one_out
@@ -17,7 +18,6 @@ from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.influence.window_removal import window_removal
 from workbench.theory.modes.balanced import residual_form
-from workbench.trajectory import Init, Start, initial_weights
 from workbench.verification.claims import Claim, Found, compared
 from workbench.verification.reference import flow_with_window, item_losses, weight_flow
 
@@ -27,11 +27,11 @@ _TIMES = np.array([0.0, 2.0, 5.0, 9.0, 14.0, 22.0])
 _STEP = 1e-20
 
 
-def _aligned(hidden: int = 8, a0: float = 0.01) -> Start:
-    return initial_weights(task_from_spec("tree"), Init("balanced", a0), hidden)
+def _aligned(hidden: int = 8, a0: float = 0.01) -> Network:
+    return network(task_from_spec("tree"), hidden, f"balanced:{a0}")
 
 
-def _by_complex_step(start: Start, source: int, window: tuple[float, float] = (0.0, np.inf)) -> Array:
+def _by_complex_step(start: Network, source: int, window: tuple[float, float] = (0.0, np.inf)) -> Array:
     """``(T, P)`` derivative of all losses by ``eps_source``: 1 + P eps is the weight of the item in the mean loss."""
     omega = np.ones(start.task.n_items, dtype=complex)
     omega[source] += 1j * _STEP
@@ -56,8 +56,8 @@ def _derivative_of_any_start() -> Found:
     return compared(predicted, computed)
 
 
-def _gaussian() -> Start:
-    return initial_weights(task_from_spec("tree:2,2"), Init("gaussian", 0.1), 6)
+def _gaussian() -> Network:
+    return network(task_from_spec("tree:2,2"), 6, "gaussian:0.1")
 
 
 def _small_reweighting() -> Found:

@@ -13,16 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
+from workbench.networks import Activation, Network
 from workbench.semantics import SemanticTask
 from workbench.simulation.influence.trajectory_derivative import hessian_products
 from workbench.simulation.network.backprop import activities, errors_backwards
-from workbench.simulation.network.networks import Activation, Network
-from workbench.simulation.training.descent import CPU, DeepTrajectory
+from workbench.simulation.training.descent import CPU
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 
-def network_kernel(trajectory: DeepTrajectory) -> Array:
+def network_kernel(trajectory: Trajectory) -> Array:
     """``(T, P, P)`` inner products of the per-item gradients of ``l_i = |y_i - f(x_i)|^2 / 2`` at every checkpoint."""
     network = trajectory.network
     return item_kernel([torch.tensor(W) for W in trajectory.weights], network.task, network.activation)
@@ -37,7 +38,7 @@ def item_kernel(layers: Sequence[torch.Tensor], task: SemanticTask, activation: 
     return np.asarray(kernel, dtype=np.float64)
 
 
-def network_damped_newton(trajectory: DeepTrajectory, damping: float) -> Array:
+def network_damped_newton(trajectory: Trajectory, damping: float) -> Array:
     """``(T, P, P)`` influence ``-g_i . (H + damping)^{-1} g_j`` of a network of any depth and activation.
 
     Args:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
 from workbench.semantics import SemanticTask
 from workbench.simulation.network.backprop import activities
-from workbench.simulation.network.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.threads import in_threads, torch_threads
 from workbench.simulation.training.descent import CPU, Place, bytes_per_run, descend_batch

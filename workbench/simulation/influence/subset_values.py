@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import Network
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.two_layer_retraining import Convention
-from workbench.simulation.network.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress
 from workbench.simulation.training.descent import CPU, Place
 from workbench.simulation.training.recipes import Recipe

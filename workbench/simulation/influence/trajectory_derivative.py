@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
 from workbench.simulation.influence.leave_one_out import fewer_outputs
 from workbench.simulation.network.backprop import (
     activities,
@@ -31,7 +32,6 @@ from workbench.simulation.network.backprop import (
     output_derivatives,
     split_layers,
 )
-from workbench.simulation.network.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.descent import CPU, Place

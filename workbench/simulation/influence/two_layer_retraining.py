@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
 from workbench.simulation.running.threads import in_threads
 from workbench.simulation.training.two_layer_training import Progress, Schedule, descend, output_basis
 from workbench.store import NOWHERE, Slot
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 Convention = Literal["unnormalised", "renormalised"]
@@ -38,7 +38,7 @@ def leave_one_out_weights(n_items: int, convention: Convention) -> Array:
 
 
 def retrain_weighted(
-    start: Start,
+    start: Network,
     schedule: Schedule,
     item_weights: Array,
     *,

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
+from workbench.networks import Network
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.two_layer_retraining import Convention, leave_one_out_weights
-from workbench.simulation.network.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress
 from workbench.simulation.training.descent import CPU, Place
 from workbench.simulation.training.recipes import ItemWeights, Recipe

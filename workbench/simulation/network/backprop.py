@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
-from workbench.simulation.network.networks import Activation
+from workbench.networks import Activation
 
 Tensor = torch.Tensor
 

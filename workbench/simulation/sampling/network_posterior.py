@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Activation, Network
 from workbench.semantics import SemanticTask
 from workbench.simulation.influence.gradient_kernel import item_kernel
 from workbench.simulation.influence.trajectory_derivative import hessian_products
@@ -28,9 +29,9 @@ from workbench.simulation.network.backprop import (
     outer_products,
     split_layers,
 )
-from workbench.simulation.network.networks import Activation, Network
 from workbench.simulation.sampling.posterior import LangevinState, at_checkpoint, squared_norm
-from workbench.simulation.training.descent import DeepTrajectory, Place
+from workbench.simulation.training.descent import Place
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -146,7 +147,7 @@ class NetworkCheckpoints:
     W2: Array
 
     @classmethod
-    def of(cls, trajectory: DeepTrajectory) -> NetworkCheckpoints:
+    def of(cls, trajectory: Trajectory) -> NetworkCheckpoints:
         """Those of a trajectory."""
         T = len(trajectory.times)
         first, *others = (W.reshape(T, 1, -1) for W in trajectory.weights)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -17,14 +16,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
-from workbench.semantics import SemanticTask, singular_modes
+from workbench.networks import Network
+from workbench.semantics import SemanticTask
 from workbench.simulation.network.backprop import Inputs, activities, gradients, split_layers
-from workbench.simulation.network.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.cuda_graph import STEPS, Repeated
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.recipes import Items, ItemWeights, Recipe
 from workbench.store import NOWHERE, Slot
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -147,55 +147,6 @@ def descend_batch(
         keep()
 
 
-@dataclass(frozen=True, eq=False)
-class DeepTrajectory:
-    """A trained network at its checkpoints.
-
-    Attributes:
-        network: the start.
-        recipe: how it was trained.
-        weights: D layers ``(T, n_l, n_{l-1})``.
-    """
-
-    network: Network
-    recipe: Recipe
-    weights: tuple[Array, ...]
-
-    @property
-    def times(self) -> Array:
-        """``(T,)`` flow times, ``eta x step``."""
-        return self.recipe.schedule.times
-
-    def at(self, k: int) -> Network:
-        """The network at checkpoint k."""
-        return Network(self.network.task, tuple(W[k] for W in self.weights), self.network.activation)
-
-    @cached_property
-    def outputs(self) -> Array:
-        """``(T, N_o, P)``."""
-        layers = [torch.tensor(W) for W in self.weights]
-        found = activities(layers, CPU.inputs(self.network.task), self.network.activation)
-        return np.asarray(found[-1].numpy(), dtype=np.float64)
-
-    @cached_property
-    def item_losses(self) -> Array:
-        """``(T, P)`` losses ``|y_i - f(x_i)|^2 / 2``."""
-        return np.asarray(0.5 * ((self.network.task.Y - self.outputs) ** 2).sum(axis=1))
-
-    @property
-    def loss(self) -> Array:
-        """``(T,)`` mean of the item losses."""
-        return np.asarray(self.item_losses.mean(axis=1))
-
-    @cached_property
-    def mode_strengths(self) -> Array:
-        """``(T, K)`` strengths ``u_k^T W_D ... W_1 v_k``, from the outputs; of any network."""
-        modes = singular_modes(self.network.task)
-        scale = np.sqrt(modes.c * modes.n_items)
-        V = modes.V[:, : modes.rank] / scale
-        return np.asarray(np.einsum("ok,top,pk->tk", modes.U, self.outputs, V, optimize=True))
-
-
 def train_networks(
     networks: Sequence[Network],
     recipe: Recipe,
@@ -204,7 +155,7 @@ def train_networks(
     memory: float = MEMORY,
     progress: Progress | None = None,
     slot: Slot = NOWHERE,
-) -> list[DeepTrajectory]:
+) -> list[Trajectory]:
     """Train networks of one shape on all items of one task side by side, and keep their weights at every checkpoint.
 
     Args:
@@ -239,7 +190,10 @@ def train_networks(
                 slot=slot.part(runs.start),
                 recorded={f"at{layer}": store[:, runs] for layer, store in enumerate(kept)},
             )
-    return [DeepTrajectory(network, recipe, tuple(W[:, r] for W in kept)) for r, network in enumerate(networks)]
+    return [
+        Trajectory(network, "trained", recipe.schedule.times, tuple(W[:, r] for W in kept), recipe.schedule.eta)
+        for r, network in enumerate(networks)
+    ]
 
 
 def bytes_per_run(network: Network) -> float:

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import Network
 from workbench.semantics import singular_modes
 from workbench.simulation.influence.trajectory_derivative import hessian_products
-from workbench.simulation.network.networks import Network
 from workbench.simulation.training.optimizers import Adam, Momentum, Optimizer
 
 #: Hessians of up to this many weights are diagonalised.

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.cuda_graph import STEPS, Repeated
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
-from workbench.trajectory import Start, Trajectory
+from workbench.trajectory import Trajectory
 
 __all__ = ["Progress", "Schedule", "descend", "output_basis", "train", "train_seeds"]
 
@@ -158,7 +159,7 @@ def output_basis(Y: Array, W2: Array) -> Array:
 
 
 def train(
-    start: Start,
+    start: Network,
     schedule: Schedule,
     *,
     device: str = "cpu",
@@ -171,7 +172,7 @@ def train(
 
 
 def train_seeds(
-    starts: list[Start],
+    starts: list[Network],
     schedule: Schedule,
     *,
     device: str = "cpu",
@@ -195,7 +196,7 @@ def train_seeds(
 
 
 def _train_batch(
-    starts: list[Start],
+    starts: list[Network],
     schedule: Schedule,
     device: str,
     dtype: torch.dtype,
@@ -226,6 +227,6 @@ def _train_batch(
             recorded={"at_W1": W1, "at_W2": W2},
         )
     return [
-        Trajectory(start, "simulated", schedule.times, W1[:, r], W2[:, r], schedule.eta)
+        Trajectory(start, "trained", schedule.times, (W1[:, r], W2[:, r]), schedule.eta)
         for r, start in enumerate(starts)
     ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
+from workbench.networks import Network
 from workbench.theory.modes.balanced import half_rise_form, mode_strength_form, residual_form
-from workbench.trajectory import Start, Trajectory
+from workbench.theory.modes.strength import mode_strength
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 
-def mode_strengths(start: Start, times: ArrayLike) -> Array:
+def mode_strengths(start: Network, times: ArrayLike) -> Array:
     """``(T, K)`` predicted strengths of all modes; those beyond the hidden width stay at 0."""
     if start.active is None or start.a0 is None:
         raise ConditionError(
@@ -23,12 +27,15 @@ def mode_strengths(start: Start, times: ArrayLike) -> Array:
         )
     t = np.asarray(times, dtype=np.float64)
     a = np.zeros((len(t), start.modes.rank))
-    learned = start.modes.s[: start.active]
-    a[:, : start.active] = mode_strength_form()(t=t[:, None], s=learned, c=start.modes.c, a0=start.a0)
+    learned, c = start.modes.s[: start.active], start.modes.c
+    if start.depth == 2:
+        a[:, : start.active] = mode_strength_form()(t=t[:, None], s=learned, c=c, a0=start.a0)
+    else:
+        a[:, : start.active] = mode_strength(t[:, None], learned, c=c, a0=start.a0, depth=start.depth)
     return a
 
 
-def initial_strengths(start: Start) -> Array:
+def initial_strengths(start: Network) -> Array:
     """``(K,)`` strength each mode starts with, weight^2; 0 for modes without hidden direction.
 
     An unaligned network is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
@@ -42,7 +49,7 @@ def initial_strengths(start: Start) -> Array:
     return np.asarray((growing**2).sum(axis=0) / 4)
 
 
-def half_rise_times(start: Start) -> Array:
+def half_rise_times(start: Network) -> Array:
     """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned.
 
     Exact for an aligned start, an estimate for any other (see `initial_strengths`).
@@ -54,26 +61,28 @@ def half_rise_times(start: Start) -> Array:
     return times
 
 
-def aligned_trajectory(start: Start, times: ArrayLike) -> Trajectory:
-    """Weights of the gradient flow from an aligned start, ``W1 = R sqrt(a) V_in^T``, ``W2 = U sqrt(a) R^T``.
+def aligned_trajectory(start: Network, times: ArrayLike) -> Trajectory:
+    """Weights of the gradient flow from an aligned start of any depth, ``W_l = R_l a^{1/D} R_{l-1}^T``.
+
+    ``R_0 = V_in`` and ``R_D = U``; of two layers ``W1 = R sqrt(a) V_in^T``, ``W2 = U sqrt(a) R^T``.
 
     Source: Saxe, McClelland & Ganguli (2014). Exact, not an approximation, under the conditions checked.
     """
     a = mode_strengths(start, times)
-    assert start.active is not None and start.frame is not None
+    assert start.active is not None and start.frames is not None
     K, modes, task = start.active, start.modes, start.task
-    R, root = start.frame[:, :K], np.sqrt(a[:, None, :K])
+    root = a[:, None, :K] ** (1 / start.depth)
     V_in = task.X @ modes.V[:, :K] / np.sqrt(modes.c * task.n_items)
+    chain = [V_in, *start.frames, modes.U[:, :K]]
     return Trajectory(
-        start=start,
-        origin="analytic",
+        network=start,
+        side="predicted",
         times=np.asarray(times, dtype=np.float64),
-        W1=(R * root) @ V_in.T,
-        W2=(modes.U[:, :K] * root) @ R.T,
+        weights=tuple((after * root) @ before.T for before, after in pairwise(chain)),
     )
 
 
-def mode_residuals(start: Start, times: ArrayLike) -> Array:
+def mode_residuals(start: Network, times: ArrayLike) -> Array:
     """``(T, K)`` residuals ``e = s - c a`` without cancellation at late times; s itself for modes never learned."""
     t = np.asarray(times, dtype=np.float64)
     e = np.broadcast_to(start.modes.s, (len(t), start.modes.rank)).copy()
@@ -83,7 +92,7 @@ def mode_residuals(start: Start, times: ArrayLike) -> Array:
     return e
 
 
-def settling_time(start: Start, remaining: float = 0.005) -> float:
+def settling_time(start: Network, remaining: float = 0.005) -> float:
     """When all but a fraction ``remaining`` of the learnable loss is gone, and a quarter of that time more.
 
     An unaligned start is treated as an aligned one in which every mode is as strong as the weakest.

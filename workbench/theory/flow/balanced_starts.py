@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
+from workbench.networks import Init, Network
 from workbench.semantics import SemanticTask, singular_modes
 from workbench.theory.flow.exact_solution import measured_lambda, seen_weights
 from workbench.theory.modes.unbalanced_weights import initial_pair
-from workbench.trajectory import Init, Start
 
 Array = NDArray[np.float64]
 
 
-def balanced_start(task: SemanticTask, hidden: int, lam: float = 0.0, seed: int = 0, scale: float = 0.01) -> Start:
+def balanced_start(task: SemanticTask, hidden: int, lam: float = 0.0, seed: int = 0, scale: float = 0.01) -> Network:
     """A random lambda-balanced start that is not aligned with the data.
 
     ``W1 = R S1 V^T`` and ``W2 = U S2 R^T`` with random orthonormal U, V, R and
@@ -51,17 +51,15 @@ def balanced_start(task: SemanticTask, hidden: int, lam: float = 0.0, seed: int 
     S1, S2 = initial_pair(A, lam)
     k2, k1 = min(hidden, n_out), min(hidden, n_in)
     V_in = task.X @ Vt[:k1].T / np.sqrt(modes.c * n_in)
-    return Start(
+    return Network(
         task,
-        Init("balanced", scale),
-        seed,
-        W1=(R[:, :k1] * S1[:k1]) @ V_in.T,
-        W2=(U[:, :k2] * S2[:k2]) @ R[:, :k2].T,
-        modes=modes,
+        ((R[:, :k1] * S1[:k1]) @ V_in.T, (U[:, :k2] * S2[:k2]) @ R[:, :k2].T),
+        init=Init("balanced", scale),
+        seed=seed,
     )
 
 
-def reaches_target(start: Start) -> bool:
+def reaches_target(start: Network) -> bool:
     """Whether the flow learns every mode of the task.
 
     It does where the rows of ``Gamma_+^T Q0`` that belong to the modes are linearly independent.
@@ -77,7 +75,7 @@ def reaches_target(start: Start) -> bool:
     """
     W1, c = seen_weights(start)
     modes, task = start.modes, start.task
-    lam = 0.0 if start.init.kind == "gaussian" else c * measured_lambda(W1, start.W2)
+    lam = 0.0 if start.gaussian else c * measured_lambda(W1, start.W2)
     V_in = task.X @ modes.V[:, : modes.rank] / np.sqrt(c * task.n_items)
     theta = np.arctan2(2 * modes.s, -lam)[:, None] / 2
     q = np.cos(theta) * (W1 @ V_in).T + np.sin(theta) * (modes.U.T @ start.W2)

@@ -20,7 +20,8 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
-from workbench.trajectory import Start, Trajectory
+from workbench.networks import Network
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -160,14 +161,14 @@ def measured_lambda(W1: Array, W2: Array) -> float:
     return float((np.vdot(W2, W2) - np.vdot(W1, W1)) / W1.shape[0])
 
 
-def seen_weights(start: Start) -> tuple[Array, float]:
+def seen_weights(start: Network) -> tuple[Array, float]:
     """``W1 Pi`` (what the items can feel of W1) and the input scale c."""
     task, c = start.task, start.modes.c
     return start.W1 if task.one_hot else start.W1 @ task.Sxx / c, c
 
 
 def exact_solution(
-    start: Start, times: ArrayLike, *, lam: float | None = None, balance_tolerance: float = 1e-8
+    start: Network, times: ArrayLike, *, lam: float | None = None, balance_tolerance: float = 1e-8
 ) -> Trajectory:
     """The gradient flow from any balanced start, as a `Trajectory`.
 
@@ -189,7 +190,7 @@ def exact_solution(
         hidden units.
     """
     W1, c = seen_weights(start)
-    gaussian = start.init.kind == "gaussian"
+    gaussian = start.gaussian
     if lam is None:
         lam = 0.0 if gaussian else measured_lambda(W1, start.W2)
     allowed = balance_tolerance * float(start.modes.s[0]) / c
@@ -201,4 +202,4 @@ def exact_solution(
             "use balanced_start, init balanced:a0, or integrate the flow numerically",
         )
     W1_t, W2_t = exact_factors(W1, start.W2, start.task.Syx, c, times, lam)
-    return Trajectory(start, "analytic", np.asarray(times, dtype=np.float64), W1_t + (start.W1 - W1), W2_t)
+    return Trajectory(start, "predicted", np.asarray(times, dtype=np.float64), (W1_t + (start.W1 - W1), W2_t))

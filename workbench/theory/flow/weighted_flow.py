@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import Network
 from workbench.parallel import in_threads
 from workbench.theory.flow.runge_kutta import march
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -81,7 +81,7 @@ def _basis(columns: Array, scale: float) -> Array:
     return np.asarray(left[:, size > _SPAN_TOLERANCE * scale])
 
 
-def reduced_flow(start: Start) -> ReducedFlow:
+def reduced_flow(start: Network) -> ReducedFlow:
     """The start of `weighted_flow` in mode coordinates."""
     modes, task = start.modes, start.task
     M = start.W1 @ task.X @ modes.V / np.sqrt(modes.c * task.n_items)
@@ -180,7 +180,7 @@ def checked_times(times: ArrayLike) -> Array:
 
 
 def weighted_flow(
-    start: Start,
+    start: Network,
     times: ArrayLike,
     item_weights: ArrayLike,
     *,

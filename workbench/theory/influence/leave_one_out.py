@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import Network
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors
 from workbench.theory.flow.weighted_flow import Progress, ReducedFlow, checked_times, reduced_flow, weighted_flow
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 Convention = Literal["unnormalised", "renormalised"]
@@ -32,7 +32,7 @@ def held_out_times(times: ArrayLike, n_items: int, convention: Convention) -> Ar
 
 
 def held_out_losses(
-    start: Start,
+    start: Network,
     times: ArrayLike,
     *,
     convention: Convention = "unnormalised",
@@ -74,7 +74,7 @@ def held_out_losses(
 
 
 def leave_one_out(
-    start: Start,
+    start: Network,
     times: ArrayLike,
     *,
     convention: Convention = "unnormalised",
@@ -104,9 +104,9 @@ def _projected_losses(flow: ReducedFlow, times: Array, keep: Array, lam: float) 
     return np.asarray(0.5 * flow.n_items / flow.c * (residual**2).sum(axis=1))
 
 
-def _checked_lambda(start: Start) -> float:
+def _checked_lambda(start: Network) -> float:
     """lambda of ``W2^T W2 - W1 W1^T = lambda I``; Gaussian starts use 0, as in `exact_solution`."""
-    if start.init.kind == "gaussian":
+    if start.gaussian:
         return 0.0
     lam = float((np.vdot(start.W2, start.W2) - np.vdot(start.W1, start.W1)) / start.hidden)
     residual, allowed = (

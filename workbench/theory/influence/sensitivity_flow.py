@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
+from workbench.networks import Network
 from workbench.theory.flow.runge_kutta import march
 from workbench.theory.flow.weighted_flow import (
     Progress,
@@ -29,7 +30,6 @@ from workbench.theory.flow.weighted_flow import (
     integrate,
     reduced_flow,
 )
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def _loss_derivative(flow: ReducedFlow, M: Array, At: Array, dM: Array, dAt: Arr
 
 
 def trajectory_derivative_from_start(
-    start: Start,
+    start: Network,
     times: ArrayLike,
     *,
     window: tuple[float, float] = (0.0, np.inf),

@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.networks import Network
 from workbench.semantics.modes import Modes
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.leave_one_out import Convention, held_out_times
 from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups
 from workbench.theory.roots import sign_changes
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 Curve = Callable[[Array], Array]
@@ -33,7 +33,7 @@ def derivative_curve(modes: Modes, source: int, target: int, *, a0: float, activ
 
 
 def leave_one_out_curve(
-    start: Start,
+    start: Network,
     source: int,
     target: int,
     *,

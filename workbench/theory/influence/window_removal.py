@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.networks import Network
 from workbench.theory.flow.weighted_flow import (
     Progress,
     ReducedFlow,
@@ -25,14 +26,13 @@ from workbench.theory.flow.weighted_flow import (
 from workbench.theory.influence.leave_one_out import Convention, held_out_times
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
-from workbench.trajectory import Start
 
 Array = NDArray[np.float64]
 Window = tuple[float, float]
 
 
 def window_removal(
-    start: Start,
+    start: Network,
     times: ArrayLike,
     windows: Sequence[Window],
     *,
@@ -73,7 +73,7 @@ def window_removal(
     return removal
 
 
-def _first_order(start: Start, t: Array, window: Window, convention: Convention, rtol: float | None) -> Array:
+def _first_order(start: Network, t: Array, window: Window, convention: Convention, rtol: float | None) -> Array:
     """``(T, P, P)``: eps_i = -1/P and, renormalised, eps_j = 1/(P(P-1)) for the others."""
     P = start.task.n_items
     if start.active is not None and start.a0 is not None:
@@ -85,7 +85,7 @@ def _first_order(start: Start, t: Array, window: Window, convention: Convention,
     return np.asarray(derivative / P)
 
 
-def _finite(start: Start, t: Array, window: Window, convention: Convention, rtol: float | None) -> Array:
+def _finite(start: Network, t: Array, window: Window, convention: Convention, rtol: float | None) -> Array:
     flow = reduced_flow(start)
     P = flow.n_items
     rtol = default_rtol(flow, P) if rtol is None else rtol
