@@ -1,0 +1,17 @@
+"""Any `torch.nn.Module` on the bench: its local posterior sampled, its gradient kernel, its curvatures."""
+
+from workbench.simulation.module.kernel import GroupKernel, gradient_kernel, group_kernel
+from workbench.simulation.module.losses import Losses, ModuleLosses
+from workbench.simulation.module.result import ModuleSamples
+from workbench.simulation.module.sampling import ModuleSampling, sample_module_posterior
+
+__all__ = [
+    "GroupKernel",
+    "Losses",
+    "ModuleLosses",
+    "ModuleSamples",
+    "ModuleSampling",
+    "gradient_kernel",
+    "group_kernel",
+    "sample_module_posterior",
+]

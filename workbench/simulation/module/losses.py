@@ -1,0 +1,160 @@
+"""The losses of a module as a function of one flat vector of its weights.
+
+Everything else here (chains, kernels, curvatures) sees a module only through ``losses(w, batch)`` with ``w`` of shape
+``(N,)``: the chosen parameters laid end to end, in the order in which the module names them. The other parameters and
+the buffers stay as they are at the checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from workbench.errors import WorkbenchError
+
+#: ``losses(model, batch)`` gives the loss of every example ``(batch,)`` or of every token ``(batch, tokens)``.
+Losses = Callable[[nn.Module, Any], torch.Tensor]
+#: A tensor, or a tuple or mapping of tensors, whose first dimension counts examples.
+Data = Any
+
+
+class _Asked(nn.Module):
+    """A module whose output is its losses, so that `functional_call` can change its weights."""
+
+    def __init__(self, model: nn.Module, losses: Losses) -> None:
+        super().__init__()
+        self.model = model
+        self._losses = losses
+
+    def forward(self, batch: Data) -> torch.Tensor:
+        return self._losses(self.model, batch)
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleLosses:
+    """A module, its losses, and the parameters that count as its weights.
+
+    Attributes:
+        names: of the chosen parameters. shapes: theirs.
+        star: ``(N,)`` their values at the checkpoint, end to end.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    star: torch.Tensor
+    asked: nn.Module
+
+    @classmethod
+    def at(
+        cls,
+        model: nn.Module,
+        losses: Losses,
+        checkpoint: Mapping[str, torch.Tensor] | None = None,
+        parameters: Sequence[str] = (),
+    ) -> ModuleLosses:
+        """A copy of the module at a checkpoint.
+
+        Args:
+            checkpoint: a state dict; None: the weights that the module has.
+            parameters: names of parameters, or patterns such as ``"layers.0.*"``; none: all that can be trained.
+        """
+        own = copy.deepcopy(model)
+        if checkpoint is not None:
+            _load(own, checkpoint)
+        own.eval()  # dropout would make a loss random
+        chosen = {
+            name: value
+            for name, value in own.named_parameters()
+            if (not parameters and value.requires_grad) or any(fnmatch(name, pattern) for pattern in parameters)
+        }
+        for pattern in parameters:
+            if not any(fnmatch(name, pattern) for name in chosen):
+                known = ", ".join(name for name, _ in own.named_parameters())
+                raise WorkbenchError(f"no parameter is called {pattern!r}; the module has {known}")
+        if not chosen:
+            raise WorkbenchError("the module has no parameter that can be trained; nothing can be sampled")
+        kinds = {(value.dtype, value.device) for value in chosen.values()}
+        if len(kinds) > 1:
+            raise WorkbenchError("the chosen parameters differ in type or device; choose some that share both")
+        star = torch.cat([value.detach().reshape(-1) for value in chosen.values()])
+        own.requires_grad_(False)
+        return cls(tuple(chosen), tuple(value.shape for value in chosen.values()), star, _Asked(own, losses))
+
+    @property
+    def n_weights(self) -> int:
+        """N."""
+        return self.star.numel()
+
+    def weights(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Views of the flat ``(N,)`` vector by parameter."""
+        parts = torch.split(w, [shape.numel() for shape in self.shapes])
+        return {
+            f"model.{name}": part.view(shape) for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
+        }
+
+    def __call__(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
+        """``(batch, ...)`` losses at weights ``(N,)``."""
+        value: torch.Tensor = functional_call(self.asked, self.weights(w), (batch,))
+        return value
+
+    def mean(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
+        """Their mean over all examples and tokens of the batch: what n beta multiplies."""
+        return self(w, batch).mean()
+
+    def gradient(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
+        """``(N,)`` gradient of the mean loss."""
+        leaf = w.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.mean(leaf, batch), leaf)
+        return gradient
+
+    def checked(self, data: Data) -> torch.Tensor:
+        """The losses of all data at the checkpoint, refused where the loss function does not give what it should."""
+        count = length(data)
+        with torch.no_grad():
+            value = self(self.star, data)
+        if not isinstance(value, torch.Tensor) or not 1 <= value.ndim <= 2 or value.shape[0] != count:
+            given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+            raise WorkbenchError(
+                f"losses(model, batch) gave {given} for a batch of {count}; it must give one loss an example, "
+                f"({count},), or one a token, ({count}, tokens), and no mean"
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise WorkbenchError("losses(model, batch) is not finite at the checkpoint; look at the model and its data")
+        return value
+
+
+def _load(model: nn.Module, checkpoint: Mapping[str, torch.Tensor]) -> None:
+    try:
+        model.load_state_dict(dict(checkpoint))
+    except RuntimeError as error:
+        line = " ".join(str(error).split())
+        raise WorkbenchError(f"the checkpoint is none of this module: {line[:200]}") from None
+
+
+def length(data: Data) -> int:
+    """How many examples there are."""
+    first = data
+    while not isinstance(first, torch.Tensor):
+        parts = list(first.values()) if isinstance(first, Mapping) else list(first)
+        if not parts:
+            raise WorkbenchError("no data; give a tensor, or a tuple or mapping of tensors, one row an example")
+        first = parts[0]
+    if first.ndim == 0 or not len(first):
+        raise WorkbenchError("data without rows; give at least one example")
+    return len(first)
+
+
+def rows(data: Data, index: torch.Tensor | slice) -> Data:
+    """Some examples."""
+    if isinstance(data, torch.Tensor):
+        return data[index]
+    if isinstance(data, Mapping):
+        return {name: rows(part, index) for name, part in data.items()}
+    return tuple(rows(part, index) for part in data)
