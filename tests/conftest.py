@@ -10,10 +10,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import hypothesis
 import pytest
 import torch
 
 from workbench.cli import main
+
+# The same examples in every run, and no limit of time for one of them: a loaded machine must change no verdict.
+hypothesis.settings.register_profile("workbench", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("workbench")
 
 # One core: sharing a step among threads costs more than the step, and neither results nor what is refused as too long
 # may depend on the machine.

@@ -14,6 +14,7 @@ __version__ = "0.2.0"
 _NAMES = {
     "Hierarchy": "workbench.semantics",
     "SemanticTask": "workbench.semantics",
+    "Tree": "workbench.semantics",
     "rumelhart_task": "workbench.semantics",
     "task_from_csv": "workbench.semantics",
     "task_from_dataframe": "workbench.semantics",

@@ -74,7 +74,7 @@ def labelled(
     }
     if start.a0 is not None:
         said["a0"] = start.a0
-    if task.tree is not None:
+    if task.tree is not None and task.tree.branching is not None:
         said["branching"] = list(task.tree.branching)
     items = list(task.items)
     return xr.Dataset(

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError, human_bytes
-from workbench.semantics.task import SemanticTask
+from workbench.semantics.task import MOST_ITEMS, SemanticTask
 
 Array = NDArray[np.float64]
 Coding = Literal["01", "pm1"]
 
+#: Levels of a tree; with two children a node 12 levels reach the largest number of leaves.
+_DEEPEST = 32
 #: Sampled properties beyond this many bytes are refused.
 _SAMPLE_LIMIT = 5e8
 
@@ -51,10 +53,13 @@ class Hierarchy:
                 f"branching {','.join(map(str, given)) or '(empty)'} is no tree; "
                 "give whole numbers >= 1 with at least 2 leaves, such as 2,2,2"
             )
+        if len(given) > _DEEPEST:
+            raise WorkbenchError(f"a tree of {len(given)} levels is too deep; the limit is {_DEEPEST}")
         branching = tuple(int(b) for b in given)
         object.__setattr__(self, "branching", branching)
-        if prod(branching) > 4096:
-            raise WorkbenchError(f"a tree with {prod(branching)} leaves is too large; the limit is 4096")
+        if prod(branching) > MOST_ITEMS:
+            leaves = prod(branching) if prod(branching) < 1e9 else "over 10^9"
+            raise WorkbenchError(f"a tree with {leaves} leaves is too large; the limit is {MOST_ITEMS}")
 
     @property
     def depth(self) -> int:

@@ -92,16 +92,27 @@ def singular_modes(task: SemanticTask) -> Modes:
             "use one-hot items (leave X out) or whiten the inputs",
         )
     level = None
-    if task.tree is not None and task.tree_symmetric:
+    if isinstance(task.tree, Hierarchy) and task.tree_symmetric:
         V, level = haar_basis(task.tree)
         s_of_Y = np.linalg.norm(task.Y @ V, axis=0)
     else:
-        _, s_of_Y, Vt = np.linalg.svd(task.Y, full_matrices=True)
-        s_of_Y = np.concatenate([s_of_Y, np.zeros(task.n_items - len(s_of_Y))])
-        V = Vt.T
+        s_of_Y, V = _right_singular_vectors(task.Y)
         V = V * np.sign(V[np.abs(V).argmax(axis=0), np.arange(task.n_items)])
     order = np.lexsort((np.arange(task.n_items), -np.round(s_of_Y / s_of_Y.max(), 12)))
     s_of_Y, V, level = s_of_Y[order], V[:, order], None if level is None else level[order]
     keep = s_of_Y > RANK_TOLERANCE * s_of_Y[0]
     U = (task.Y @ V[:, keep]) / s_of_Y[keep]
     return Modes(U, s_of_Y[keep] * np.sqrt(c / task.n_items), V, level, c)
+
+
+def _right_singular_vectors(Y: Array) -> tuple[Array, Array]:
+    """``(P,)`` singular values of Y and ``(P, P)`` orthonormal vectors, at the cost of the smaller side of Y.
+
+    The thin decomposition has ``min(N_o, P)`` of them; a complete QR of these adds the others, which Y maps to zero.
+    """
+    _, s, Vt = np.linalg.svd(Y, full_matrices=False)
+    P, K = Y.shape[1], len(s)
+    if K == P:
+        return s, np.asarray(Vt.T)
+    complete = np.linalg.qr(Vt.T, mode="complete")[0]
+    return np.concatenate([s, np.zeros(P - K)]), np.column_stack([Vt.T, complete[:, K:]])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,12 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.semantics.names import checked_names, showable
 
 if TYPE_CHECKING:
     from workbench.semantics.hierarchy import Hierarchy
+    from workbench.semantics.tree import Tree
 
 Array = NDArray[np.float64]
 
+#: Of more items one matrix of items x items has over 100 MB, and every measure many of them.
+MOST_ITEMS = 4096
 #: The loss takes the fourth power of the values, and flow times spread as widely as they do.
 _LARGEST = 1e9
 #: Variances of losses take the eighth power, which must stay far from underflow.
@@ -32,24 +34,6 @@ def _frozen_copy(label: str, values: ArrayLike) -> Array:
         raise WorkbenchError(f"{label} is no matrix of numbers; give rows of equal length") from None
     array.setflags(write=False)
     return array
-
-
-def _check_names(kind: str, names: Sequence[str], count: int) -> None:
-    if len(names) != count:
-        raise WorkbenchError(f"{len(names)} {kind} names for a task with {count}; give exactly one name each")
-    seen: dict[str, int] = {}
-    for position, name in enumerate(names, start=1):
-        if not isinstance(name, str):
-            raise WorkbenchError(f"{kind} {position} is named {name!r}, which is no text; use str({name!r})")
-        if not name.strip():
-            raise WorkbenchError(f"{kind} {position} has an empty name; give it one")
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-            raise WorkbenchError(f"the {kind} name {name!r} holds a character that cannot be shown; leave it out")
-        if name in seen:
-            raise WorkbenchError(
-                f"the {kind} name {name!r} occurs twice ({kind}s {seen[name]} and {position}); rename one"
-            )
-        seen[name] = position
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +59,7 @@ class SemanticTask:
     properties: tuple[str, ...]
     Y: Array
     X: Array = None  # type: ignore[assignment]
-    tree: Hierarchy | None = None
+    tree: Hierarchy | Tree | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -83,15 +67,21 @@ class SemanticTask:
         if Y.ndim != 2:
             raise WorkbenchError(f"Y has {Y.ndim} dimensions; expected a matrix (properties, items)")
         n_properties, n_items = Y.shape
-        X = _frozen_copy("X", np.eye(n_items) if self.X is None else self.X)
         if n_items < 2:
-            raise WorkbenchError(f"the task has {n_items} item; influence between items needs at least 2")
+            raise WorkbenchError(
+                f"the task has {n_items} item{'s' * (n_items != 1)}; influence between items needs at least 2"
+            )
+        if n_items > MOST_ITEMS:
+            raise WorkbenchError(
+                f"{n_items:,} items; influence is a matrix of items x items, with a limit of {MOST_ITEMS:,}; keep fewer"
+            )
+        X = _frozen_copy("X", np.eye(n_items) if self.X is None else self.X)
         if n_properties < 1:
             raise WorkbenchError("the task has no property; give at least one")
         if X.ndim != 2 or X.shape[1] != n_items:
             raise WorkbenchError(f"X has shape {X.shape}; expected (inputs, {n_items}), one column an item")
-        _check_names("item", self.items, n_items)
-        _check_names("property", self.properties, n_properties)
+        items = checked_names("item", self.items, n_items)
+        properties = checked_names("property", self.properties, n_properties)
         for label, matrix in (("Y", Y), ("X", X)):
             if not np.isfinite(matrix).all():
                 row, column = np.argwhere(~np.isfinite(matrix))[0]
@@ -113,8 +103,10 @@ class SemanticTask:
             raise WorkbenchError(f"the tree has {self.tree.n_items} leaves but the task {n_items} items")
         object.__setattr__(self, "Y", Y)
         object.__setattr__(self, "X", X)
-        object.__setattr__(self, "items", tuple(self.items))
-        object.__setattr__(self, "properties", tuple(self.properties))
+        object.__setattr__(self, "items", items)
+        object.__setattr__(self, "properties", properties)
+        object.__setattr__(self, "name", showable(self.name))
+        object.__setattr__(self, "source", showable(self.source))
 
     @property
     def n_items(self) -> int:
@@ -161,12 +153,12 @@ class SemanticTask:
 
     @cached_property
     def tree_symmetric(self) -> bool:
-        """Whether ``y_i . y_j`` depends only on the level of the common ancestor of i and j.
+        """Whether the tree is balanced and ``y_i . y_j`` depends only on the level of the common ancestor of i and j.
 
         Then the closed forms on the tree hold, and influence has one curve per level.
         """
         levels = self.common_ancestor_level
-        if levels is None:
+        if levels is None or self.tree is None or self.tree.branching is None:
             return False
         gram = self.Y.T @ self.Y
         scale = np.abs(gram).max()
