@@ -98,9 +98,9 @@ def in_process() -> list[tuple[str, str, str]]:
 
 def in_browser() -> list[tuple[str, str, str]]:
     """The same through kernel, server, websocket and browser."""
-    with served() as address, chromium() as browser:
+    with served() as server, chromium() as browser:
         began = time.perf_counter()
-        app = App(browser, address, at_rest=False)
+        app = App(browser, server.link, at_rest=False)
         painted = time.perf_counter() - began
         app.at_rest()
         app.page.evaluate(_WATCH)

@@ -13,7 +13,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -39,9 +41,37 @@ def what_is_missing() -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Server:
+    """`workbench explore`, running: the link it printed, and its process."""
+
+    link: str
+    process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> str:
+        """Without the token."""
+        return self.link.partition("/?")[0]
+
+    def page(self, query: str) -> str:
+        """The link that opens a state."""
+        return f"{self.link}&{query.lstrip('?')}"
+
+    def kernels(self) -> int:
+        """How many processes the server has started that still run (Linux)."""
+        found = 0
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = entry.read_text().rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            found += fields[1] == str(self.process.pid) and fields[0] != "Z"
+        return found
+
+
 @contextmanager
-def served(*arguments: str) -> Iterator[str]:
-    """`workbench explore` on a free port, until the block ends; gives its address once it answers."""
+def served(*arguments: str) -> Iterator[Server]:
+    """`workbench explore` on a free port, until the block ends; gives it once it answers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", "explore", "--no-browser", "--port", "8876", *arguments],
         stdout=subprocess.PIPE,
@@ -53,9 +83,9 @@ def served(*arguments: str) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        found = re.search(r"http://\S+/", process.stdout.readline())
+        found = re.search(r"http://\S+", process.stdout.readline())
         assert found, "`workbench explore` printed no address"
-        yield _answering(found[0], process)
+        yield _answering(Server(found[0], process))
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -64,19 +94,19 @@ def served(*arguments: str) -> Iterator[str]:
             process.kill()
 
 
-def _answering(address: str, process: subprocess.Popen[str]) -> str:
+def _answering(server: Server) -> Server:
     until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and server.process.poll() is None:
         try:
             # Not the app itself: each of its pages starts a kernel.
-            urllib.request.urlopen(f"{address}voila/static/voila.js", timeout=5).close()
+            urllib.request.urlopen(f"{server.address}/voila/static/voila.js", timeout=5).close()
         except urllib.error.HTTPError:
-            return address
+            return server
         except OSError:
             time.sleep(0.05)
         else:
-            return address
-    raise AssertionError(f"the app at {address} does not answer")
+            return server
+    raise AssertionError(f"the app at {server.address} does not answer")
 
 
 @contextmanager
@@ -96,7 +126,7 @@ class App:
     def __init__(self, browser: Any, address: str, *, at_rest: bool = True) -> None:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
         self.page: Any = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)  # a machine that does other work
         #: Errors on the page, and requests to anywhere but this machine.
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from driven_app import App, chromium, served, what_is_missing
+from driven_app import App, Server, chromium, served, what_is_missing
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -28,21 +29,21 @@ BAD = "item,swims\nsalmon,1\nrobin,often\n"
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def server() -> Iterator[Server]:
     assert not missing, missing
-    with served() as address:
-        yield address
+    with served() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[object]:
+def browser(server: Server) -> Iterator[object]:
     with chromium() as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
-def page(browser: object, address: str) -> App:
-    return App(browser, address)
+def page(browser: object, server: Server) -> App:
+    return App(browser, server.link)
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App
     app.page.wait_for_function("document.querySelectorAll('.workbench-error').length === 0")
 
 
-def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object, address: str) -> None:
+def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object, server: Server) -> None:
     app.choose("source item", "rose")
     app.handle("depth").focus()
     app.page.keyboard.press("ArrowRight")
@@ -225,7 +226,7 @@ def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object
     # Values between the steps of the sliders, on the nearest of which a browser puts the handles.
     link = link_of(app) + "&a0=0.0123&time=7.77"
     assert "depth=3" in link and "source=rose" in link and "eta" not in link
-    other = App(browser, address + link)
+    other = App(browser, server.page(link))
     assert other.readout("depth") == 3 and "t = 7.77:" in other.numbers() and "I(rose →" in other.numbers()
     assert sorted(link_of(other).strip("?").split("&")) == sorted(link.strip("?").split("&"))
     assert other.errors == []
@@ -235,3 +236,32 @@ def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object
 def link_of(app: App) -> str:
     app.button("link").click()
     return str(app.page.locator("a.workbench-link").get_attribute("href"))
+
+
+def test_reloads_and_closed_windows_leave_no_kernels(browser: object, server: Server, app: App) -> None:
+    before = server.kernels()
+    other = App(browser, server.link, at_rest=False)
+    for _ in range(10):
+        other.page.reload()
+        other.image.wait_for()
+    assert server.kernels() <= before + 2  # the last one's end may still be under way
+    other.page.close(run_before_unload=True)
+    until = time.monotonic() + 10
+    while server.kernels() > before and time.monotonic() < until:
+        time.sleep(0.1)
+    assert server.kernels() == before
+
+
+@pytest.mark.parametrize("link", ["?task=/etc/hosts", "?depth=99", "?nonsense=3", "?a0=foo"])
+def test_a_damaged_link_says_so_until_the_user_has_read_it(browser: object, server: Server, link: str) -> None:
+    app = App(browser, server.page(link))
+    assert "not understood" in app.page.locator(".workbench-notice").inner_text()
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.settled("stale")
+    app.at_rest()
+    assert "not understood" in app.page.locator(".workbench-notice").inner_text()
+    app.button("understood").click()
+    app.page.locator(".workbench-notice").wait_for(state="hidden")
+    assert app.errors == []
+    app.page.close(run_before_unload=True)

@@ -457,7 +457,7 @@ def test_the_command_refuses_what_it_cannot_open_before_serving(run_cli, argumen
 def test_the_notebook_of_the_app_runs_and_saves_a_picture(tmp_path) -> None:
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
-    from workbench.explorer.app import NOTEBOOK, write_app
+    from workbench.explorer.page import NOTEBOOK, write_app
 
     write_app(tmp_path, ExplorerState(task="tree:2,2", depth=3))
     notebook = nbformat.read(tmp_path / NOTEBOOK, as_version=4)

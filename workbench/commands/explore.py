@@ -11,8 +11,8 @@ from workbench.errors import WorkbenchError
 _EXPLORE = """\
 Open sliders and linked panels in the browser: theory follows every movement, simulation when the hand rests.
 
-Runs on this machine alone (127.0.0.1) and fetches nothing from the network; Ctrl-C ends it. Needs the extra
-`explore`: pip install 'workbench[explore]', or `make explore`.
+Runs on this machine alone (127.0.0.1), answers only to the link it prints, and fetches nothing from the network;
+Ctrl-C ends it. Needs the extra `explore`: pip install 'workbench[explore]', or `make explore`.
 
   workbench explore
   workbench explore --task my_table.csv
@@ -42,13 +42,15 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.port <= 65535:
         raise WorkbenchError(f"--port {args.port}; give a number from 1 to 65535")
     from workbench.explorer import begin_state
-    from workbench.explorer.app import free_port, serve
     from workbench.explorer.model import curves
     from workbench.explorer.scene import scene_of
+    from workbench.explorer.server import free_port, serve
 
     state = begin_state(args.task, args.state)
     curves(state, scene_of(state))
-    port = free_port(args.port)
-    print(f"explorer: http://127.0.0.1:{port}/  (Ctrl-C ends it)", flush=True)
-    serve(state, port=port, browser=not args.no_browser)
+    serve(state, port=free_port(args.port), browser=not args.no_browser, announce=_announce)
     return 0
+
+
+def _announce(link: str) -> None:
+    print(f"explorer: {link}  (Ctrl-C ends it)", flush=True)

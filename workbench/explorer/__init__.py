@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.errors import WorkbenchError
-from workbench.explorer.state import GIVEN, ExplorerState
+from workbench.explorer.state import GIVEN, KINDS, ExplorerState
 from workbench.semantics import SemanticTask
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def begin_state(task: str | None, state: ExplorerState | Mapping[str, Any] | str
 
 def _with_task(state: ExplorerState, spec: str) -> ExplorerState:
     """The state with another task; a path is read, so that the state does not depend on the file."""
-    if spec.partition(":")[0] in ("tree", "diffusion", "table", "csv", GIVEN):
+    if spec.partition(":")[0] in KINDS:
         table = state.table if spec == state.task else ""
         return replace(state, task="tree:2,2,2" if spec == "tree" else spec, table=table)
     from workbench.semantics import task_from_spec

@@ -33,6 +33,8 @@ RANGES = {
     "seed": (0, 999),
 }
 
+#: What the task of a state may begin with: a state never names a file, whoever wrote the link.
+KINDS = ("tree", "diffusion", "table", "csv", "given")
 #: Task of a `SemanticTask` handed over in Python, of which only the caller has the data.
 GIVEN = "given"
 #: Browsers and servers cut longer addresses.
@@ -84,6 +86,11 @@ class ExplorerState:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise WorkbenchError(f"{name} = {value:g}; give a value from {low:g} to {high:g}")
+        if self.task.partition(":")[0] not in KINDS:
+            raise WorkbenchError(
+                f"task {self.task[:60]!r} is none that a link may name; use such as tree:2,2,2, diffusion:2,2,2:0.1 or "
+                "table:rumelhart, and upload a table of your own"
+            )
         if not 0 <= self.time < math.inf:
             raise WorkbenchError(f"time = {self.time:g}; give a flow time >= 0")
 

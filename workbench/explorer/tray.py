@@ -31,9 +31,12 @@ class Tray:
         self.cancel = self._button("cancel", "stop the simulation", view.cancel, "72px")
         self.again = self._button("simulate", "run the simulation of this state", view._simulate, "92px")
         self.error, self.numbers = widgets.HTML(), widgets.HTML()
+        self._notice = widgets.HTML()
+        understood = self._button("understood", "take this line away", lambda: self.notice(""))
+        self.notice_row = widgets.HBox([understood, self._notice], layout=widgets.Layout(display="none"))
         # Room for the line about what cannot be shown: the picture stays where it is.
         self.status_row = widgets.VBox(
-            [widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error],
+            [self.notice_row, widgets.HBox([self.bar, self.cancel, self.again, self.status]), self.error],
             layout=widgets.Layout(min_height="66px"),
         )
         self.figure_format = widgets.Dropdown(options=list(save.FIGURES), layout=widgets.Layout(width="76px"))
@@ -110,6 +113,11 @@ class Tray:
         value = f'<span class="workbench-error" style="{style}">{text}</span>' if line else ""
         if self.error.value != value:
             self.error.value = value
+
+    def notice(self, line: str) -> None:
+        """One line that stays until the user takes it away; empty to do so."""
+        self._notice.value = f'<span class="workbench-notice" style="color:#a02000">{html.escape(line)}</span>'
+        self.notice_row.layout.display = None if line else "none"
 
     # Mouse
 

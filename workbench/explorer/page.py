@@ -1,4 +1,4 @@
-"""The explorer as an app: a notebook of one cell and a page template, made at launch, served by Voila on this machine.
+"""The page of the app: a notebook of one cell and a template around it, made at launch, shown by Voila.
 
 Nothing is fetched from the network: the template leaves out the icon fonts that Voila's own takes from a server.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import tempfile
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -17,7 +15,7 @@ from workbench.explorer.state import ExplorerState
 NOTEBOOK = "explorer.ipynb"
 #: Every visitor gets a kernel of their own; the state is in the link, or else the one given at launch.
 _CELL = """\
-from workbench.explorer.app import open_app
+from workbench.explorer.page import open_app
 view = open_app({config!r})
 view
 """
@@ -51,35 +49,6 @@ def write_app(folder: Path, state: ExplorerState) -> list[str]:
     return [str(folder / NOTEBOOK), "--template=workbench"]
 
 
-def serve(state: ExplorerState, *, port: int, browser: bool) -> None:
-    """Serve the app on this machine until interrupted."""
-    try:
-        from voila.app import Voila
-    except ImportError as error:
-        raise WorkbenchError(
-            f"the app needs {error.name}, which is not installed; use: pip install 'workbench[explore]'"
-        ) from None
-    with tempfile.TemporaryDirectory(prefix="workbench-explorer-") as folder:
-        arguments = write_app(Path(folder), state)
-        paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
-        arguments += [f"--port={port}", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0", "--Voila.log_level=ERROR"]
-        Voila.launch_instance(arguments if browser else [*arguments, "--no-browser"])
-
-
-def free_port(wanted: int) -> int:
-    """The wanted port if it is free, or else any that is."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise WorkbenchError("no port of this machine is free; close another server")
-
-
 def open_app(config: str) -> object:
     """The view of the app's cell: the state of the link, or that of the launch."""
     from workbench.explorer import explore
@@ -88,7 +57,7 @@ def open_app(config: str) -> object:
     try:
         view = explore(state=os.environ.get("QUERY_STRING") or begin)
     except WorkbenchError as error:
-        view, message = explore(state=begin), f"the link was not understood: {error}"
+        view, message = explore(state=begin), f"the link was not understood, so this is where the app begins: {error}"
     view.settles = False
-    view.tray.message(message)
+    view.tray.notice(message)
     return view
