@@ -64,6 +64,15 @@ def test_a_state_survives_config_json_and_link(state: ExplorerState) -> None:
 
 
 @pytest.mark.parametrize(
+    "task", ["/etc/hosts", "mine.csv", "../x.csv", "~/x.csv", "file:///etc/hosts", "", "trees:2,2"]
+)
+def test_no_state_names_a_file(task: str) -> None:
+    for make in (lambda: ExplorerState.from_query(f"task={task}"), lambda: ExplorerState.from_config({"task": task})):
+        with pytest.raises(WorkbenchError, match="a link may name"):
+            make()
+
+
+@pytest.mark.parametrize(
     "query",
     ["depht=3", "depth=many", "depth=2.5", "a0=nan", "lam=99", "measure=vibes", "time=-1", "table=%21%21", "gamma="],
 )
@@ -447,7 +456,14 @@ def test_curves_too_slow_for_a_slider_wait_for_the_hand_to_rest(view, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--state", "depth=99"), ("--state", "colour=red"), ("--task", "tree:x"), ("--port", "0")]
+    "arguments",
+    [
+        ("--state", "depth=99"),
+        ("--state", "colour=red"),
+        ("--state", "task=/etc/hosts"),
+        ("--task", "tree:x"),
+        ("--port", "0"),
+    ],
 )
 def test_the_command_refuses_what_it_cannot_open_before_serving(run_cli, arguments: tuple[str, str]) -> None:
     ran = run_cli("explore", "--no-browser", *arguments)

@@ -64,9 +64,9 @@ class Guard:
             return Answer(503, "nothing is started before the page is opened")
         if self._is_token(self._cookie(headers.get("Cookie", ""))):
             return self._without_token(uri, "")
-        return self._without_token(uri, f"{self.cookie_name}={self.token}; HttpOnly; SameSite=Strict; Path=/") or Answer(
-            403, "open the link that `workbench explore` printed: it carries a token that this address lacks"
-        )
+        return self._without_token(
+            uri, f"{self.cookie_name}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+        ) or Answer(403, "open the link that `workbench explore` printed: it carries a token that this address lacks")
 
     def _without_token(self, uri: str, cookie: str) -> Answer | None:
         """The redirect that takes the token out of the address, so that it is in no link that is passed on."""
