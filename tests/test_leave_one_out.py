@@ -11,7 +11,8 @@ from workbench.networks import network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory
 from workbench.theory.flow.balanced_starts import balanced_start
-from workbench.theory.flow.weighted_flow import integrate, reduced_flow, weighted_flow
+from workbench.theory.flow.reduction import reduced_flow
+from workbench.theory.flow.weighted_flow import integrate, weighted_flow
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
 
 TIMES = np.array([0.0, 2.0, 7.0, 13.0, 30.0])
@@ -138,7 +139,7 @@ def test_training_on_an_item_helps_it_by_all_that_is_learned_of_it_and_starts_fr
 
 def test_idle_hidden_units_change_nothing():
     narrow, wide = (network(TREE, hidden, "balanced:0.01") for hidden in (8, 30))
-    assert reduced_flow(wide).M.shape == (8, 8)
+    assert [W.shape for W in reduced_flow(wide).layers] == [(8, 8), (8, 8)]
     np.testing.assert_allclose(leave_one_out(wide, TIMES), leave_one_out(narrow, TIMES), atol=1e-7)
 
 
@@ -171,10 +172,10 @@ def test_the_order_of_the_times_and_the_batching_of_the_runs_do_not_matter(monke
 def test_a_flow_stopped_and_restarted_is_the_same_flow():
     flow = reduced_flow(STARTS["tree, gaussian"]())
     weights = 1.0 - np.eye(4)
-    *_, (_, M, At) = integrate(flow, flow.layers(4), weights, 0.0, np.array([4.0]), 1e-11)
-    *_, (_, M, At) = integrate(flow, (M, At), weights, 4.0, np.array([9.0]), 1e-11)
-    *_, (_, M_once, At_once) = integrate(flow, flow.layers(4), weights, 0.0, np.array([9.0]), 1e-11)
-    np.testing.assert_allclose(flow.losses(M, At), flow.losses(M_once, At_once), atol=1e-9)
+    *_, (_, half) = integrate(flow, flow.repeated(4), weights, 0.0, np.array([4.0]), 1e-11)
+    *_, (_, restarted) = integrate(flow, half, weights, 4.0, np.array([9.0]), 1e-11)
+    *_, (_, once) = integrate(flow, flow.repeated(4), weights, 0.0, np.array([9.0]), 1e-11)
+    np.testing.assert_allclose(flow.losses(restarted), flow.losses(once), atol=1e-9)
 
 
 def test_progress_ends_at_one_and_never_goes_back():

@@ -16,8 +16,8 @@ from workbench.theory.flow.aligned import (
 )
 from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
-from workbench.theory.flow.predict import predict
-from workbench.theory.flow.weighted_flow import weighted_flow
+from workbench.theory.flow.predict import predict, route
+from workbench.theory.flow.weighted_flow import layerwise_flow, weighted_flow
 from workbench.theory.influence.damped_newton import (
     damped_newton,
     default_damping,
@@ -75,6 +75,7 @@ __all__ = [
     "initial_strengths",
     "item_curves",
     "kernel_on_tree",
+    "layerwise_flow",
     "learning_coefficient",
     "leave_one_out",
     "local_bif",
@@ -88,6 +89,7 @@ __all__ = [
     "reaches_target",
     "required_damping",
     "required_gamma",
+    "route",
     "settling_time",
     "step_size_shift",
     "trajectory_derivative",

@@ -1,25 +1,19 @@
-"""Gradient flow of many runs that weigh the items differently, integrated as one batch.
+"""Gradient flow of many runs that weigh the items differently, layer by layer, integrated as one batch.
 
-Run r trains on ``L_r = (1/P) sum_i w_ri l_i`` from the same start. Three exact reductions come first:
+Run r trains on ``L_r = (1/P) sum_i w_ri l_i`` from the same start. With ``W = W_D ... W_1``::
 
-* **modes**: with ``M = W1 X V / sqrt(cP)``, ``A = [U, U_perp]^T W2`` and ``Syx = U S V^T`` the flow is::
+    dW_l/dt = (W_D ... W_{l+1})^T E_r (W_{l-1} ... W_1)^T,     E_r = Syx - W Sxx + (1/P) sum_i (w_ri - 1) r_i x_i^T
 
-      dM/dt = A^T (S - c A M) G,      dA/dt = (S - c A M) G M^T
-      G = V^T diag(w_r) V = I + sum_i (w_ri - 1) v_i v_i^T
-
-  so S is a scaling and G the identity but for the items whose weight is not 1;
-* **outputs**: ``U_perp`` spans what W2(0) has outside the targets; no other output ever moves;
-* **hidden units**: M and A never leave the span of their columns at t = 0, so idle units (those of an aligned
-  start) drop out.
-
-In Gram form, ``A^T S - c (A^T A) M``, no product is larger than ``(N_h, N_h) x (N_h, P)`` per run.
+so an item of weight 1 costs nothing. Exact for every start, balanced or not, any depth and any inputs; for a balanced
+one `end_to_end` needs the product W alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from threading import Event, Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,146 +21,109 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.parallel import in_threads
+from workbench.theory.flow.reduction import ReducedFlow, reduced_flow
 from workbench.theory.flow.runge_kutta import march
 
 Array = NDArray[np.float64]
+Layers = tuple[Any, ...]
 Progress = Callable[[float], None]
+Window = tuple[float, float]
 
-#: Directions below this fraction of the largest are rounding, not part of the start.
-_SPAN_TOLERANCE = 1e-13
 #: Numbers in the state of one batch: small enough for the integrator's stages to stay near the processor.
 _BATCH = 2**16
-#: States up to this size (all runs together) are integrated at rtol 1e-9, larger ones at 1e-7.
+#: States up to this size (all runs together) are integrated at rtol 1e-10, larger ones at 1e-7.
 _SMALL = 10**6
-
-
-@dataclass(frozen=True, eq=False)
-class ReducedFlow:
-    """A start in mode coordinates, without the directions that never move.
-
-    Attributes:
-        s: ``(K,)`` singular values of Syx.
-        c: input scale.
-        V: ``(P, P)`` item vectors.
-        targets: ``(q, P)`` targets in output coordinates, times sqrt(c/P): ``S V^T`` and rows of 0.
-        M: ``(h, P)`` first layer at t = 0.
-        At: ``(h, q)`` second layer at t = 0, transposed.
-    """
-
-    s: Array
-    c: float
-    V: Array
-    targets: Array
-    M: Array
-    At: Array
-
-    @property
-    def n_items(self) -> int:
-        """P."""
-        return len(self.V)
-
-    def losses(self, M: Array, At: Array) -> Array:
-        """``(R, P)`` item losses of runs with layers ``(R, h, P)`` and ``(R, h, q)``."""
-        outputs = np.swapaxes(At, -1, -2) @ (M @ self.V.T)
-        residual = self.targets - self.c * outputs
-        return np.asarray(0.5 * self.n_items / self.c * np.einsum("rqj,rqj->rj", residual, residual))
-
-    def layers(self, runs: int) -> tuple[Array, Array]:
-        """The start, once for every run: ``(runs, h, P)`` and ``(runs, h, q)``."""
-        return np.repeat(self.M[None], runs, axis=0), np.repeat(self.At[None], runs, axis=0)
-
-
-def _basis(columns: Array, scale: float) -> Array:
-    left, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.asarray(left[:, size > _SPAN_TOLERANCE * scale])
-
-
-def reduced_flow(start: Network) -> ReducedFlow:
-    """The start of `weighted_flow` in mode coordinates."""
-    modes, task = start.modes, start.task
-    M = start.W1 @ task.X @ modes.V / np.sqrt(modes.c * task.n_items)
-    size = float(np.linalg.norm(start.W2, 2))
-    outside = start.W2 - modes.U @ (modes.U.T @ start.W2)
-    outputs = np.concatenate([modes.U, _basis(outside, size)], axis=1)
-    At = start.W2.T @ outputs
-    both = np.concatenate([M, At], axis=1)
-    hidden = _basis(both, float(np.linalg.norm(both, 2)))
-    if hidden.shape[1] < start.hidden:
-        M, At = hidden.T @ M, hidden.T @ At
-    targets = np.zeros((outputs.shape[1], task.n_items))
-    targets[: modes.rank] = modes.s[:, None] * modes.V[:, : modes.rank].T
-    return ReducedFlow(modes.s, modes.c, modes.V, targets, M, At)
+#: From begin to end.
+ALWAYS: Window = (0.0, np.inf)
 
 
 def default_rtol(flow: ReducedFlow, runs: int) -> float:
-    """1e-9 where that takes well under a second, 1e-7 for the largest tasks."""
-    return 1e-9 if runs * (flow.M.size + flow.At.size) <= _SMALL else 1e-7
+    """1e-10 where that takes about a second, 1e-7 for the largest tasks."""
+    return 1e-10 if runs * flow.size <= _SMALL else 1e-7
 
 
-def _reweighting(V: Array, item_weights: Array) -> tuple[Array, Array]:
-    """``G_r - I`` in factors: ``(R, 1, m)`` weights minus 1, ``(R, m, P)`` vectors of the items concerned."""
+def _reweighting(flow: ReducedFlow, item_weights: Array) -> tuple[Array, Array, Array]:
+    """``(w - 1)/P`` ``(R, 1, m)`` of the m items concerned in each run, their targets and inputs ``(R, q or n, m)``."""
     excess = item_weights - 1.0
-    m = max(1, int((excess != 0).sum(axis=1).max()))
+    m = int((excess != 0).sum(axis=1).max(initial=0))
     items = np.argsort(excess == 0, axis=1, kind="stable")[:, :m]
-    return np.take_along_axis(excess, items, axis=1)[:, None, :], V[items]
+    share = np.take_along_axis(excess, items, axis=1)[:, None, :] / flow.n_items
+    return share, flow.targets[:, items].transpose(1, 0, 2), flow.inputs[:, items].transpose(1, 0, 2).copy()
 
 
-def _right_hand_side(flow: ReducedFlow, item_weights: Array) -> Callable[[float, Array], Array]:
-    s, c, K = flow.s, flow.c, len(flow.s)
-    excess, vectors = _reweighting(flow.V, item_weights)
-    across = np.swapaxes(vectors, 1, 2).copy()
-    R, (h, P), q = len(item_weights), flow.M.shape, flow.At.shape[1]
-    N, X, spread = np.empty((R, h, P)), np.empty((R, h, P)), np.empty((R, h, P))
-    gram, scaled = np.empty((R, h, h)), np.empty((R, h, K))
+def _right_hand_side(flow: ReducedFlow, item_weights: Array) -> Callable[[float, Any], Any]:
+    shapes, R = [W.shape for W in flow.layers], len(item_weights)
+    cuts = np.cumsum([0, *(R * rows * columns for rows, columns in shapes)])
+    share, targets, inputs = _reweighting(flow, item_weights)
+    across, depth = np.swapaxes(inputs, 1, 2).copy(), len(shapes)
 
-    def add_reweighted(Z: Array, out: Array) -> None:
-        np.matmul((Z @ across) * excess, vectors, out=spread)
-        np.add(Z, spread, out=out)
+    def unpack(y: Any) -> Layers:
+        return tuple(y[i:j].reshape(R, *shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True))
 
-    def rate(_: float, y: Array) -> Array:
-        M, At = y[: R * h * P].reshape(R, h, P), y[R * h * P :].reshape(R, h, q)
-        dy = np.empty_like(y)
-        dM, dAt = dy[: R * h * P].reshape(R, h, P), dy[R * h * P :].reshape(R, h, q)
-        np.matmul(At, np.swapaxes(At, 1, 2), out=gram)
-        np.multiply(gram, -c, out=gram)
-        np.matmul(gram, M, out=X)
-        np.multiply(At[:, :, :K], s, out=scaled)
-        X[:, :, :K] += scaled
-        add_reweighted(X, dM)
-        add_reweighted(M, N)
-        np.matmul(N, np.swapaxes(M, 1, 2), out=gram)
-        np.multiply(gram, -c, out=gram)
-        np.matmul(gram, At, out=dAt)
-        np.multiply(N[:, :, :K], s, out=scaled)
-        dAt[:, :, :K] += scaled
+    def rate(_: float, y: Any) -> Any:
+        W, dy = unpack(y), np.empty_like(y)
+        dW = unpack(dy)
+        reached = [W[0]]
+        for layer in W[1:]:
+            reached.append(layer @ reached[-1])
+        error = flow.Syx - reached[-1] * flow.Sxx
+        if share.shape[2]:
+            error += ((targets - reached[-1] @ inputs) * share) @ across
+        for k in range(depth - 1, 0, -1):
+            np.matmul(error, np.swapaxes(reached[k - 1], 1, 2), out=dW[k])
+            error = np.swapaxes(W[k], 1, 2) @ error
+        dW[0][:] = error
         return dy
 
     return rate
 
 
 def integrate(
-    flow: ReducedFlow,
-    layers: tuple[Array, Array],
-    item_weights: Array,
-    begin: float,
-    times: Array,
-    rtol: float,
-) -> Iterator[tuple[int, Array, Array]]:
+    flow: ReducedFlow, layers: Layers, item_weights: Array, begin: float, times: Array, rtol: float
+) -> Iterator[tuple[int, Layers]]:
     """The flow from ``layers`` at time ``begin`` through ascending ``times >= begin``.
 
     Yields:
-        index of the time, ``(R, h, P)`` and ``(R, h, q)`` layers then.
+        index of the time, and the ``(R, h_l, h_{l-1})`` layers then.
     """
-    M, At = layers
-    y = np.concatenate([M.ravel(), At.ravel()])
+    y = np.concatenate([W.ravel() for W in layers]).astype(np.result_type(item_weights, *layers))
+    cuts, shapes = np.cumsum([0, *(W.size for W in layers)]), [W.shape for W in layers]
     rate = _right_hand_side(flow, item_weights)
-    for k, state in march(rate, begin, y, times, rtol=rtol, atol=0.1 * rtol * np.abs(y).max()):
-        yield k, state[: M.size].reshape(M.shape), state[M.size :].reshape(At.shape)
+    for k, state in march(rate, begin, y, times, rtol=rtol, atol=0.1 * rtol * float(np.abs(y).max(initial=0.0))):
+        yield k, tuple(state[i:j].reshape(shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True))
+
+
+def follow(
+    flow: ReducedFlow, item_weights: Array, times: Array, rtol: float, window: Window = ALWAYS
+) -> Iterator[tuple[int, Layers]]:
+    """The flow of R runs from the start through ascending times; outside the window every item has weight 1.
+
+    Yields:
+        index of the time, and the layers then; one run stands for all until the window begins.
+    """
+    if not len(times):
+        return
+    begin, end = window
+    layers, now = flow.repeated(1), 0.0
+    ones = np.ones_like(item_weights)
+    for weights, until in ((ones[:1], begin), (item_weights, end), (ones, np.inf)):
+        if until <= now or now > times[-1]:
+            continue
+        inside = np.flatnonzero((times >= now) & (times < until))
+        stops = times[inside] if until > times[-1] else np.append(times[inside], until)
+        if len(layers[0]) < len(weights):
+            layers = tuple(np.repeat(W, len(weights), axis=0) for W in layers)
+        for k, state in integrate(flow, layers, weights, now, stops, rtol):
+            if k < len(inside):
+                yield int(inside[k]), state
+            else:
+                layers = tuple(W.copy() for W in state)
+        now = until
 
 
 def batches(flow: ReducedFlow, runs: int) -> Iterator[slice]:
     """The runs in batches small enough for the processor's caches."""
-    size = max(1, _BATCH // (flow.M.size + flow.At.size))
+    size = max(1, _BATCH // flow.size)
     for first in range(0, runs, size):
         yield slice(first, min(first + size, runs))
 
@@ -179,47 +136,84 @@ def checked_times(times: ArrayLike) -> Array:
     return t
 
 
+def checked_window(window: Window) -> Window:
+    """The window, refused unless it opens before it closes."""
+    if not 0 <= window[0] <= window[1]:
+        raise ConditionError(
+            "windows (t0, t1) with 0 <= t0 <= t1", f"({window[0]:g}, {window[1]:g})", "give the earlier time first"
+        )
+    return window
+
+
 def weighted_flow(
-    start: Network,
+    network: Network,
     times: ArrayLike,
     item_weights: ArrayLike,
     *,
+    window: Window = ALWAYS,
     rtol: float | None = None,
     progress: Progress | None = None,
 ) -> Array:
     """Item losses of runs that weigh the items: run r follows the flow of ``L = (1/P) sum_i w_ri l_i``.
 
     Args:
-        start: task and initial weights, aligned or not; inputs orthogonal and of equal length.
+        network: a linear network of any depth with its initial weights, aligned or not; inputs of any kind.
         times: ``(T,)`` flow times >= 0, in any order.
-        item_weights: ``(R, P)``; all 1 is ordinary training. Runs with few weights other than 1 are cheaper.
-        rtol: relative tolerance of the integrator; unless given 1e-9 for small tasks, 1e-7 for the largest.
+        item_weights: ``(R, P)``; all 1 is ordinary training. Runs with few weights other than 1 are cheaper. Complex
+            weights are followed analytically: a tiny imaginary part carries a derivative.
+        window: flow times between which these weights act; all are 1 before and after.
+        rtol: relative tolerance of the integrator; unless given 1e-10 for small tasks, 1e-7 for the largest.
         progress: called with the fraction done, between 0 and 1.
 
     Returns:
         ``(T, R, P)`` losses ``l_j`` (unweighted), in units of the loss.
     """
-    flow = reduced_flow(start)
+    flow, window = reduced_flow(network), checked_window(window)
     t, back = np.unique(checked_times(times), return_inverse=True)
-    weights = np.atleast_2d(np.asarray(item_weights, dtype=np.float64))
+    weights = np.atleast_2d(np.asarray(item_weights))
+    weights = weights.astype(np.result_type(weights, np.float64))
     if weights.ndim != 2 or weights.shape[1] != flow.n_items or not np.isfinite(weights).all():
         raise WorkbenchError(f"item weights of shape {weights.shape}; expected (runs, {flow.n_items}) finite numbers")
     R = len(weights)
     rtol = default_rtol(flow, R) if rtol is None else rtol
-    losses = np.empty((len(t), R, flow.n_items))
+    losses = np.empty((len(t), R, flow.n_items), dtype=weights.dtype)
     lock, done = Lock(), 0
 
-    def follow(runs: slice, stopped: Event) -> None:
+    def run(runs: slice, stopped: Event) -> None:
         nonlocal done
-        count = runs.stop - runs.start
-        for k, M, At in integrate(flow, flow.layers(count), weights[runs], 0.0, t, rtol):
+        for k, layers in follow(flow, weights[runs], t, rtol, window):
             if stopped.is_set():
                 return
-            losses[k, runs] = flow.losses(M, At)
+            losses[k, runs] = flow.losses(layers)
             with lock:
-                done += count
+                done += runs.stop - runs.start
                 if progress:
                     progress(done / (R * len(t)))
 
-    in_threads(follow, list(batches(flow, R)))
+    in_threads(run, list(batches(flow, R)))
     return losses[back]
+
+
+def layerwise_flow(
+    network: Network,
+    times: ArrayLike,
+    *,
+    item_weights: ArrayLike | None = None,
+    window: Window = ALWAYS,
+    rtol: float = 1e-10,
+) -> tuple[Array, ...]:
+    """All weights along the gradient flow from any start, one ``(T, n_l, n_{l-1})`` a layer.
+
+    A numeric integration (order 8, step control), exact to ``rtol`` for every linear network: unbalanced, not aligned,
+    any depth >= 1, inputs of any covariance. ``item_weights`` ``(P,)`` act within the window; all 1 unless given.
+    """
+    if network.activation != "linear":
+        raise ConditionError("linear hidden layers", f"activation {network.activation!r}", "train the network instead")
+    flow = reduced_flow(network)
+    t, back = np.unique(checked_times(times), return_inverse=True)
+    weights = np.ones((1, flow.n_items)) if item_weights is None else np.atleast_2d(np.asarray(item_weights, float))
+    path: Sequence[Array] = [np.empty((len(t), *W.shape)) for W in flow.layers]
+    for k, layers in follow(flow, weights, t, rtol, checked_window(window)):
+        for out, W in zip(path, layers, strict=True):
+            out[k] = W[0]
+    return tuple(W[back] for W in flow.lifted(path))

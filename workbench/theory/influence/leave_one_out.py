@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors
-from workbench.theory.flow.weighted_flow import Progress, ReducedFlow, checked_times, reduced_flow, weighted_flow
+from workbench.theory.flow.reduction import reduced_flow
+from workbench.theory.flow.weighted_flow import Progress, checked_times, weighted_flow
 
 Array = NDArray[np.float64]
 Convention = Literal["unnormalised", "renormalised"]
@@ -32,7 +33,7 @@ def held_out_times(times: ArrayLike, n_items: int, convention: Convention) -> Ar
 
 
 def held_out_losses(
-    start: Network,
+    network: Network,
     times: ArrayLike,
     *,
     convention: Convention = "unnormalised",
@@ -43,11 +44,11 @@ def held_out_losses(
     """``(T, P, P)``: entry (t, i, j) is the loss of item j at time t in the run trained without item i.
 
     Args:
-        start: task and initial weights.
+        network: task and initial weights.
         times: ``(T,)`` flow times >= 0.
         convention: how the items kept are weighted; see the head of this module.
-        method: ``"ode"`` integrates the flow of all runs, exact to ``rtol`` for every start.
-            ``"closed_form"`` is the Riccati solution on the inputs that are kept. It needs a balanced start,
+        method: ``"ode"`` integrates the flow of all runs, exact to ``rtol`` for every network.
+            ``"closed_form"`` is the Riccati solution on the inputs that are kept. It needs a balanced network,
             and projecting the removed input out of one of strength a0 unbalances it by O(a0): on the 8-item
             tree the influence is wrong by 1.3e-4 at a0 = 1e-2, 6e-6 at 1e-3. The removed item's own loss
             depends on the rotation of the hidden units, which the formula does not give: those entries (the
@@ -55,18 +56,18 @@ def held_out_losses(
         rtol: for ``"ode"``; see `weighted_flow`.
         progress: called with the fraction done, between 0 and 1.
     """
-    P = start.task.n_items
+    P = network.task.n_items
     t = held_out_times(times, P, convention)
     if method == "ode":
-        return weighted_flow(start, t, 1.0 - np.eye(P), rtol=rtol, progress=progress)
+        return weighted_flow(network, t, 1.0 - np.eye(P), rtol=rtol, progress=progress)
     if method != "closed_form":
         raise WorkbenchError(f"method {method!r} is unknown; use 'ode' or 'closed_form'")
-    flow, lam = reduced_flow(start), _checked_lambda(start)
+    lam = _checked_lambda(network)
     losses = np.empty((len(t), P, P))
     for i in range(P):
         keep = np.ones(P)
         keep[i] = 0.0
-        losses[:, i] = _projected_losses(flow, t, keep, lam)
+        losses[:, i] = _projected_losses(network, t, keep, lam)
         losses[:, i, i] = np.nan
         if progress:
             progress((i + 1) / P)
@@ -74,7 +75,7 @@ def held_out_losses(
 
 
 def leave_one_out(
-    start: Network,
+    network: Network,
     times: ArrayLike,
     *,
     convention: Convention = "unnormalised",
@@ -87,31 +88,34 @@ def leave_one_out(
     In units of the loss; negative: having item i in the data helps item j. Arguments and the meaning of NaN
     as in `held_out_losses`.
     """
-    without = held_out_losses(start, times, convention=convention, method=method, rtol=rtol, progress=progress)
-    everything = np.ones(start.task.n_items)
+    without = held_out_losses(network, times, convention=convention, method=method, rtol=rtol, progress=progress)
+    everything = np.ones(network.task.n_items)
     if method == "closed_form":
-        together = _projected_losses(reduced_flow(start), checked_times(times), everything, _checked_lambda(start))
+        together = _projected_losses(network, checked_times(times), everything, _checked_lambda(network))
     else:
-        together = weighted_flow(start, times, everything, rtol=rtol)[:, 0]
+        together = weighted_flow(network, times, everything, rtol=rtol)[:, 0]
     return np.asarray(together[:, None, :] - without)
 
 
-def _projected_losses(flow: ReducedFlow, times: Array, keep: Array, lam: float) -> Array:
+def _projected_losses(network: Network, times: Array, keep: Array, lam: float) -> Array:
     """``(T, P)`` losses by the Riccati solution for ``Sxx = c Pi``, Pi the projector on the items kept."""
-    W1 = flow.M @ flow.V.T * keep
-    W1_t, W2_t = exact_factors(W1, flow.At.T, flow.targets * keep, flow.c, times, lam)
-    residual = flow.targets - flow.c * W2_t @ W1_t
-    return np.asarray(0.5 * flow.n_items / flow.c * (residual**2).sum(axis=1))
+    flow, c = reduced_flow(network), network.modes.c
+    scale = np.sqrt(c * flow.n_items)
+    # In coordinates of the items: inputs of length 1, targets times sqrt(c/P).
+    W1, targets = flow.layers[0] @ flow.inputs / scale * keep, flow.targets * c / scale
+    W1_t, W2_t = exact_factors(W1, flow.layers[1], targets * keep, c, times, lam)
+    residual = targets - c * W2_t @ W1_t
+    return np.asarray(0.5 * flow.n_items / c * (residual**2).sum(axis=1))
 
 
-def _checked_lambda(start: Network) -> float:
+def _checked_lambda(network: Network) -> float:
     """lambda of ``W2^T W2 - W1 W1^T = lambda I``; Gaussian starts use 0, as in `exact_solution`."""
-    if start.gaussian:
+    if network.gaussian:
         return 0.0
-    lam = float((np.vdot(start.W2, start.W2) - np.vdot(start.W1, start.W1)) / start.hidden)
+    lam = float((np.vdot(network.W2, network.W2) - np.vdot(network.W1, network.W1)) / network.hidden)
     residual, allowed = (
-        balance_residual(start.W1, start.W2, lam),
-        1e-8 * float(start.modes.s[0]) / start.modes.c,
+        balance_residual(network.W1, network.W2, lam),
+        1e-8 * float(network.modes.s[0]) / network.modes.c,
     )
     if residual > allowed:
         raise ConditionError(
