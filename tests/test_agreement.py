@@ -176,10 +176,10 @@ def test_identical_settings_give_identical_results():
         ({"measures": ()}, "is unknown; choose from"),
         ({"checkpoints": 2}, "give at least 4"),
         ({"hidden": 0}, "at least 1 hidden unit"),
-        ({"gamma": -1.0}, "gamma -1; give a positive number"),
-        ({"n_beta": 1e300}, r"n-beta 1e\+300; give a positive number from 1e-60 to 1e\+60"),
+        ({"gamma": -1.0}, "`gamma` -1; give a positive number"),
+        ({"n_beta": 1e300}, r"`n_beta` 1e\+300; give a positive number from 1e-60 to 1e\+60"),
         ({"dtype": "float16"}, "dtype"),
-        ({"seed": -1}, "seed -1"),
+        ({"seed": -1}, "`seed` -1"),
     ],
 )
 def test_impossible_settings_are_refused_in_one_line(settings, message):

@@ -124,14 +124,14 @@ def test_a_bad_table_is_refused_with_its_place(refused, tmp_path, content, fault
         (["--step-size", 0], "step-size 0; give a positive number"),
         (["--step-size", 1e-14], "chains would not move"),
         (["--step-size", 1e-50, "--sampler", "hmc"], "chains would not move"),
-        (["--step-size", 1e-10], "hours (limit 6); use a larger --step-size, or auto"),
+        (["--step-size", 1e-10], "hours (limit 6); use a larger --step-size, or leave it out"),
         (["--step-size", 10, "--sampler", "hmc"], "chains diverge from"),
         (["--sampler", "nuts"], "invalid choice: 'nuts'"),
         (["--batch-size", 9], "batch size 9 of 4 items; use 4 or fewer"),
         (["--batch-size", 0], "mini-batches of 1 item or more"),
         (["--batch-size", 2, "--sampler", "hmc"], "mini-batches of 1 item or more go with sgld"),
         (["--eta-fraction", 0], "eta-fraction 0; give a positive number"),
-        (["--eta-fraction", 0.1], "eta 0.05 and eta-fraction 0.1; give the learning rate one way"),
+        (["--eta-fraction", 0.1], "--eta 0.05 and --eta-fraction 0.1; give the learning rate one way"),
         (["--spacing", "odd"], "invalid choice: 'odd'"),
         (["--spacing", "stages", "--checkpoints", 4], "checkpoints 4 for 3 stages; give at least 5"),
         (["--window", "3:1"], "window 3:1; give 0 <= t0 < t1"),
@@ -173,7 +173,7 @@ def test_a_diverging_chain_is_refused_before_training_with_a_stable_step(refused
         assert "40 draws" in refused("--draws", 3)
         assert "chains would not move" in refused("--step-size", 1e-14)
     assert "step-size 10 of sgld: chains diverge from" in line
-    proposed = line.split("use --step-size ")[1].split()[0]
+    proposed = line.split("use --step-size ")[1].split(",")[0]
     assert run_cli(
         "compare", "--task", "tree:2,2", "--out", tmp_path / "r", *QUICK, "--step-size", proposed,
         "--measures", "local_bif",

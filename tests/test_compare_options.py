@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from workbench.comparison import Settings, compare
-from workbench.comparison.chains import curvatures
 from workbench.errors import SamplingError
 from workbench.influence import predict
+from workbench.influence.curvatures import curvatures
 from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Schedule, gaussian_expectation, train

@@ -120,7 +120,7 @@ def command(out: Path, seconds: float, die_at: int | None) -> None:
 def started():
     """Start `command` in a new process; the modules are loaded once for all of them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workbench.agreement", "workbench.report.result", "workbench.cli"])
+    context.set_forkserver_preload(["workbench.simulation", "workbench.report.result", "workbench.cli"])
 
     def start(*args):
         process = context.Process(target=command, args=args)

@@ -70,7 +70,7 @@ def test_the_error_against_the_flow_is_the_closed_form_and_the_rest_falls_with_e
 def test_the_default_learning_rate_keeps_mode_strengths_within_a_thousandth():
     from workbench.comparison.planning import choose_schedules
 
-    chosen = choose_schedules(ALIGNED, 60, None, None, ("gradient_kernel",))
+    chosen = choose_schedules(ALIGNED, 60, None, None)
     run = train(ALIGNED, chosen.training)
     assert np.abs(run.mode_strengths / mode_strengths(ALIGNED, run.times) - 1).max() < 1e-3
     assert chosen.notes == []

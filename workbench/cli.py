@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from workbench import __version__
 from workbench.commands import compare, derive, explore, figures, verify
 from workbench.commands.console import Help, Parser
+from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
 
 _ABOUT = """\
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str, error: BaseException | None = None) -> int:
-    line = "; ".join(filter(None, (message, _notes(error))))
+    line = "; ".join(filter(None, (spelled(message), _notes(error))))
     print(f"workbench: {' '.join(line.split())}", file=sys.stderr)
     return 2
 

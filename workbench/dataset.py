@@ -1,9 +1,13 @@
-"""The dataset of a task and a start: what every result holds besides its curves, in one set of names."""
+"""The schema of a saved result: names, dimensions and attributes, written and read in one place.
+
+A measure stands in ``<measure>_analytic`` and ``<measure>_simulated`` over (time, source, target); what stands beside
+it in the variables that its `Beside` names, such as ``<measure>_simulated_stderr``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +15,82 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
+from workbench.influence.measure import PAIR, SIDES, SIGN_CONVENTION, Measure, Side, side_of
 from workbench.networks import Network
 from workbench.theory import half_rise_times
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
+Variables = dict[str, Any]
+
+
+def variable(measure: str, side: Side) -> str:
+    """Name of the variable that holds a measure on a side."""
+    return f"{measure}_{side}"
+
+
+def measure_names(ds: xr.Dataset) -> list[str]:
+    """Measures of which the dataset holds a side or both, in the order of its variables."""
+    return list(dict.fromkeys(name for name, _ in _measured(ds)))
+
+
+def sides_of(ds: xr.Dataset, measure: str) -> tuple[Side, ...]:
+    """The sides of a measure that the dataset holds, theory first."""
+    return tuple(side for side in SIDES if variable(measure, side) in ds)
+
+
+def values(ds: xr.Dataset, measure: str, side: Side) -> Array | None:
+    """``(T, P, P)`` of a measure on a side; None where it is absent."""
+    name = variable(measure, side)
+    return None if name not in ds else np.asarray(ds[name].transpose(*PAIR).values, dtype=np.float64)
+
+
+def stderr(ds: xr.Dataset, measure: str) -> Array | None:
+    """``(T, P, P)`` Monte Carlo standard errors of the simulated side; None where nothing was sampled."""
+    name = f"{variable(measure, 'simulated')}_stderr"
+    return None if name not in ds else np.asarray(ds[name].transpose(*PAIR).values, dtype=np.float64)
+
+
+def facts(ds: xr.Dataset, measure: str) -> Mapping[str, Any]:
+    """Attributes of a measure: title, units, method; of the side that there is."""
+    return ds[variable(measure, sides_of(ds, measure)[0])].attrs
+
+
+def _measured(ds: xr.Dataset) -> Iterator[tuple[str, Side]]:
+    for name in map(str, ds.data_vars):
+        for side in SIDES:
+            if name.endswith(f"_{side}") and set(ds[name].dims) == set(PAIR):
+                yield name.removesuffix(f"_{side}"), side
+
+
+def of_influence(array: xr.DataArray, measure: Measure) -> Variables:
+    """The variables of a measured array, and of what stands beside it."""
+    variables: Variables = {str(array.name): (array.dims, array.values, array.attrs)}
+    for quantity in measure.beside:
+        found = quantity.read(array)
+        if found is not None:
+            variables[quantity.variable] = (quantity.dims, found, dict(quantity.attrs))
+    return variables
+
+
+def of_weights(trajectory: Trajectory) -> Variables:
+    """Mode strengths and losses of a trajectory, under the name of its side."""
+    return of_network(side_of(trajectory), trajectory.mode_strengths, trajectory.item_losses, mean_loss=trajectory.loss)
+
+
+def of_network(side: Side, mode_strengths: Array, item_losses: Array, mean_loss: Array | None = None) -> Variables:
+    """Mode strengths ``(T, K)`` and losses ``(T, P)`` of a network under the name of a side."""
+    loss = item_losses.mean(axis=1) if mean_loss is None else mean_loss
+    attrs = {"units": "loss", "long_name": "loss"}
+    return {
+        f"mode_strength_{side}": (
+            ("time", "mode"),
+            mode_strengths,
+            {"units": "weight^2", "long_name": "mode strength a"},
+        ),
+        f"loss_{side}": ("time", loss, attrs),
+        f"item_loss_{side}": (("time", "item"), item_losses, attrs),
+    }
 
 
 def labelled(
@@ -63,6 +139,7 @@ def labelled(
         "task_digest": task.digest,
         "config": json.dumps(config),
         "code_version": __version__,
+        "sign_convention": SIGN_CONVENTION,
         "time_units": "flow time t = learning rate x step",
         "input_scale": modes.c,
         "n_beta": n_beta,

@@ -137,12 +137,12 @@ def _write(
     ds: xr.Dataset, folder: Path, args: argparse.Namespace, style: Style, formats: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Draw into ``folder``; returns the names of the files and what was left out."""
-    from workbench.comparison.prediction import MOST_ITEMS
     from workbench.figures.complexity import sampled_estimate
     from workbench.figures.files import draw
     from workbench.figures.film_files import write_film
     from workbench.figures.films import films
     from workbench.figures.teaching import teaching_figures
+    from workbench.influence import MEASURES
     from workbench.report.directory import MARKER
 
     settings = json.loads(ds.attrs["config"]) | {
@@ -155,9 +155,9 @@ def _write(
     facts = {"code_version": str(ds.attrs["code_version"]), "config": settings, "seed": args.seed}
     words: dict[str, dict[str, str]] = {}
     notes = [
-        f"no {measure.replace('_', '-')}: it would take minutes for more than {most} items"
-        for measure, most in MOST_ITEMS.items()
-        if f"{measure}_analytic" not in ds
+        f"no {measure.short}: it would take minutes for more than {measure.quick_up_to} items"
+        for measure in MEASURES.values()
+        if 0 < measure.quick_up_to < ds.sizes["item"]
     ]
     with bar("chains", 1) as advance:
         sampled = sampled_estimate(ds)

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None and not args.json.resolve().parent.is_dir():
         raise WorkbenchError(f"{args.json}: the directory does not exist; create it first")
     from workbench import __version__
-    from workbench.comparison.compare import no_bar
+    from workbench.influence import no_bar
     from workbench.verification import all_claims
     from workbench.verification.claims import claims_table, select, verify
 

@@ -9,8 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import workbench
 from workbench.comparison.settings import Settings
 from workbench.parallel import cores
@@ -26,6 +24,8 @@ def run_identity(task: SemanticTask, settings: Settings) -> dict[str, Any]:
     The number of cores decides how work is cut up, and so the last digits; the processor decides which instructions the
     libraries choose.
     """
+    import torch
+
     device = settings.resolve_device()
     libraries = _LIBRARIES + ("triton",) * (device == "cuda" and find_spec("triton") is not None)
     return {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison.settings import Spacing
+from workbench.comparison.settings import Settings, Spacing
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
 from workbench.parallel import cores
-from workbench.simulation import Schedule, learning_rate, log_spaced_times, stage_times
 from workbench.theory import half_rise_times, initial_strengths, settling_time
+
+if TYPE_CHECKING:
+    from workbench.simulation import Schedule
 
 Array = NDArray[np.float64]
 
@@ -23,8 +25,6 @@ STRENGTH_ERROR = 1e-3
 _SECONDS = 45.0
 _STEP_SECONDS = 1.2e-5
 _FLOPS_PER_SECOND = 2e10
-#: Measures that train once more for every item.
-_THROUGH_TRAINING = {"leave_one_out", "window_removal", "trajectory_derivative"}
 #: A schedule that would take longer is a slip of the keyboard.
 _HOURS = 6.0
 #: Checkpoints that fall before the first mode is half learned, at least.
@@ -40,13 +40,24 @@ class Schedules:
     notes: list[str]
 
 
+def planned_schedules(start: Network, settings: Settings) -> Schedules:
+    """The schedules that the settings ask for."""
+    eta = settings.eta
+    if settings.eta_fraction is not None:
+        eta = fraction_of_stable(start, settings.eta_fraction)
+    retrains = any(measure.retrains for measure in settings.asked)
+    return choose_schedules(
+        start, settings.checkpoints, settings.t_max, eta, retrains=retrains, spacing=settings.spacing
+    )
+
+
 def choose_schedules(
     start: Network,
     checkpoints: int,
     t_max: float | None,
     eta: float | None,
-    measures: Sequence[str],
     *,
+    retrains: bool = False,
     spacing: Spacing = "even",
 ) -> Schedules:
     """Checkpoints and learning rates, and what the user should know about them.
@@ -54,13 +65,16 @@ def choose_schedules(
     A mode of singular value s is off by at most ``eta s ln(kappa) / 2`` in relative strength (theory: the step-size
     shift). The learning rates keep that below `STRENGTH_ERROR` unless the work would take too long; they never
     exceed half of the largest stable one, ``1 / s_max``.
+
+    Args:
+        retrains: whether a measure trains once more for every item.
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
     s_max, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
     log_kappa = float(np.log(max(s_max / (start.modes.c * a0), np.e)))
     sharpness = s_max * log_kappa / 2
     grid = _grid(start, end, checkpoints, log_kappa / (2 * s_max), spacing)
-    runs = start.task.n_items + 1 if _THROUGH_TRAINING & set(measures) else 1
+    runs = start.task.n_items + 1 if retrains else 1
     largest_step = eta if eta is not None else 0.5 / s_max
     _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
     if eta is not None:
@@ -78,7 +92,7 @@ def choose_schedules(
             notes.append(
                 f"learning rate of {what}: {schedule.eta:.2g} instead of {accurate:.2g}, to keep it short; expect "
                 f"mode strengths off by up to {100 * schedule.eta * sharpness:.2g}% while they rise "
-                f"(--eta {accurate:.2g} is accurate but slower)"
+                f"(`eta` {accurate:.2g} is accurate but slower)"
             )
     return Schedules(training, coarse, notes)
 
@@ -88,31 +102,29 @@ def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
     if hours > _HOURS:
         raise WorkbenchError(
             f"{steps:.2g} training steps of {eta:.2g} would take about {hours:.2g} hours (limit {_HOURS:g}); "
-            "use a larger --eta, a smaller --t-max or a smaller --hidden"
+            "use a larger `eta`, a smaller `t_max` or a smaller `hidden`"
         )
 
 
 def fraction_of_stable(start: Network, fraction: float) -> float:
     """A learning rate as a fraction of the largest at which training can settle, ``1 / s_max`` for two layers."""
+    from workbench.simulation import learning_rate
+
     return learning_rate(start, fraction)
-
-
-def first_stage(start: Network, end: float) -> tuple[float, float]:
-    """From 0 to the first half-rise time: before anything is learned."""
-    rises = half_rise_times(start)
-    return 0.0, float(min(rises[rises > 0].min(initial=np.inf), end))
 
 
 def _grid(start: Network, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
     """Log-spaced times; the stages and even times between them; or even times (denser early, by a power law, where
     the first stage would otherwise be missed)."""
+    from workbench.simulation import log_spaced_times, stage_times
+
     if spacing == "log":
         return log_spaced_times(min(first_stage, end) / _BEFORE_FIRST_STAGE, end, checkpoints)
     if spacing == "stages":
         rises = half_rise_times(start)
         gaps = len(stage_times(rises, end, 0)) - 1
         if gaps + 1 > checkpoints:
-            raise WorkbenchError(f"checkpoints {checkpoints} for {gaps - 1} stages; give at least {gaps + 1}")
+            raise WorkbenchError(f"`checkpoints` {checkpoints} for {gaps - 1} stages; give at least {gaps + 1}")
         return stage_times(rises, end, (checkpoints - 1) // gaps - 1)
     fraction = np.linspace(0.0, 1.0, checkpoints)
     before = min(_BEFORE_FIRST_STAGE, checkpoints // 4) / (checkpoints - 1)
@@ -123,6 +135,8 @@ def _grid(start: Network, end: float, checkpoints: int, first_stage: float, spac
 
 def _hit(grid: Array, eta: float) -> Schedule:
     """The largest learning rate up to ``eta`` of which every time is close to its own multiple."""
+    from workbench.simulation import Schedule
+
     shortest = float(np.diff(grid).min())
     even = np.allclose(np.diff(grid), shortest)
     finest = shortest / max(1, int(np.ceil(shortest / eta - 1e-9)))

@@ -11,27 +11,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from workbench import theory
-from workbench.dataset import labelled
+from workbench import dataset, influence, theory
 from workbench.errors import ConditionError
+from workbench.influence import Measure, Work
+from workbench.influence.curvatures import curvatures
 from workbench.networks import Init, Network, choose_init, network
 from workbench.semantics import Hierarchy, SemanticTask
-from workbench.theory.posterior.hessian import curvature_range, default_n_beta, required_gamma
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
-#: Times of a prediction; fewer where there are many items, as the local BIF takes P^4 operations a checkpoint.
+#: Times of a prediction; fewer where there are many items, as the local posterior takes P^4 operations a checkpoint.
 TIMES = 181
 _OPERATIONS = 3e10
-#: Leave-one-out integrates one network an item: measures that would take minutes are left out beyond so many items.
-MOST_ITEMS = {"leave_one_out": 64, "local_bif": 200}
-
-_UNITS = {
-    "gradient_kernel": "loss^2 / weight^2",
-    "local_bif": "loss^2",
-    "leave_one_out": "loss",
-    "trajectory_derivative": "loss",
-}
 
 
 def prediction(
@@ -62,36 +54,39 @@ def prediction(
     start = network(task, hidden, choose_init(task) if a0 is None else Init("balanced", a0), seed=seed)
     assert start.active is not None and start.a0 is not None
     t = time_grid(start, max(24, min(times, int(_OPERATIONS / task.n_items**4))))
-    modes, a = start.modes, theory.mode_strengths(start, t)
-    n_beta = default_n_beta(modes) if n_beta is None else n_beta
-    gamma = required_gamma(modes, n_beta) if gamma is None else gamma
-    influence = {
-        "gradient_kernel": theory.gradient_kernel(modes, a),
-        "trajectory_derivative": theory.trajectory_derivative(modes, t, a0=start.a0, active=start.active),
-    }
-    if task.n_items <= MOST_ITEMS["local_bif"]:
-        influence["local_bif"] = theory.local_bif(
-            modes,
-            a,
-            t,
-            n_beta=n_beta,
-            gamma=gamma,
-            hidden=hidden,
-            n_outputs=task.n_outputs,
-            active=start.active,
-        )
-    if task.n_items <= MOST_ITEMS["leave_one_out"]:
-        influence["leave_one_out"] = theory.leave_one_out(start, t)
+    predicted = influence.predict(start, t)
+    given = {"n_beta": n_beta, "gamma": gamma}
+    chosen = {measure.name: _options(measure, predicted, given) for measure in influence.MEASURES.values()}
+    variables = dataset.of_weights(predicted)
+    for measure in influence.MEASURES.values():
+        if measure.analytic is not None and task.n_items <= measure.quick_up_to:
+            array = measure.measure(predicted, chosen[measure.name], Work())
+            variables |= dataset.of_influence(array, measure)
+    posterior = chosen[influence.local_bif.name]
     settings: dict[str, Any] = {
-        "task": spec or task.name,
+        "task": spec,
         "hidden": hidden,
         "init": str(start.init),
         "seed": seed,
         "times": len(t),
-        "n_beta": n_beta,
-        "gamma": gamma,
+        "n_beta": posterior["n_beta"],
+        "gamma": posterior["gamma"],
     }
-    return _dataset(start, t, a, influence, settings)
+    return dataset.labelled(
+        start,
+        t,
+        variables,
+        config=settings,
+        lambda_min=curvatures(predicted)[:, 0],
+        n_beta=settings["n_beta"],
+        gamma=settings["gamma"],
+        attrs={},
+    )
+
+
+def _options(measure: Measure, predicted: Trajectory, given: dict[str, Any]) -> dict[str, Any]:
+    """The measure's options: those given that are its own, the others chosen."""
+    return measure.resolve(predicted, {name: value for name, value in given.items() if name in measure.option_names})
 
 
 def time_grid(start: Network, count: int) -> Array:
@@ -113,7 +108,7 @@ def start_of(ds: xr.Dataset) -> Network:
     init = Init.parse(str(ds.attrs.get("init", "unknown")))
     if init.kind != "balanced":
         raise ConditionError(
-            "balanced aligned initial weights", f"init {init}", "make the dataset with --init balanced:0.01"
+            "balanced aligned initial weights", f"init {init}", "make the dataset with `init` balanced:0.01"
         )
     # The text of the start has six digits, the number all of them.
     init = Init("balanced", float(ds.attrs.get("a0", init.scale)))
@@ -126,25 +121,3 @@ def start_of(ds: xr.Dataset) -> Network:
         tree=None if branching is None else Hierarchy(tuple(int(b) for b in np.atleast_1d(branching))),
     )
     return network(task, int(ds.attrs["hidden"]), init, seed=int(ds.attrs["seed"]))
-
-
-def _dataset(start: Network, t: Array, a: Array, influence: dict[str, Array], settings: dict[str, Any]) -> xr.Dataset:
-    modes = start.modes
-    assert start.active is not None
-    item_losses = 0.5 * modes.n_items / modes.c * (modes.s - modes.c * a) ** 2 @ (modes.V[:, : modes.rank] ** 2).T
-    pair = ("time", "source", "target")
-    return labelled(
-        start,
-        t,
-        {
-            "mode_strength_analytic": (("time", "mode"), a, {"units": "weight^2"}),
-            "loss_analytic": ("time", item_losses.mean(axis=1), {"units": "loss"}),
-            "item_loss_analytic": (("time", "item"), item_losses, {"units": "loss"}),
-            **{f"{name}_analytic": (pair, values, {"units": _UNITS[name]}) for name, values in influence.items()},
-        },
-        config=settings,
-        lambda_min=curvature_range(modes, a, start.hidden, start.active)[0],
-        n_beta=settings["n_beta"],
-        gamma=settings["gamma"],
-        attrs={},
-    )

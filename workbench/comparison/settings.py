@@ -1,118 +1,216 @@
-"""What to compare and how: one frozen record that travels into every result."""
+"""What to compare and how: one frozen record that travels into every result.
+
+The settings of a comparison are those listed here and the options of the measures, which their own files declare.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Literal, cast
 
-import torch
-
+from workbench import influence
 from workbench.errors import WorkbenchError
-from workbench.influence import DEFAULT_MEASURES, MEASURES
-from workbench.simulation.influence.two_layer_retraining import Convention
+from workbench.influence import DEFAULT_MEASURES, Measure, Option
 
 Spacing = Literal["even", "log", "stages"]
-#: Fourth powers of the settings, as of gamma in the variance of a loss, must stay far from overflow.
-_LARGEST = 1e60
+
+_NETWORK, _INFLUENCE, _RUNNING = "network and training", "influence", "running"
+
+#: The settings that belong to no measure, in the order of the command line.
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "hidden",
+        "integer",
+        "hidden units; fewer than modes means fewer are learned",
+        default=16,
+        group=_NETWORK,
+        metavar="N",
+    ),
+    Option(
+        "init",
+        "word",
+        "balanced:a0 starts every mode at strength a0 (the closed forms' case); gaussian:sigma independent weights; "
+        "auto: balanced:0.01, smaller for a table in small numbers",
+        default="auto",
+        group=_NETWORK,
+        metavar="I",
+    ),
+    Option("checkpoints", "integer", "how many, from flow time 0", default=60, group=_NETWORK, metavar="N"),
+    Option(
+        "spacing",
+        "word",
+        "of the checkpoints: even or log-spaced in flow time, or the stages that theory predicts and even between",
+        default="even",
+        choices=("even", "log", "stages"),
+        group=_NETWORK,
+    ),
+    Option(
+        "t_max",
+        "number",
+        "last flow time; auto: 99.5% of the loss gone, and 25% more",
+        automatic=True,
+        group=_NETWORK,
+        metavar="T",
+    ),
+    Option(
+        "eta",
+        "number",
+        "learning rate; auto: mode strengths within 1e-3 of the flow",
+        automatic=True,
+        group=_NETWORK,
+        metavar="X",
+    ),
+    Option(
+        "eta_fraction",
+        "number",
+        "learning rate as a fraction of the largest stable one, 1/s_max",
+        group=_NETWORK,
+        metavar="X",
+    ),
+    Option("measures", "words", "which of {measures}, separated by commas", default=DEFAULT_MEASURES, metavar="M,M"),
+    Option("seed", "integer", "of everything random", default=0, group=_RUNNING, metavar="N"),
+    Option(
+        "device",
+        "word",
+        "where training and sampling run",
+        default="auto",
+        choices=("auto", "cpu", "cuda"),
+        group=_RUNNING,
+    ),
+    Option(
+        "dtype",
+        "word",
+        "of the chains; training is float64",
+        default="float64",
+        choices=("float32", "float64"),
+        group=_RUNNING,
+    ),
+)
 
 
-@dataclass(frozen=True)
+def all_options(measures: Mapping[str, Measure] | None = None) -> tuple[Option, ...]:
+    """Every option of a comparison: those of no measure, and those of the measures, each once."""
+    known = (influence.MEASURES if measures is None else measures).values()
+    options = dict.fromkeys([*OPTIONS, *(option for measure in known for option in measure.options)])
+    names = [option.name for option in options]
+    for name in names:
+        if names.count(name) > 1:
+            raise WorkbenchError(f"two options are called `{name}`; rename the measure's, or share one Option")
+    return tuple(sorted(options, key=lambda option: option.group == _RUNNING))
+
+
+@dataclass(frozen=True, init=False)
 class Settings:
-    """Settings of a comparison; ``None`` means chosen from the theory.
+    """Settings of a comparison, by keyword; ``None`` means chosen from the theory.
+
+    >>> Settings(checkpoints=20, n_beta=50.0, measures=("gradient_kernel", "local_bif")).n_beta
+    50.0
 
     Attributes:
-        task: task specification or path, for the record.
-        hidden: hidden units.
-        init: ``balanced:a0`` or ``gaussian:sigma``; ``auto``: balanced:0.01, smaller for a table in small numbers.
-        checkpoints: number of checkpoints from 0.
-        spacing: of the checkpoints: ``"even"`` in flow time (denser early if the first stage would be missed),
-            ``"log"``, or ``"stages"``: where theory puts the half-rise times of the modes, and evenly between them.
-        t_max: last flow time; None: until 99.5% of the learnable loss is gone, and a quarter more.
-        eta: learning rate; None: for mode strengths within 1e-3.
-        eta_fraction: the learning rate as a fraction of the largest stable one, instead of eta.
-        measures: which measures of influence.
-        convention: weights of the remaining items in leave-one-out and window removal.
-        window: (t0, t1) of window removal; None: from 0 to the first half-rise time.
-        chains, draws, sampler, step_size: of the sampled local posterior.
-        batch_size: items a mini-batch of SGLD; None: all.
-        force_short: accept chains too short for their autocorrelation time.
-        n_beta, gamma: of the local posterior; None: from the size of the losses and the largest singular value.
-        damping: of the damped influence function; None: twice the largest singular value.
-        seed: of everything random.
-        device, dtype: of the simulation; dtype concerns the sampler, training is always float64.
+        task: the task as given by the user, on the command line; None for one made in Python, which is recorded by its
+            own name, source and digest.
+        measures: names of measures, and `Measure` objects of the user's own.
+        options: the options of measures by name; they are keyword arguments and attributes as well. Those of no measure
+            at hand are dropped.
+        hidden, init, checkpoints, spacing, t_max, eta, eta_fraction, seed, device, dtype: see `OPTIONS`.
     """
 
-    task: str = "tree"
-    hidden: int = 16
-    init: str = "auto"
-    checkpoints: int = 60
-    t_max: float | None = None
-    eta: float | None = None
-    eta_fraction: float | None = None
-    spacing: Spacing = "even"
-    measures: tuple[str, ...] = DEFAULT_MEASURES
-    convention: Convention = "unnormalised"
-    window: tuple[float, float] | None = None
-    chains: int = 4
-    draws: int = 500
-    sampler: Literal["sgld", "rmsprop", "hmc"] = "sgld"
-    step_size: float | None = None
-    batch_size: int | None = None
-    force_short: bool = False
-    n_beta: float | None = None
-    gamma: float | None = None
-    damping: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    dtype: str = "float64"
+    task: str | None
+    hidden: int
+    init: str
+    checkpoints: int
+    spacing: Spacing
+    t_max: float | None
+    eta: float | None
+    eta_fraction: float | None
+    measures: tuple[str | Measure, ...]
+    seed: int
+    device: str
+    dtype: Literal["float32", "float64"]
+    options: Mapping[str, Any] = field(hash=False)
 
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.measures if name not in MEASURES]
+    def __init__(self, *, options: Mapping[str, Any] | None = None, task: str | None = None, **values: Any) -> None:
+        own = {option.name: values.pop(option.name, option.default) for option in OPTIONS}
+        own["measures"] = tuple(dict.fromkeys(own["measures"] or ()))
+        object.__setattr__(self, "task", task)
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+        declared = {option.name: option for option in all_options(self._known()) if option not in OPTIONS}
+        for name in values:
+            if name not in declared:
+                near = get_close_matches(name, [*own, *declared, "task"], 1, 0.0)
+                raise WorkbenchError(f"a comparison has no setting `{name}`; did you mean `{near[0]}`?")
+        given = {**(options or {}), **values}
+        resolved = {name: given.get(name, option.default) for name, option in declared.items()}
+        object.__setattr__(self, "options", resolved)
+        self._check()
+
+    def __getattr__(self, name: str) -> Any:
+        options = self.__dict__.get("options", {})
+        if name not in options:
+            raise AttributeError(f"Settings has no attribute {name!r}")
+        return options[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.options]
+
+    @property
+    def asked(self) -> tuple[Measure, ...]:
+        """The measures asked for, the known ones first and in their order."""
+        known = self._known()
+        names = [measure if isinstance(measure, str) else measure.name for measure in self.measures]
+        return tuple(measure for name, measure in known.items() if name in names)
+
+    def measure(self, name: str) -> Measure:
+        """A measure by name, one of the user's own included."""
+        return self._known()[name]
+
+    def of(self, measure: Measure) -> dict[str, Any]:
+        """The options of one measure."""
+        return {option.name: self.options[option.name] for option in measure.options}
+
+    def _known(self) -> dict[str, Measure]:
+        own = {measure.name: measure for measure in self.measures if isinstance(measure, Measure)}
+        return {**influence.MEASURES, **own}
+
+    def _check(self) -> None:
+        known = self._known()
+        unknown = [name for name in self.measures if isinstance(name, str) and name not in known]
         if unknown or not self.measures:
-            raise WorkbenchError(
-                f"measure {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(MEASURES)}"
-            )
-        for name in ("t_max", "eta", "eta_fraction", "step_size", "n_beta", "gamma"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise WorkbenchError(f"{name.replace('_', '-')} {value:g}; give a positive number")
-            if value is not None and not 1 / _LARGEST <= value <= _LARGEST:
-                raise WorkbenchError(
-                    f"{name.replace('_', '-')} {value:g}; give a positive number from {1 / _LARGEST:g} to {_LARGEST:g}"
-                )
-        # A damping of 0 is refused where -lambda_min is known, with the value that would do.
-        if self.damping is not None and not 0 <= self.damping <= _LARGEST:
-            raise WorkbenchError(f"damping {self.damping:g}; give a positive number up to {_LARGEST:g}")
+            raise WorkbenchError(f"measure {', '.join(unknown) or '(none)'} is unknown; choose from {', '.join(known)}")
+        for option in all_options(known):
+            if option.name != "measures":
+                option.check(getattr(self, option.name))
         if self.eta is not None and self.eta_fraction is not None:
             raise WorkbenchError(
-                f"eta {self.eta:g} and eta-fraction {self.eta_fraction:g}; give the learning rate one way"
+                f"`eta` {self.eta:g} and `eta_fraction` {self.eta_fraction:g}; give the learning rate one way"
             )
-        if self.spacing not in get_args(Spacing):
-            raise WorkbenchError(f"spacing {self.spacing!r} is unknown; use {', '.join(get_args(Spacing))}")
-        if self.window is not None and not 0 <= self.window[0] < self.window[1]:
-            raise WorkbenchError(f"window {self.window[0]:g}:{self.window[1]:g}; give 0 <= t0 < t1, such as 0:5")
         if self.hidden < 1:
-            raise WorkbenchError(f"hidden {self.hidden}; a network needs at least 1 hidden unit")
+            raise WorkbenchError(f"`hidden` {self.hidden}; a network needs at least 1 hidden unit")
         if self.checkpoints < 4:
-            raise WorkbenchError(f"checkpoints {self.checkpoints}; give at least 4, so that curves can be told apart")
+            raise WorkbenchError(f"`checkpoints` {self.checkpoints}; give at least 4, so that curves can be told apart")
         if not 0 <= self.seed < 2**63:
-            raise WorkbenchError(f"seed {self.seed}; give a whole number from 0 to 2^63 - 1")
-        if self.dtype not in ("float32", "float64"):
-            raise WorkbenchError(f"dtype {self.dtype!r} is unknown; use float32 or float64")
+            raise WorkbenchError(f"`seed` {self.seed}; give a whole number from 0 to 2^63 - 1")
 
     def resolve_device(self) -> str:
         """``"cpu"`` or ``"cuda"``."""
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise WorkbenchError(f"device {self.device!r} is unknown; use auto, cpu or cuda")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise WorkbenchError("device cuda: no CUDA device is available here; use --device cpu")
-        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+        if self.device == "cpu":
+            return "cpu"
+        import torch
 
-    def torch_dtype(self) -> torch.dtype:
-        """The sampler's dtype."""
-        return torch.float64 if self.dtype == "float64" else torch.float32
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise WorkbenchError("device cuda: no CUDA device is available here; use `device` cpu")
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     def record(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return dataclasses.asdict(self)
+        """As plain data for JSON: `Settings` again by keyword, but for measures of the user's own."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "measures")}
+        return {**own, "measures": [measure.name for measure in self.asked], **self.options}
+
+
+def settings_of(record: Mapping[str, Any]) -> Settings:
+    """`Settings` from what `Settings.record` gave, through JSON or not."""
+    lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
+    return Settings(**cast("dict[str, Any]", {**record, **lists}))

@@ -16,6 +16,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench import influence
 from workbench.explorer.equations import formula, numbers
 from workbench.explorer.maps import MAX_TARGETS, MatrixMap, TreeMap
 from workbench.explorer.model import Curves, width
@@ -26,7 +27,6 @@ from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import MEASURES, ExplorerState
 from workbench.figures.reading import powers, text
 from workbench.figures.style import Style
-from workbench.influence.result import ESTIMANDS
 from workbench.theory.modes.groups import ModeGroups
 
 Array = NDArray[np.float64]
@@ -184,7 +184,7 @@ class Panels:
             return False
         for ax, (low, high) in zip(self.time_axes, ends, strict=True):
             ax.set(xlim=(-0.008 * curves.end, 1.008 * curves.end), ylim=(low, high))
-        unit = powers(ESTIMANDS[state.measure].units)
+        unit = powers(influence.MEASURES[state.measure].units)
         bars = ", bars ±2 standard errors" if state.measure == "local_bif" else ""
         name = text(self.scene.task.items[source])
         self._title(self.influence, f"influence of {name} on every item: {MEASURES[state.measure]} [{unit}]{bars}")

@@ -20,7 +20,7 @@ from workbench.explorer.model import Curves, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import GIVEN, ExplorerState
-from workbench.influence.result import ESTIMANDS, SIGN_CONVENTION
+from workbench.influence import MEASURES, SIGN_CONVENTION
 
 FIGURES = {"PNG": "image/png", "SVG": "image/svg+xml", "PDF": "application/pdf"}
 TABLES = {"CSV": "text/csv", "netCDF": "application/x-netcdf"}
@@ -71,7 +71,7 @@ def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated
     ds.attrs = {
         "code_version": __version__,
         "state": json.dumps(state.config()),
-        "units": ESTIMANDS[measure].units,
+        "units": MEASURES[measure].units,
         "table_unit": scene.unit,
         "sign_convention": SIGN_CONVENTION,
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench import influence
 from workbench.errors import WorkbenchError
 from workbench.explorer.model import Curves, start_of, width
 from workbench.explorer.scene import Scene
@@ -24,7 +26,7 @@ Progress = Callable[[float], None]
 
 #: Checkpoints of the training, and those of them around which SGLD samples.
 CHECKPOINTS, SAMPLED = 25, 9
-CHAINS, DRAWS = 4, 200
+_SAMPLING = {"chains": 4, "draws": 200}
 #: More steps than this are no answer to a resting hand.
 MAX_STEPS = 100_000
 #: The simulation depends on nothing else; source, targets and time only pick from it.
@@ -59,7 +61,8 @@ class Simulated:
 def simulation_key(state: ExplorerState) -> tuple[object, ...]:
     """Two states with the same key have the same simulation."""
     key = tuple(getattr(state, name) for name in _KEY)
-    return (*key, state.n_beta, state.gamma) if state.measure == "local_bif" else key
+    options = influence.MEASURES[state.measure].option_names
+    return (*key, *(getattr(state, name) for name in options if hasattr(state, name)))
 
 
 def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress) -> Simulated:
@@ -97,40 +100,27 @@ def _two_layers(
     training: Callable[[int], None],
     progress: Progress,
 ) -> Simulated:
-    from workbench import influence, simulation
+    from workbench import simulation
     from workbench.trajectory import Trajectory
 
     run = simulation.train(start_of(state, scene), schedule, progress=training)
     at, done = run, 0.0
 
-    def measuring(total: float) -> Callable[[int], None]:
+    def bar(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         def report(steps: int) -> None:
             nonlocal done
             done += steps
             progress(min(1.0, 0.3 + 0.7 * done / total))
 
-        return report
+        return nullcontext(report)
 
-    steps = len(run.times) and round(run.times[-1] / run.eta)
-    if state.measure == "gradient_kernel":
-        found = influence.gradient_kernel(run)
-    elif state.measure == "leave_one_out":
-        found = influence.leave_one_out(run, progress=measuring(steps))
-    elif state.measure == "trajectory_derivative":
-        found = influence.trajectory_derivative(run, progress=measuring(steps))
-    else:
+    measure = influence.MEASURES[state.measure]
+    options = {name: value for name, value in _SAMPLING.items() if name in measure.option_names}
+    options |= {name: getattr(state, name) for name in measure.option_names if hasattr(state, name)}
+    if measure.sampled:
         some = np.linspace(0, len(run.times) - 1, SAMPLED).round().astype(int)
         at = Trajectory(run.network, "trained", run.times[some], tuple(W[some] for W in run.weights), run.eta)
-        how = simulation.Sampling(chains=CHAINS, draws=DRAWS, seed=state.seed)
-        planned = simulation.plan(at, state.n_beta, state.gamma, how)
-        found = influence.local_bif(
-            at,
-            n_beta=state.n_beta,
-            gamma=state.gamma,
-            sampling=how,
-            planned=planned,
-            progress=measuring(SAMPLED * CHAINS * planned.steps(DRAWS)),
-        )
+    found = measure.measure(at, measure.resolve(at, options), influence.Work(bar=bar, seed=state.seed))
     stderr = found["stderr"].values if "stderr" in found.coords else None
     return Simulated(
         simulation_key(state),

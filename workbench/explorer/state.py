@@ -11,15 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from workbench import influence
 from workbench.errors import WorkbenchError
 
-#: Measures the explorer shows, with the names on its menu.
-MEASURES = {
-    "gradient_kernel": "gradient kernel",
-    "local_bif": "local BIF",
-    "trajectory_derivative": "trajectory derivative",
-    "leave_one_out": "leave-one-out",
-}
+#: Measures the explorer shows, with the names on its menu: those that are quick to predict.
+MEASURES = {name: measure.short for name, measure in influence.MEASURES.items() if measure.quick_up_to > 0}
 
 #: Ends of the sliders, and the unit of the quantity.
 RANGES = {

@@ -10,23 +10,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from workbench import dataset
 from workbench.errors import WorkbenchError
+from workbench.influence import MEASURES
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 #: Curves closer than this (relative to the largest value of the measure) coincide.
 COINCIDENCE = 1e-6
-
-_TITLES = {
-    "gradient_kernel": "gradient kernel",
-    "local_bif": "local BIF",
-    "leave_one_out": "leave-one-out",
-    "damped_newton": "damped Newton",
-    "trajectory_derivative": "trajectory derivative",
-    "window_removal": "window removal",
-}
-_ORDER = tuple(_TITLES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,36 +41,25 @@ class Measure:
 
 def measures(ds: xr.Dataset) -> tuple[Measure, ...]:
     """Every measure in the dataset, the plainest first."""
-    names = {
-        name.removesuffix(side)
-        for name in map(str, ds.data_vars)
-        for side in ("_analytic", "_simulated")
-        if name.endswith(side) and set(ds[name].dims) == {"time", "source", "target"}
-    }
+    names = dataset.measure_names(ds)
     if not names:
         raise WorkbenchError(
-            "the dataset holds no measure of influence; expected variables such as gradient_kernel_analytic "
+            f"the dataset holds no measure of influence; expected variables such as {next(iter(MEASURES))}_analytic "
             "with dimensions (time, source, target)"
         )
-    known = [name for name in _ORDER if name in names]
-    return tuple(_measure(ds, name) for name in known + sorted(names - set(known)))
+    known = [name for name in MEASURES if name in names]
+    return tuple(_measure(ds, name) for name in known + sorted(set(names) - set(known)))
 
 
 def _measure(ds: xr.Dataset, name: str) -> Measure:
-    def values(suffix: str) -> Array | None:
-        key = f"{name}_{suffix}"
-        if key not in ds:
-            return None
-        return np.asarray(ds[key].transpose("time", "source", "target").values, dtype=np.float64)
-
-    present = next(ds[key] for key in (f"{name}_analytic", f"{name}_simulated") if key in ds)
+    facts = dataset.facts(ds, name)
     return Measure(
         name=name,
-        title=_TITLES.get(name, name.replace("_", " ")),
-        units=str(present.attrs.get("units", "")),
-        analytic=values("analytic"),
-        simulated=values("simulated"),
-        stderr=values("simulated_stderr"),
+        title=str(facts.get("short_name", MEASURES[name].short if name in MEASURES else name.replace("_", " "))),
+        units=str(facts.get("units", "")),
+        analytic=dataset.values(ds, name, "analytic"),
+        simulated=dataset.values(ds, name, "simulated"),
+        stderr=dataset.stderr(ds, name),
     )
 
 

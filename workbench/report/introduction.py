@@ -6,19 +6,11 @@ from typing import Any
 
 import xarray as xr
 
+from workbench import dataset
 from workbench.figures.reading import measures, powers
+from workbench.influence import MEASURES
 from workbench.report.markup import Markup, element, together
 from workbench.report.tables import value_text
-
-_MEANING = {
-    "gradient_kernel": "What one small training step on item i does to the loss of item j: minus the inner "
-    "product of the gradients of their losses.",
-    "local_bif": "Minus the covariance of the losses of i and j when the weights fluctuate around the "
-    "checkpoint, as in a posterior tied to it: items whose losses rise and fall together help each other.",
-    "leave_one_out": "What training with item i, compared with training without it, does to the loss of j.",
-    "damped_newton": "What one Newton step on item i, damped where the loss curves down, does to the loss of j: the "
-    "classical influence function.",
-}
 
 
 def introduction(ds: xr.Dataset) -> Markup:
@@ -51,9 +43,10 @@ def introduction(ds: xr.Dataset) -> Markup:
 def _measures(ds: xr.Dataset) -> Markup:
     entries = []
     for measure in measures(ds):
-        sides = [side for side in ("analytic", "simulated") if f"{measure.name}_{side}" in ds]
-        facts = [ds[f"{measure.name}_{side}"].attrs for side in sides]
-        described = [_MEANING.get(measure.name, "")]
+        sides = dataset.sides_of(ds, measure.name)
+        facts = [ds[dataset.variable(measure.name, side)].attrs for side in sides]
+        known = MEASURES.get(measure.name)
+        described = [str(facts[0].get("meaning", known.meaning if known else ""))]
         if "formula" in facts[0]:
             described.append(f"In symbols: {facts[0]['formula']}.")
         described += [

@@ -12,8 +12,8 @@ import xarray as xr
 
 from workbench.agreement import Verdict, error_table, event_table, verdict_table, verdicts
 from workbench.comparison import Comparison
-from workbench.comparison.compare import Bar, no_bar
 from workbench.figures import all_figures, save
+from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
 from workbench.theory.closed_form import ClosedForm

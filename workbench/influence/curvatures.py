@@ -1,0 +1,27 @@
+"""Smallest and largest curvature of the loss along a trajectory: what dampings and local posteriors must meet."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.theory.posterior.hessian import curvature_range
+from workbench.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+
+
+@lru_cache(maxsize=4)  # several measures ask about the same trajectory
+def curvatures(trajectory: Trajectory) -> Array:
+    """``(T, 2)`` smallest and largest curvature of the loss: by modes if aligned, else from the weights."""
+    network, task = trajectory.network, trajectory.task
+    if trajectory.side == "predicted" and network.active is not None:
+        return np.stack(
+            curvature_range(network.modes, trajectory.mode_strengths, network.hidden, network.active), axis=1
+        )
+    from workbench import simulation
+
+    weights = zip(trajectory.W1, trajectory.W2, strict=True)
+    return np.array([simulation.extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])

@@ -1,0 +1,106 @@
+"""``-g_i . (H + damping)^{-1} g_j``: the classical influence function, at the checkpoint itself.
+
+Analytic: the Hessian's blocks in modes for aligned networks, the explicit Hessian of the predicted weights otherwise.
+Simulated: the exact Hessian of the trained weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from workbench import theory
+from workbench.influence.curvatures import curvatures
+from workbench.influence.measure import Array, Expectation, Measure, Measured, Options, Request
+from workbench.influence.option import Option
+from workbench.influence.work import Work
+from workbench.theory.influence.damped_newton import check_damping, refuse_if_too_large
+from workbench.trajectory import Trajectory
+
+
+def _choose_damping(trajectory: Trajectory, options: Options) -> float:
+    """Twice the largest singular value of the task: at least twice what any checkpoint needs."""
+    return theory.default_damping(trajectory.network.modes)
+
+
+def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
+    network, times, damping = trajectory.network, trajectory.times, options["damping"]
+    with work.bar("damped newton, theory", len(times)) as advance:
+        if network.active is None:
+            task = trajectory.task
+            values = theory.dense_damped_newton(
+                task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
+            )
+        else:
+            values = theory.damped_newton(
+                network.modes,
+                theory.mode_strengths(network, times),
+                times,
+                damping=damping,
+                hidden=network.hidden,
+                active=network.active,
+                progress=advance,
+            )
+    return Measured(values, attrs={"damping": damping})
+
+
+def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
+    from workbench import simulation
+
+    task, times, damping = trajectory.task, trajectory.times, options["damping"]
+    with work.bar("damped newton, trained", len(times)) as advance:
+        values: Array = simulation.damped_newton(
+            task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
+        )
+    return Measured(values, attrs={"damping": damping})
+
+
+def _refuse_size(request: Request, options: Options) -> None:
+    task = request.task
+    if request.init.kind == "gaussian":
+        refuse_if_too_large(task.n_inputs, request.hidden, task.n_outputs, task.n_items)
+
+
+def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
+    check_damping(predicted.times, np.maximum(-curvatures(predicted)[:, 0], 0), options["damping"])
+
+
+def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
+    return [f"damped_newton: damping = {options['damping']:.4g}"]
+
+
+damped_newton = Measure(
+    name="damped_newton",
+    title="damped Newton, influence function",
+    short="damped Newton",
+    formula=r"$I_{ij}=-\nabla l_i\cdot(H+\delta)^{-1}\nabla l_j$",
+    definition="-g_i . (H + damping)^{-1} g_j at the checkpoint",
+    units="loss",
+    meaning="What one Newton step on item i, damped where the loss curves down, does to the loss of j: the classical "
+    "influence function.",
+    analytic=_analytic,
+    simulated=_simulated,
+    by_theory="blocks of the Hessian in singular modes",
+    by_simulation="exact Hessian of the trained network",
+    options=(
+        Option(
+            "damping",
+            "number",
+            "added to the Hessian, whose negative eigenvalues it must exceed at every checkpoint; auto: twice the "
+            "largest singular value, enough everywhere",
+            choose=_choose_damping,
+            zero=True,  # refused where the smallest curvature is known, with the value that would do
+            metavar="X",
+            symbol="damping δ",
+            unit="loss/weight²",
+            ends=(1e-2, 1e3),
+        ),
+    ),
+    pace="one step of Newton at $t$: most where the loss is flat",
+    refuse_size=_refuse_size,
+    refuse=_refuse,
+    notes=_notes,
+    expectations=(
+        Expectation("damped_newton", "the damped influence function follows the closed form", "closed form"),
+    ),
+)

@@ -1,0 +1,289 @@
+"""``-Cov(l_i, l_j)`` under the local posterior around every checkpoint (Kreer et al. 2025).
+
+Analytic: Gaussian prediction, second order at the localised maximum. Simulated: sampled chains; beside the covariances
+stand their standard errors, the correlations, R-hat, effective sample sizes and the local learning coefficient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from workbench import theory
+from workbench.errors import WorkbenchError, human_bytes
+from workbench.influence.curvatures import curvatures
+from workbench.influence.measure import Array, Beside, Expectation, Measure, Measured, Options, Request
+from workbench.influence.option import Option
+from workbench.influence.work import Work
+from workbench.theory.posterior.dense_posterior import refuse_if_too_large
+from workbench.theory.posterior.hessian import check_local_posterior, required_gamma
+from workbench.trajectory import Trajectory
+
+#: Batches that a chain is cut into for its Monte Carlo error, each with its own sums.
+_BATCHES = 40
+
+
+def choose_n_beta(trajectory: Trajectory, options: Options) -> float:
+    """Inverse temperature that suits the size of the task's losses: 100 where they are of order 1."""
+    return theory.default_n_beta(trajectory.network.modes)
+
+
+def choose_gamma(trajectory: Trajectory, options: Options) -> float:
+    """Localization for which the posterior is Gaussian at every checkpoint, from the largest singular value."""
+    return required_gamma(trajectory.network.modes, options["n_beta"])
+
+
+def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
+    network, task, times = trajectory.network, trajectory.task, trajectory.times
+    local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
+    with work.bar("local posterior, theory", len(times)) as advance:
+        values: Array
+        if network.active is None:
+            W1, W2 = trajectory.W1, trajectory.W2
+            values = theory.dense_local_bif(task.X, task.Y, W1, W2, times, progress=advance, **local)
+        else:
+            values = theory.local_bif(
+                network.modes,
+                theory.mode_strengths(network, times),
+                times,
+                hidden=network.hidden,
+                n_outputs=task.n_outputs,
+                active=network.active,
+                progress=advance,
+                **local,
+            )
+    return Measured(values, attrs=local)
+
+
+def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
+    from workbench import simulation
+
+    local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
+    sampling = sampling_of(options, work)
+    plan = simulation.plan(trajectory, local["n_beta"], local["gamma"], sampling)
+    steps = plan.steps(sampling.draws) * sampling.chains * len(trajectory.times)
+    with work.bar("local posterior, chains", steps) as advance:
+        samples = simulation.sample_local_posterior(
+            trajectory, sampling=sampling, planned=plan, progress=advance, slot=work.slot, **local
+        )
+    estimate = samples.estimate
+    volume = simulation.local_learning_coefficient(estimate, local["n_beta"])
+    return Measured(
+        -estimate.covariance,
+        beside={
+            "stderr": estimate.stderr,
+            "stderr_between_chains": estimate.stderr_between,
+            "parts": -estimate.parts,
+            "correlation": -estimate.correlation,
+            "correlation_stderr": estimate.correlation_stderr,
+            "rhat": estimate.rhat,
+            "ess": estimate.ess,
+            "learning_coefficient": volume.value,
+            "learning_coefficient_stderr": volume.stderr,
+            "lambda_min": plan.lambda_min,
+        },
+        attrs={
+            **local,
+            "sampler": sampling.sampler,
+            "chains": sampling.chains,
+            "draws": sampling.draws,
+            "step_size": plan.step,
+            "burn_in": plan.burn_in,
+            "thin": plan.thin,
+            "leapfrogs": plan.leapfrogs,
+            "expected_step_size_bias": plan.expected_bias,
+            "sampling_seed": sampling.seed,
+        },
+    )
+
+
+def sampling_of(options: Options, work: Work) -> Any:
+    """The `simulation.Sampling` that the options ask for."""
+    import torch
+
+    from workbench.simulation import Sampling
+
+    return Sampling(
+        chains=options["chains"],
+        draws=options["draws"],
+        sampler=options["sampler"],
+        step=options["step_size"],
+        batches=_BATCHES,
+        batch_size=options["batch_size"],
+        force=options["force_short"],
+        seed=work.seed,
+        device=work.device,
+        dtype=torch.float64 if work.precision == "float64" else torch.float32,
+    )
+
+
+def _refuse_size(request: Request, options: Options) -> None:
+    task, hidden, chains = request.task, request.hidden, options["chains"]
+    numbers = hidden * (task.n_inputs + task.n_outputs)
+    # A chain has its weights and its noise; those of one checkpoint keep their sums over pairs of items together.
+    one = 64.0 * numbers + 4.0 * min(64 * numbers, 2**20)
+    needed = one + chains * 16.0 * _BATCHES * task.n_items**2
+    if needed > request.memory:
+        raise WorkbenchError(
+            f"{chains} chains of {numbers} weights take {human_bytes(needed)} "
+            f"(limit {human_bytes(request.memory)}); use fewer `chains` and more `draws`"
+        )
+    if request.init.kind == "gaussian":
+        refuse_if_too_large(task.n_inputs, hidden, task.n_outputs, task.n_items)
+
+
+def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
+    from workbench.influence.chains import plan_ahead
+
+    ends, n_beta, gamma = curvatures(predicted), options["n_beta"], options["gamma"]
+    check_local_posterior(predicted.times, ends[:, 0], n_beta, gamma)
+    plan_ahead(predicted, ends, n_beta, gamma, sampling_of(options, work))
+
+
+def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
+    lines = [f"local posterior: n beta = {options['n_beta']:g}, gamma = {options['gamma']:g}"]
+    if simulated is None:
+        return lines
+    ran, sampler = simulated.attrs, simulated.attrs["sampler"]
+    if sampler == "hmc":
+        return [
+            *lines,
+            f"sampler hmc: {ran['leapfrogs']} leapfrog steps of {ran['step_size']:.2g} at first, burn-in "
+            f"{ran['burn_in']}, a draw every {ran['thin']} trajectories; no bias from the step",
+        ]
+    return [
+        *lines,
+        f"sampler {sampler}: step {ran['step_size']:.2g}, variances high by up to "
+        f"{ran['expected_step_size_bias']:.2%}; burn-in {ran['burn_in']} steps, a draw every {ran['thin']}",
+    ]
+
+
+_POSTERIOR = "local posterior exp(-n beta L - gamma |w - w*|^2 / 2)"
+_OPTIONS = (
+    Option(
+        "n_beta",
+        "number",
+        "inverse temperature x number of items; auto: 100, or what suits losses far from order 1",
+        choose=choose_n_beta,
+        group=_POSTERIOR,
+        metavar="X",
+        symbol="nβ",
+        unit="1/loss",
+        ends=(1.0, 1e4),
+    ),
+    Option(
+        "gamma",
+        "number",
+        "localization; auto: 20 n beta x the largest singular value",
+        choose=choose_gamma,
+        group=_POSTERIOR,
+        metavar="X",
+        symbol="localization γ",
+        unit="1/weight²",
+        ends=(10.0, 1e6),
+    ),
+    Option(
+        "sampler",
+        "word",
+        "Langevin dynamics, plain or preconditioned; or Hamiltonian Monte Carlo, without a bias from its step",
+        default="sgld",
+        choices=("sgld", "rmsprop", "hmc"),
+        group=_POSTERIOR,
+    ),
+    Option("chains", "integer", "chains per checkpoint", default=4, group=_POSTERIOR, metavar="N"),
+    Option("draws", "integer", "kept draws per chain", default=500, group=_POSTERIOR, metavar="N"),
+    Option(
+        "step_size",
+        "number",
+        "of the sampler; auto: bias of 2.5% on variances",
+        automatic=True,
+        group=_POSTERIOR,
+        metavar="X",
+    ),
+    Option("batch_size", "integer", "items a mini-batch of sgld (default: all)", group=_POSTERIOR, metavar="N"),
+    Option(
+        "force_short",
+        "switch",
+        "accept chains too short for their autocorrelation time",
+        default=False,
+        group=_POSTERIOR,
+    ),
+)
+_BY_BATCHES = {"long_name": "by batch means"}
+_BESIDE = (
+    Beside("stderr", "local_bif_simulated_stderr", attrs={**_BY_BATCHES, "units": "loss^2"}),
+    Beside(
+        "stderr_between_chains",
+        "local_bif_simulated_stderr_between_chains",
+        attrs={"long_name": "between whole chains", "units": "loss^2"},
+        optional=True,
+    ),
+    Beside(
+        "parts",
+        "local_bif_simulated_parts",
+        ("time", "part", "source", "target"),
+        {"long_name": "nearly independent parts of the chains; their mean is local_bif_simulated", "units": "loss^2"},
+        most=8,
+    ),
+    Beside(
+        "correlation",
+        "local_bif_simulated_correlation",
+        attrs={"long_name": "-Corr(l_i, l_j), the influence per standard deviation of both losses", "units": "1"},
+        optional=True,
+    ),
+    Beside(
+        "correlation_stderr",
+        "local_bif_simulated_correlation_stderr",
+        attrs={**_BY_BATCHES, "units": "1"},
+        optional=True,
+    ),
+    Beside(
+        "rhat",
+        "local_bif_rhat",
+        ("time", "item"),
+        {"long_name": "split R-hat of the item's loss"},
+        optional=True,
+    ),
+    Beside(
+        "ess",
+        "local_bif_ess",
+        ("time", "item"),
+        {"long_name": "effective sample size of the item's mean loss"},
+        optional=True,
+    ),
+    Beside(
+        "learning_coefficient",
+        "learning_coefficient_simulated",
+        ("time",),
+        {"long_name": "lambda_hat = n beta (E[L] - L(w*)); along the way an estimate without a theorem behind it"},
+    ),
+    Beside("learning_coefficient_stderr", "learning_coefficient_simulated_stderr", ("time",), _BY_BATCHES),
+    Beside("lambda_min", "lambda_min_simulated", ("time",), {"long_name": "smallest curvature of the trained network"}),
+)
+
+local_bif = Measure(
+    name="local_bif",
+    title="local BIF, posterior covariance",
+    short="local BIF",
+    formula=r"$I_{ij}=-\mathrm{Cov}(l_i,l_j)$  under  $e^{-n\beta L(w)-\gamma|w-w^*|^2/2}$",
+    definition="-Cov(l_i, l_j) under exp(-n beta L - gamma |w - w*|^2 / 2)",
+    units="loss^2",
+    meaning="Minus the covariance of the losses of i and j when the weights fluctuate around the checkpoint, as in a "
+    "posterior tied to it: items whose losses rise and fall together help each other.",
+    analytic=_analytic,
+    simulated=_simulated,
+    by_theory="Gaussian prediction, second order at the localised maximum",
+    by_simulation="SGLD chains around the trained network",
+    options=_OPTIONS,
+    beside=_BESIDE,
+    pace="how losses vary together near $t$: ways down count more, so it is ahead",
+    quick_up_to=200,
+    refuse_size=_refuse_size,
+    refuse=_refuse,
+    notes=_notes,
+    expectations=(
+        Expectation("local_bif", "sampled covariances are those of the Gaussian prediction", "chains"),
+        Expectation("local_bif_chains", "the chains of a checkpoint agree", "chains"),
+    ),
+)
