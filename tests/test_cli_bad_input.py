@@ -8,6 +8,8 @@ import stat
 import pytest
 import torch
 
+from workbench.store.manifest import seal
+
 QUICK = ("--checkpoints", 5, "--draws", 40, "--hidden", 5, "--eta", 0.05)
 CONFIG = '{"settings": {}, "resolved": {}}'
 
@@ -249,13 +251,17 @@ def test_a_link_is_never_replaced(refused, tmp_path):
     ("files", "fault"),
     [
         ({"thesis__tex": "precious"}, "no config.json of an earlier result"),
+        ({"config__json": "[" * 100_000}, "no config.json of an earlier result"),
+        ({"config__json": "null"}, "no config.json of an earlier result"),
         (
             {"config__json": '{"compilerOptions": {}}', "index__js": "precious"},
             "no config.json of an earlier result",
         ),
         ({"config__json": "[]"}, "no config.json of an earlier result"),
         ({"config__json": "not json"}, "no config.json of an earlier result"),
-        ({"config__json": CONFIG, "notes__txt": "precious"}, "holds notes.txt, which is no part of a result"),
+        ({"config__json": CONFIG}, "config.json lists no digests of files, as of an earlier version"),
+        ({"config__json": CONFIG[:-1] + ', "sha256": 5}'}, "config.json was changed since it was written"),
+        ({"config__json": CONFIG[:-1] + ', "files": [["a"]], "sha256": 5}'}, "config.json was changed"),
     ],
 )
 def test_a_directory_with_anything_else_in_it_is_never_replaced(refused, tmp_path, files, fault):
@@ -267,6 +273,7 @@ def test_a_directory_with_anything_else_in_it_is_never_replaced(refused, tmp_pat
 def test_the_current_directory_and_those_above_are_never_replaced(refused, tmp_path, monkeypatch):
     fill(tmp_path / "result" / "inside")
     (tmp_path / "result" / "config.json").write_text(CONFIG)
+    seal(tmp_path / "result")
     monkeypatch.chdir(tmp_path / "result" / "inside")
     for out in (".", "..", tmp_path / "result", tmp_path / "result" / "inside"):
         assert "is where you are" in refused("--force", out=out)

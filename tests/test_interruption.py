@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
@@ -11,12 +12,8 @@ import pytest
 
 from workbench.report import directory
 from workbench.report.directory import staged
+from workbench.store.manifest import seal
 
-EARLIER = {
-    "config.json": '{"settings": {}, "resolved": {}}',
-    "influence.nc": "earlier",
-    "report.html": "earlier",
-}
 SMALL = ("--task", "tree:2,2", "--checkpoints", 5, "--draws", 40, "--hidden", 5)
 
 #: Options that keep a run busy in one stage for as long as a test may take.
@@ -31,12 +28,30 @@ WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 def earlier_result(folder: Path) -> None:
     folder.mkdir()
-    for name, content in EARLIER.items():
-        (folder / name).write_text(content)
+    for name in ("influence.nc", "report.html"):
+        (folder / name).write_text("earlier")
+    (folder / "config.json").write_text('{"settings": {}, "resolved": {}}')
+    seal(folder)
 
 
 def content_of(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@contextlib.contextmanager
+def writing(target: Path, **options):
+    """`staged`, with what every result holds already in it."""
+    with staged(target, **options) as work:
+        (work / "config.json").write_text('{"settings": {}, "resolved": {}}')
+        yield work
+
+
+@pytest.fixture
+def earlier(tmp_path_factory) -> dict[str, str]:
+    """The content of an earlier result."""
+    folder = tmp_path_factory.mktemp("earlier") / "result"
+    earlier_result(folder)
+    return content_of(folder)
 
 
 def wait_for(condition, process, seconds=60.0) -> None:
@@ -74,7 +89,7 @@ def reach(stage: str, process, parent: Path) -> None:
     ],
 )
 def test_an_interrupted_run_says_so_in_one_line_and_leaves_everything_as_it_was(
-    start_cli, tmp_path, stage, number, times, force
+    start_cli, tmp_path, earlier, stage, number, times, force
 ):
     out = tmp_path / "result"
     if force:
@@ -96,31 +111,31 @@ def test_an_interrupted_run_says_so_in_one_line_and_leaves_everything_as_it_was(
     if folder.exists():
         assert {re.sub(r"\d+", "N", path.name) for path in folder.iterdir()} == {"N.nc", "lock", "run.json"}
     if force:
-        assert content_of(out) == EARLIER
+        assert content_of(out) == earlier
 
 
 # --- the directory, failing at every step -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError, MemoryError])
-def test_a_failure_while_writing_keeps_the_earlier_result(tmp_path, failure):
+def test_a_failure_while_writing_keeps_the_earlier_result(tmp_path, earlier, failure):
     earlier_result(tmp_path / "result")
-    with pytest.raises(failure), staged(tmp_path / "result", force=True) as work:
+    with pytest.raises(failure), writing(tmp_path / "result", force=True) as work:
         (work / "influence.nc").write_text("half")
         raise failure
-    assert content_of(tmp_path / "result") == EARLIER
+    assert content_of(tmp_path / "result") == earlier
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
 def test_a_failure_while_writing_removes_the_parents_that_were_made_for_it(tmp_path):
-    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "a" / "b" / "result", force=False) as work:
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "a" / "b" / "result", force=False) as work:
         (work / "influence.nc").write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("which", [1, 2])
-def test_a_failure_of_either_rename_restores_the_earlier_result(tmp_path, monkeypatch, which):
+def test_a_failure_of_either_rename_restores_the_earlier_result(tmp_path, monkeypatch, earlier, which):
     earlier_result(tmp_path / "result")
     calls, rename = [], Path.rename
 
@@ -131,9 +146,9 @@ def test_a_failure_of_either_rename_restores_the_earlier_result(tmp_path, monkey
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="on fire"), staged(tmp_path / "result", force=True) as work:
+    with pytest.raises(OSError, match="on fire"), writing(tmp_path / "result", force=True) as work:
         (work / "influence.nc").write_text("new")
-    assert content_of(tmp_path / "result") == EARLIER
+    assert content_of(tmp_path / "result") == earlier
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
@@ -147,18 +162,19 @@ def test_a_signal_while_the_result_is_swapped_in_does_not_split_it(tmp_path, mon
 
     monkeypatch.setattr(directory, "_swap_in", interrupted)
     before = signal.getsignal(signal.SIGINT)
-    with staged(tmp_path / "result", force=True) as work:
+    with writing(tmp_path / "result", force=True) as work:
         (work / "influence.nc").write_text("new")
-    assert content_of(tmp_path / "result") == {"influence.nc": "new"}
+    assert content_of(tmp_path / "result")["influence.nc"] == "new"
+    assert "report.html" not in content_of(tmp_path / "result")
     assert signal.getsignal(signal.SIGINT) == before
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
-def test_a_directory_made_by_someone_else_meanwhile_is_kept(tmp_path):
-    with pytest.raises(ValueError, match="exists already"), staged(tmp_path / "result", force=False) as work:
+def test_a_directory_made_by_someone_else_meanwhile_is_kept(tmp_path, earlier):
+    with pytest.raises(ValueError, match="exists already"), writing(tmp_path / "result", force=False) as work:
         (work / "influence.nc").write_text("new")
         earlier_result(tmp_path / "result")
-    assert content_of(tmp_path / "result") == EARLIER
+    assert content_of(tmp_path / "result") == earlier
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 

@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the derivations, or write them; nothing is built before all names are known."""
     from workbench.semantics import Hierarchy
+    from workbench.store.files import check_file
     from workbench.theory.catalogue import find, listing
 
     hierarchy = Hierarchy(_branching(args.branching))
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise WorkbenchError("derive needs the NAME of a closed form; workbench derive --list shows them")
     entries = [find(name, hierarchy) for name in args.names]
     for path in (args.latex, args.html):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise WorkbenchError(f"{path}: the directory {path.resolve().parent} does not exist; create it first")
+        if path is not None:
+            check_file(path)
     forms = [entry.build() for entry in entries]
     if args.latex is None and args.html is None:
         print("\n\n\n".join(form.text() for form in forms))
@@ -68,10 +69,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(forms: list[ClosedForm], latex: Path | None, html: Path | None) -> None:
     from workbench.report.derive import as_html, as_latex
+    from workbench.store.files import write_file
 
     for path, write in ((latex, as_latex), (html, as_html)):
         if path is not None:
-            path.write_text(write(forms), encoding="utf-8")
+            write_file(path, write(forms))
             print(f"wrote {path}")
 
 

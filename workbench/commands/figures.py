@@ -144,6 +144,8 @@ def _write(
     from workbench.figures.teaching import teaching_figures
     from workbench.influence import MEASURES
     from workbench.report.directory import MARKER
+    from workbench.store.files import write_file
+    from workbench.store.sheets import sheet
 
     settings = json.loads(ds.attrs["config"]) | {
         "source": args.source,
@@ -171,8 +173,8 @@ def _write(
                 notes.append(f"no {name}: {error}")
             else:
                 for kind, content in drawn.items():
-                    (folder / f"{name}.{kind}").write_bytes(content)
-                table.to_csv(folder / f"{name}.csv", index=False)
+                    write_file(folder / f"{name}.{kind}", content)
+                write_file(folder / f"{name}.csv", sheet(table))
                 words[name] = {"title": plate.title, "caption": plate.caption, "alt": plate.alt}
             advance(1)
     if not args.no_animations:
@@ -181,9 +183,9 @@ def _write(
             for name, film in shown.items():
                 write_film(film, folder, name, facts, advance)
                 words[name] = {"title": film.title, "caption": film.caption}
-    files = sorted([path.name for path in folder.iterdir()] + [MARKER])
+    files = [path.name for path in folder.iterdir()]
     resolved = {"task": ds.attrs["task"], "task_digest": ds.attrs["task_digest"], "gamma": ds.attrs["gamma"]}
     resolved |= {"t_max": float(ds["time"].values[-1]), "code_version": facts["code_version"]}
-    config = {"settings": settings, "resolved": resolved, "figures": words, "files": files}
-    (folder / MARKER).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    return files, notes
+    config = {"settings": settings, "resolved": resolved, "figures": words}
+    write_file(folder / MARKER, json.dumps(config, indent=2) + "\n")
+    return [*files, MARKER], notes

@@ -9,7 +9,6 @@ from typing import Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
-from workbench.errors import WorkbenchError
 
 _VERIFY = """\
 Check every closed form against a computation that shares nothing with it: an ODE solver, automatic differentiation,
@@ -39,8 +38,10 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, print, and exit with 1 where a claim fails."""
-    if args.json is not None and not args.json.resolve().parent.is_dir():
-        raise WorkbenchError(f"{args.json}: the directory does not exist; create it first")
+    from workbench.store.files import check_file, write_file
+
+    if args.json is not None:
+        check_file(args.json)
     from workbench import __version__
     from workbench.influence import no_bar
     from workbench.verification import all_claims
@@ -52,6 +53,6 @@ def run(args: argparse.Namespace) -> int:
     print(claims_table(results))
     if args.json is not None:
         record = {"code_version": __version__, "claims": [result.record() for result in results]}
-        args.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_file(args.json, json.dumps(record, indent=2) + "\n")
         print(f"wrote {args.json}")
     return 0 if all(result.holds for result in results) else 1

@@ -6,8 +6,6 @@ import base64
 import html
 import io
 import json
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,8 @@ from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import GIVEN, ExplorerState
 from workbench.influence import MEASURES, SIGN_CONVENTION
+from workbench.store.files import netcdf_bytes
+from workbench.store.sheets import sheet
 
 FIGURES = {"PNG": "image/png", "SVG": "image/svg+xml", "PDF": "application/pdf"}
 TABLES = {"CSV": "text/csv", "netCDF": "application/x-netcdf"}
@@ -116,13 +116,10 @@ def table(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated |
 def data_bytes(kind: str, state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None) -> bytes:
     """The data as CSV (the curves in sight) or netCDF (all pairs of items)."""
     if kind == "CSV":
-        return table(state, scene, curves, found).to_csv(index=False).encode()
+        return sheet(table(state, scene, curves, found)).encode()
     if kind != "netCDF":
         raise WorkbenchError(f"data format {kind!r} is unknown; use {', '.join(TABLES)}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "explorer.nc"
-        dataset(state, scene, curves, found).to_netcdf(path, engine="h5netcdf")
-        return path.read_bytes()
+    return netcdf_bytes(dataset(state, scene, curves, found))
 
 
 def code(state: ExplorerState) -> str:

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
+from workbench.store.files import write_file
 
 #: What a figure can be saved as.
 FORMATS = ("png", "svg", "pdf")
@@ -78,6 +79,6 @@ def save(figure: Figure, directory: str | Path, name: str, metadata: Mapping[str
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = render(figure, metadata, title=name)
-    (folder / f"{name}.png").write_bytes(drawn.png)
-    (folder / f"{name}.svg").write_text(drawn.svg, encoding="utf-8")
+    write_file(folder / f"{name}.png", drawn.png)
+    write_file(folder / f"{name}.svg", drawn.svg)
     return drawn

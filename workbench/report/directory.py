@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,18 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.store.abrupt import cleared_up
+from workbench.store.files import check_writable
+from workbench.store.manifest import MARKER, check_ours, seal
 
-#: Every result directory holds this file; only such a directory is ever replaced.
-MARKER = "config.json"
-
-#: What a result consists of; a directory with anything else in it is never replaced.
-_OURS = ("influence.nc", "report.html", "figures", MARKER)
-#: File managers leave these behind.
-_LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+__all__ = ["MARKER", "check_target", "staged"]
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse a directory that exists, before any work; with ``force`` only one that is not a result."""
+    """Refuse a directory that exists, before any work; with ``force`` only one that holds anything but a result."""
     try:
         _check_target(target, force)
     except OSError as error:
@@ -40,72 +36,55 @@ def _check_target(target: Path, force: bool) -> None:
     if place.exists() and any(place.iterdir()):
         if not force:
             raise WorkbenchError(f"--out {target} exists already; add --force to replace it, or choose another name")
-        if not _is_result(place):
-            raise WorkbenchError(
-                f"--out {target} holds no {MARKER} of an earlier result, so it is never replaced; choose another name"
-            )
-        foreign = _foreign(place)
-        if foreign:
-            raise WorkbenchError(
-                f"--out {target} holds {foreign[0]}, which is no part of a result and would be lost; "
-                "move it, or choose another name"
-            )
+        check_ours(place, Path(f"--out {target}"))
     parent, missing = place.parent, [place.name]
     while not parent.exists():
         parent, missing = parent.parent, [*missing, parent.name]
     for name in missing:
         with suppress(FileNotFoundError, NotADirectoryError):
             (parent / name).lstat()  # raises for a name that no file can have
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise WorkbenchError(f"--out {target}: cannot write in {parent}; choose a place that you can write to")
-
-
-def _is_result(target: Path) -> bool:
-    try:
-        config = json.loads((target / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and {"settings", "resolved"} <= config.keys()
-
-
-def _foreign(target: Path) -> list[str]:
-    """Names in a result directory that neither a comparison nor, by its own list, a set of figures wrote."""
-    config = json.loads((target / MARKER).read_text(encoding="utf-8"))
-    ours = {*_OURS, *config.get("files", ())}
-    outside = [p for p in target.iterdir() if p.name not in ours or (p.name not in _OURS and p.is_dir())]
-    inside = [p for p in (target / "figures").glob("*") if p.suffix not in (".png", ".svg")]
-    return sorted(str(p.relative_to(target)) for p in outside + inside if p.name not in _LITTER)
+    check_writable(parent, f"--out {target}")
 
 
 @contextmanager
 def staged(target: Path, force: bool, within: Path | None = None) -> Iterator[Path]:
     """Give a temporary directory beside ``target``; rename it there on success, remove it on any failure.
 
+    What is in it must include `MARKER`, which is completed by a list of all files; see `workbench.store.manifest`.
     ``within`` names another place for it, on the same disk, where the next run finds it if this one is killed.
     """
     check_target(target, force)
     target = Path(os.path.abspath(target))
     made: list[Path] = []
-    try:
-        _make_parents(target.parent, made)
-        work = _beside(target, ".tmp", within)
+    with cleared_up(lambda: _remove_empty(made)):
         try:
-            yield work
-            # mkdtemp makes it private; a result is as readable as any other directory.
-            umask = os.umask(0)
-            os.umask(umask)
-            work.chmod(0o777 & ~umask)
-            check_target(target, force)
-            with _undisturbed():
-                _swap_in(work, target)
+            _make_parents(target.parent, made)
+            with _work(target, within) as work:
+                yield work
+                seal(work)
+                # mkdtemp makes it private; a result is as readable as any other directory.
+                umask = os.umask(0)
+                os.umask(umask)
+                work.chmod(0o777 & ~umask)
+                check_target(target, force)
+                with _undisturbed():
+                    _swap_in(work, target)
         except BaseException:
             with _undisturbed():
-                shutil.rmtree(work, ignore_errors=True)
+                _remove_empty(made)
             raise
-    except BaseException:
-        with _undisturbed():
-            _remove_empty(made)
-        raise
+
+
+@contextmanager
+def _work(target: Path, within: Path | None) -> Iterator[Path]:
+    """A directory for what is being written; removed unless it was moved away."""
+    work = _beside(target, ".tmp", within)
+    with cleared_up(lambda: shutil.rmtree(work, ignore_errors=True)):
+        try:
+            yield work
+        finally:
+            with _undisturbed():
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def _beside(target: Path, suffix: str, within: Path | None = None) -> Path:
@@ -133,9 +112,12 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _swap_in(work: Path, target: Path) -> None:
-    if not target.exists():
+    if not target.exists() or not any(target.iterdir()):
+        with suppress(FileNotFoundError):
+            target.rmdir()
         work.rename(target)
         return
+    ours = [path.relative_to(target) for path in check_ours(target, target)]
     old = _beside(target, ".old")
     kept = old / "result"
     try:
@@ -146,7 +128,19 @@ def _swap_in(work: Path, target: Path) -> None:
             kept.rename(target)
         old.rmdir()
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_listed(kept, ours)
+    with suppress(OSError):  # something came in at the last moment: it stays where it is
+        old.rmdir()
+
+
+def _remove_listed(folder: Path, names: list[Path]) -> None:
+    """Delete these files, and the directories that are then empty."""
+    with suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+            path.rmdir()
+        folder.rmdir()
 
 
 @contextmanager

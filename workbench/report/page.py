@@ -17,6 +17,7 @@ from workbench.report.images import illustration
 from workbench.report.introduction import introduction, parameters
 from workbench.report.markup import Markup, element, slug, together
 from workbench.report.tables import table, verdict_class, verdict_table
+from workbench.store.files import write_file
 from workbench.theory.closed_form import ClosedForm
 
 CSS = """
@@ -134,7 +135,7 @@ def write_report(
     )
     written = Path(path)
     written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(page, encoding="utf-8")
+    write_file(written, page)
     return written
 
 

@@ -16,6 +16,7 @@ from workbench.figures import all_figures, save
 from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
+from workbench.store.files import netcdf_bytes, write_file
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.influence.flips import flip_equation_form
 from workbench.theory.influence.gradient_kernel import kernel_form
@@ -67,7 +68,7 @@ def write_result(
     }
     with staged(target, force, within) as work:
         write_dataset(ds, work / "influence.nc")
-        (work / MARKER).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_file(work / MARKER, json.dumps(config, indent=2) + "\n")
         (work / "figures").mkdir()
         illustrations = all_figures(ds, source=source)
         provenance = {"code_version": str(ds.attrs["code_version"]), "config": str(ds.attrs["config"])}
@@ -97,7 +98,7 @@ def write_dataset(ds: xr.Dataset, path: Path) -> None:
         for name, v in ds.data_vars.items()
         if v.size > 10_000 and v.dtype.kind == "f"
     }
-    ds.to_netcdf(path, engine="h5netcdf", encoding=large)
+    write_file(path, netcdf_bytes(ds, large))
 
 
 def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
@@ -129,7 +130,8 @@ def equations(ds: xr.Dataset) -> list[ClosedForm]:
         from workbench.semantics import Hierarchy
 
         cover = Hierarchy(tuple(int(b) for b in branching)).cover
-        for m in range(len(cover) - 1):
+        parting = [m for m in range(len(cover) - 1) if cover[m] > cover[m + 1]]  # no pair parts where nothing branches
+        for m in parting:
             forms += [tree_kernel_form(cover, m), flip_equation_form(cover, m)]
     else:
         forms.append(kernel_form())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 
-LIST, FORMAT = "run.json", "workbench run, format 1"
-_REMEDY = "leave out --resume and add --force to start over, or choose another --out"
+LIST, FORMAT = "run.json", "workbench run, format 2"
+_FILE, _DIGEST = re.compile(r"[0-9]{1,12}\.nc"), re.compile(r"[0-9a-f]{64}")
+REMEDY = "leave out --resume and add --force to start over, or choose another --out"
 
 
 def as_text(identity: Mapping[str, Any], pieces: Mapping[str, Any]) -> str:
@@ -23,32 +26,58 @@ def as_text(identity: Mapping[str, Any], pieces: Mapping[str, Any]) -> str:
 
 def read_list(folder: Path) -> dict[str, Any]:
     """``{"saved", "identity", "pieces", ...}``; a `WorkbenchError` where it is missing or not what was written."""
-    path = folder / LIST
+    path, remedy = folder / LIST, f"move {folder}, or choose another --out"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        digest, found = content.pop("sha256"), content["format"]
+        digest, written_as = content.pop("sha256"), content["format"]
     except FileNotFoundError:
-        raise WorkbenchError(f"{folder} holds no {LIST}, so it is no run that was cut off; {_REMEDY}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise WorkbenchError(f"{path} is damaged, or no list of the pieces of a run; {_REMEDY}") from None
-    if found != FORMAT:
-        raise WorkbenchError(f"{path} is of format {found!r}, expected {FORMAT!r}; {_REMEDY}")
+        raise WorkbenchError(f"{folder} holds no {LIST}, so it is no run that was cut off; {REMEDY}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise WorkbenchError(f"{path} is damaged, or no list of the pieces of a run; {remedy}") from None
+    if written_as != FORMAT:
+        raise WorkbenchError(f"{path} is of format {str(written_as)[:60]!r}, expected {FORMAT!r}; {remedy}")
     if digest != _digest(content):
-        raise WorkbenchError(f"{path} is damaged: its checksum differs; {_REMEDY}")
+        raise WorkbenchError(f"{path} is damaged: its checksum differs; {remedy}")
+    if not _is_list(content):
+        raise WorkbenchError(f"{path} is damaged: it lists no pieces of a run; {remedy}")
     return dict(content)
+
+
+def _is_list(content: Mapping[str, Any]) -> bool:
+    """Whether everything has the type it is written with, and pieces are files of the store itself."""
+    saved, identity, pieces = (content.get(key) for key in ("saved", "identity", "pieces"))
+    return (
+        isinstance(saved, int | float)
+        and math.isfinite(saved)
+        and abs(saved) < 1e11
+        and isinstance(identity, dict)
+        and isinstance(pieces, dict)
+        and all(isinstance(piece, dict) and set(piece) == {"file", "sha256"} for piece in pieces.values())
+        and all(_FILE.fullmatch(str(p["file"])) and _DIGEST.fullmatch(str(p["sha256"])) for p in pieces.values())
+        and len({piece["file"] for piece in pieces.values()}) == len(pieces)
+    )
+
+
+def is_store(folder: Path) -> bool:
+    """Whether the directory has a list that was written here and is whole."""
+    try:
+        read_list(folder)
+    except WorkbenchError:
+        return False
+    return True
 
 
 def check(folder: Path, content: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Refuse a list that belongs to another run, and pieces that are not what was written."""
     differs = difference(content["identity"], identity)
     if differs:
-        raise WorkbenchError(f"{folder} belongs to another run: {differs}; {_REMEDY}")
+        raise WorkbenchError(f"{folder} belongs to another run: {differs}; {REMEDY}")
     for piece in content["pieces"].values():
         path = folder / piece["file"]
         if not path.is_file():
-            raise WorkbenchError(f"{path} is missing from the run; {_REMEDY}")
-        if file_digest(path) != piece["sha256"]:
-            raise WorkbenchError(f"{path} is damaged: its checksum differs; {_REMEDY}")
+            raise WorkbenchError(f"{path} is missing from the run; {REMEDY}")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != piece["sha256"]:
+            raise WorkbenchError(f"{path} is damaged: its checksum differs; {REMEDY}")
 
 
 def leftover(folder: Path, identity: Mapping[str, Any]) -> str:
@@ -83,12 +112,6 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def when(seconds: float) -> str:
     """Local date and time of a moment."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(content: Any) -> str:

@@ -11,6 +11,7 @@ A store is opened only by the run that it belongs to: everything that its number
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -24,9 +25,12 @@ from typing import Any
 import xarray as xr
 
 from workbench.errors import WorkbenchError
-from workbench.store.contents import LIST, as_text, check, file_digest, leftover, read_list
+from workbench.store.contents import LIST, REMEDY, as_text, check, is_store, leftover, read_list
+from workbench.store.files import netcdf_bytes, to_disk, write_file
 
 LOCK = "lock"
+#: Attribute of a piece's file that says which piece it is.
+_NAME = "piece"
 #: Files that a store may hold besides its list and its lock, and directories: a result that is being written.
 _PIECE, _RESULT = re.compile(r"\d+\.nc(\.tmp)?|run\.json\.tmp"), re.compile(r"\..*\.tmp")
 
@@ -60,9 +64,12 @@ class Store:
             store._take()
             store._sweep()
         elif os.path.lexists(store.folder):
-            if not replace or not (store.folder / LIST).is_file():
-                raise WorkbenchError(leftover(folder, store._identity))
-            store._take()
+            in_the_way = leftover(folder, store._identity)
+            if is_store(folder):
+                store._take()  # refused while another run is at work in it
+            if not replace or store._lock is None:
+                store.close()
+                raise WorkbenchError(in_the_way)
             store._refuse_strangers()
             store.remove()
         return store
@@ -96,7 +103,12 @@ class Store:
     def get(self, name: str) -> xr.Dataset | None:
         """A piece, or None if it was not kept."""
         piece = self.pieces.get(name)
-        return None if piece is None else xr.load_dataset(self.folder / piece["file"], engine="h5netcdf")
+        if piece is None:
+            return None
+        dataset = xr.load_dataset(self.folder / piece["file"], engine="h5netcdf")
+        if dataset.attrs.pop(_NAME, None) != name:
+            raise WorkbenchError(f"{self.folder / piece['file']} is damaged: it holds another piece; {REMEDY}")
+        return dataset
 
     def put(self, name: str, piece: xr.Dataset) -> None:
         """Keep a piece in place of what is kept under its name, and under names that begin with ``name/``."""
@@ -104,11 +116,9 @@ class Store:
             self._begin()
             file = f"{self._next}.nc"
             self._next += 1
-            work = self.folder / f"{file}.tmp"
-            piece.to_netcdf(work, engine="h5netcdf")
-            _to_disk(work)
-            digest = file_digest(work)
-            work.rename(self.folder / file)
+            content = netcdf_bytes(piece.assign_attrs({_NAME: name}))
+            write_file(self.folder / file, content, work=self.folder / f"{file}.tmp")
+            digest = hashlib.sha256(content).hexdigest()
             stale = {key for key in self.pieces if key == name or key.startswith(f"{name}/")}
             kept = {key: value for key, value in self.pieces.items() if key not in stale}
             self._write_list(kept | {name: {"file": file, "sha256": digest}})
@@ -119,9 +129,12 @@ class Store:
         if self._lock is None:
             return
         # Until the last moment it is a store, if one of nothing: a process killed here leaves nothing unreadable.
-        self._write_list({})
+        try:
+            self._write_list({})
+        except OSError:  # no space even for that
+            self.pieces = {}
         self._sweep()
-        (self.folder / LIST).unlink()
+        (self.folder / LIST).unlink(missing_ok=True)
         (self.folder / LOCK).unlink(missing_ok=True)
         with suppress(OSError):
             for folder in (self.folder, *reversed(self._made)):
@@ -181,24 +194,11 @@ class Store:
                 path.unlink()
 
     def _write_list(self, pieces: dict[str, dict[str, str]]) -> None:
-        work = self.folder / f"{LIST}.tmp"
-        work.write_text(as_text(self._identity, pieces), encoding="utf-8")
-        _to_disk(work)
-        _to_disk(self.folder)  # the names of the pieces, before the list that has them
-        work.replace(self.folder / LIST)
-        _to_disk(self.folder)
+        to_disk(self.folder)  # the names of the pieces, before the list that has them
+        text = as_text(self._identity, pieces)
+        write_file(self.folder / LIST, text, work=self.folder / f"{LIST}.tmp")
+        to_disk(self.folder)
         self.pieces = pieces
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a directory, are on the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # cannot be opened there
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _locked(handle: int) -> bool:
