@@ -76,8 +76,9 @@ def curve_events(times: Array, values: Array, floor: float | None = None, noise:
     lobes = [float(np.abs(values[(times > a) & (times < b)]).max(initial=0.0)) for a, b in itertools.pairwise(edges)]
     events = [Event("flip", float(flip), min(lobes[k : k + 2]) / top) for k, flip in enumerate(flips)]
     names: tuple[Kind, Kind] = ("most helpful", "most harmful")
-    for kind, at, peak in zip(names, extreme_times(times, values), (-values.min(), values.max()), strict=True):
-        if np.isfinite(at) and peak > floor:
+    clear = np.where(np.abs(values) > (floor if noise is None else np.maximum(noise, floor)), values, 0.0)
+    for kind, at, peak in zip(names, extreme_times(times, values), (-clear.min(), clear.max()), strict=True):
+        if np.isfinite(at) and peak > 0:
             events.append(Event(kind, at, float(peak) / top))
     return events
 
@@ -104,6 +105,17 @@ def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array
         inside = roots[(roots >= times[i]) & (roots <= times[j])]
         flips.append(float(inside[0]) if len(inside) else float(chord))
     return np.array(flips)
+
+
+def visible_flips(flips: Array, times: Array, values: Array) -> Array:
+    """Those of the exact ``flips`` on whose both sides the curve exceeds its `event_floor`, up to the next of them."""
+    floor, edges, lobes = event_floor(values), np.array([-np.inf, *flips, np.inf]), []
+    for k, (a, b) in enumerate(itertools.pairwise(edges)):
+        inside = values[(times > a) & (times < b)]
+        peak = float(inside[np.abs(inside).argmax()]) if len(inside) else 0.0
+        if abs(peak) > floor:
+            lobes.append((k, peak > 0))
+    return np.array([flips[k] for (k, harms), (_, then) in itertools.pairwise(lobes) if harms != then])
 
 
 def extreme_times(times: Array, values: Array) -> tuple[float, float]:
@@ -162,12 +174,12 @@ def _rows(ds: xr.Dataset, measure: str, group: str, mask: NDArray[np.bool_], kno
     flips = [[event for event in side if event.kind == "flip"] for side in (predicted, seen)]
     times = [np.array([event.time for event in side]) for side in flips]
     for k, pair in enumerate(_side_by_side(*times)):
-        sides = (next((e for e in side if e.time == at), None) for side, at in zip(flips, pair, strict=True))
-        yield row(f"flip {k + 1}", *sides, float(known[k]) if k < len(known) else float("nan"))
+        first, second = (next((e for e in side if e.time == at), None) for side, at in zip(flips, pair, strict=True))
+        yield row(f"flip {k + 1}", first, second, float(known[k]) if k < len(known) else float("nan"))
     for kind in ("most helpful", "most harmful"):
-        ends = [next((event for event in side if event.kind == kind), None) for side in (predicted, seen)]
-        if ends[0] is not None:
-            yield row(kind, *ends)
+        first, second = (next((event for event in side if event.kind == kind), None) for side in (predicted, seen))
+        if first is not None:
+            yield row(kind, first, second)
 
 
 def events_of_group(ds: xr.Dataset, measure: str, mask: NDArray[np.bool_]) -> tuple[list[Event], list[Event]]:

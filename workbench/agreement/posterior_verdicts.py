@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from workbench.agreement.groups import pair_groups
+from workbench.agreement.resolution import unresolved
 from workbench.agreement.slopes import FALSE_ALARM, Slope, group_slopes
 from workbench.agreement.verdict import Ruling, Verdict, judge, unclaimed
 from workbench.theory.posterior.local_posterior import quartic_variance
@@ -57,15 +58,15 @@ def _slopes(ds: xr.Dataset, claimed: Mask) -> list[Verdict]:
     """One verdict a group of pairs; none without the parts of the chains, which older results lack."""
     if "local_bif_simulated_parts" not in ds or not claimed.any():
         return []
-    own = np.eye(ds.sizes["source"], dtype=bool)
+    own, noisy = np.eye(ds.sizes["source"], dtype=bool), unresolved(ds)
     return [
-        _slope(name, slopes, ds)
+        _slope(name, slopes, ds, noisy.get(name))
         for name, pairs in {"item on itself": own, **pair_groups(ds)}.items()
         if (slopes := group_slopes(ds, pairs, claimed))
     ]
 
 
-def _slope(group: str, slopes: list[Slope], ds: xr.Dataset) -> Verdict:
+def _slope(group: str, slopes: list[Slope], ds: xr.Dataset, noisy: tuple[float, float] | None) -> Verdict:
     """Holds where no window's slope is outside of its band by more than chance."""
     share = FALSE_ALARM / len(slopes)
     whole, chains = slopes[0], int(ds["local_bif_simulated"].attrs["chains"])
@@ -82,6 +83,10 @@ def _slope(group: str, slopes: list[Slope], ds: xr.Dataset) -> Verdict:
         if whole.stderr > 0
         else _steps(ds)
     )
+    if noisy is not None:
+        why += (
+            f"; single entries are noise ({noisy[0]:.2g} times the influence; {noisy[1]:g} draws a chain resolve them)"
+        )
     return judge(
         f"{SLOPE}/{group}",
         claim,

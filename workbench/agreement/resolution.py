@@ -65,11 +65,9 @@ def resolution_notes(ds: xr.Dataset) -> list[str]:
     if not groups:
         return []
     draws = ds["local_bif_simulated"].attrs["draws"]
-    each = "; ".join(
-        f"{name}: {noise:.2g} times the influence, {need:.3g} draws" for name, (noise, need) in groups.items()
-    )
+    each = ", ".join(f"{noise:.2g} times for {name} ({needed:g} draws)" for name, (noise, needed) in groups.items())
     return [
-        f"local_bif by {draws} draws a chain: single entries are largely noise between different items (Monte Carlo error "
-        f"over a group of pairs, and the draws a chain that would bring it to a third: {each}); only what is pooled over "
+        f"{draws} draws a chain are too few to read single entries of the sampled local_bif: their Monte Carlo error "
+        f"over the influence, and the draws a chain that would bring it to a third, are {each}; what is pooled over "
         "many pairs can be read"
     ]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.agreement.events import visible_flips
 from workbench.comparison.prediction import start_of
 from workbench.errors import WorkbenchError
 from workbench.figures.learning import stage_marks
@@ -90,7 +91,8 @@ def anatomy(ds: xr.Dataset, i: int, j: int, times: Array | None = None) -> Anato
         return np.asarray((product / (mode_residuals(start, once) ** 2 @ np.abs(shared))).reshape(np.shape(at)))
 
     flips = sign_changes(both, t) if np.abs(shared).max() > 1e-12 else np.array([])
-    return Anatomy(t, hidden, error, shares, -(modes.n_items**2) * hidden * error, flips)
+    influence = -(modes.n_items**2) * hidden * error
+    return Anatomy(t, hidden, error, shares, influence, visible_flips(flips, t, influence))
 
 
 def sign_flip_anatomy(

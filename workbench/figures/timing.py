@@ -10,15 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from workbench.agreement.events import curve_events
 from workbench.figures.anatomy import pair_of
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import Measure, measures, powers, span, stages, text
 from workbench.figures.style import PAGE, Style
 
 Array = NDArray[np.float64]
-
-#: Values below this part of a curve's largest are taken for zero: leave-one-out is integrated to about 1e-9.
-_FLOOR = 1e-6
 
 #: Measures in the order drawn; those of one panel share it because they share their unit.
 PANELS = (("gradient_kernel",), ("trajectory_derivative", "leave_one_out"), ("local_bif",))
@@ -84,18 +82,10 @@ def curves_of_pair(ds: xr.Dataset, i: int, j: int) -> dict[str, Array]:
 
 def events(ds: xr.Dataset, curves: dict[str, Array]) -> pd.DataFrame:
     """Times of the largest help, the sign changes and the largest harm of every curve; one row an event."""
-    # Importing it brings the simulation along, which few figures need.
-    from workbench.agreement.events import extreme_times, sign_flips
-
     time, rows = ds["time"].values, []
+    words = {"flip": "sign changes", "most helpful": "helps most", "most harmful": "harms most"}
     for name, curve in curves.items():
-        size = float(np.abs(curve).max())
-        if not size > 0:
-            continue
-        helps, harms = extreme_times(time, curve)
-        flips = sign_flips(time, np.where(np.abs(curve) > _FLOOR * size, curve, 0.0))
-        rows += [(name, "sign changes", float(flip)) for flip in flips]
-        rows += [(name, kind, at) for kind, at in (("helps most", helps), ("harms most", harms)) if np.isfinite(at)]
+        rows += [(name, words[event.kind], event.time) for event in curve_events(time, curve)]
     return pd.DataFrame(rows, columns=["measure", "event", "time"])
 
 
