@@ -36,7 +36,7 @@ def result(run_cli, tmp_path_factory):
 @pytest.fixture
 def quick(run_cli, tmp_path, monkeypatch):
     """Run without drawing figures (they take most of the time) and return the dataset and what was printed."""
-    monkeypatch.setattr("workbench.report.result.all_figures", lambda ds, source=None: {})
+    monkeypatch.setattr("workbench.report.result.figure_set", lambda name: {})
 
     def run(*argv, out="result"):
         ran = run_cli("compare", "--out", tmp_path / out, *SMALL, *argv)
@@ -67,7 +67,7 @@ def test_every_variable_has_its_dimensions_and_is_finite(result):
     for name, dims in expected.items():
         assert ds[name].dims == dims, name
         assert np.isfinite(ds[name].values).all(), name
-    assert dict(ds.sizes) == {"time": 12, "source": 4, "target": 4, "item": 4, "mode": 4, "property": 7, "part": 8}
+    assert dict(ds.sizes) == {"time": 12, "source": 4, "target": 4, "item": 4, "mode": 4, "property": 7}
 
 
 def test_labels_are_the_names_of_the_task(result):

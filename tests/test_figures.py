@@ -64,6 +64,12 @@ def tree(data: dict[str, xr.Dataset]) -> xr.Dataset:
     return data["tree"]
 
 
+def report_figures(ds: xr.Dataset, style: figures.Style = figures.PAGE) -> list[Figure]:
+    """The figures of a report, drawn."""
+    subject = figures.Subject(ds, style=style)
+    return [figure.draw(subject) for figure in figures.figure_set("report").values()]
+
+
 def panels(figure: Figure) -> list[Axes]:
     return [ax for ax in figure.axes if ax.get_title(loc="left")]
 
@@ -115,15 +121,15 @@ def test_clipped_and_overlapping_texts_are_found() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_no_text_is_clipped_or_overlaps_another(data: dict[str, xr.Dataset], name: str) -> None:
-    for illustration in figures.all_figures(data[name]).values():
-        assert_readable(illustration.image)
+    for figure in report_figures(data[name]):
+        assert_readable(figure)
 
 
 @pytest.mark.parametrize("style", [figures.COLUMN, figures.SLIDE], ids=["column", "slide"])
 def test_text_stays_readable_at_column_and_slide_size(tree: xr.Dataset, style: figures.Style) -> None:
-    for illustration in figures.all_figures(tree, style=style).values():
-        assert_readable(illustration.image)
-        sizes = [label.get_fontsize() for label in illustration.image.findobj(Text) if label.get_text()]
+    for figure in report_figures(tree, style=style):
+        assert_readable(figure)
+        sizes = [label.get_fontsize() for label in figure.findobj(Text) if label.get_text()]
         assert min(sizes) >= 5  # points; smaller cannot be read in print
 
 
@@ -349,8 +355,8 @@ def test_relative_errors_scale_with_the_difference_and_not_with_the_measure(tree
 def test_figures_work_with_one_side_missing(tree: xr.Dataset) -> None:
     for side in ("analytic", "simulated"):
         names = [name for name in tree.data_vars if str(name).endswith(side) or "stderr" in str(name)]
-        for illustration in figures.all_figures(tree.drop_vars(names)).values():
-            assert_readable(illustration.image)
+        for figure in report_figures(tree.drop_vars(names)):
+            assert_readable(figure)
 
 
 def test_a_dataset_without_measures_is_refused(tree: xr.Dataset) -> None:
@@ -407,9 +413,9 @@ def test_figures_never_touch_pyplot() -> None:
     import subprocess
 
     code = (
-        "import sys, workbench.figures as f; from figure_data import dataset;"
+        "import sys, test_figures as t; from figure_data import dataset;"
         "from workbench.semantics import Hierarchy;"
-        "f.all_figures(dataset(Hierarchy((2, 2)).indicator_task(), checkpoints=12));"
+        "t.report_figures(dataset(Hierarchy((2, 2)).indicator_task(), checkpoints=12));"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=__file__.rsplit("/", 1)[0], check=False).returncode == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,38 +12,27 @@ from workbench.commands.console import Help, auto, bar
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
+    from workbench.figures.figure import Illustration, Subject
     from workbench.figures.style import Style
 
 _FIGURES = """\
-Draw twelve figures and two animations of one task, for a slide or a paper.
+Draw figures and animations of one task, for a slide or a paper.
 
-what comes out, in DIR
-  task, singular_modes                     what is to be learned, and what each mode adds to it
-  mode_strengths, loss                     progressive differentiation, the staircase of the loss
-  hidden_trajectories                      how the items part inside the network, with branch points
-  influence_of_item, influence_matrices    who helps and harms whom, when
-  sign_flip_anatomy                        why the sign of an influence changes: its two factors
-  local_posterior_validity                 where a local posterior exists, and the localization it needs
-  measures_compared                        why measures of influence peak at different times
-  phase_decomposition                      is the peak of a covariance a change of phase?
-  learning_coefficient                     complexity of what has been learned so far
-  learning_the_hierarchy, influence_over_time    animations: MP4 if ffmpeg is installed, GIF otherwise
-  config.json                              settings, captions, and descriptions for those who cannot see them
+  workbench figures --list                                     every figure, and what it is for
+  workbench figures --out slides --size slide --dark           16 : 9, for a projector
+  workbench figures --out paper --size column --formats pdf --only loss,sign_flip_anatomy
+  workbench figures --task my_table.csv --source Robin --target Canary --out mine
+  workbench figures --gallery docs/gallery                     a page that shows them all
 
-Beside every figure lies a .csv with the numbers in it. Every file says which code and which settings made it: in its
-metadata (PNG: Description, SVG: dc:description, PDF: Subject, MP4 and GIF: comment) and in config.json.
+DIR holds every figure in every format, beside it a .csv with the numbers in it, animations as MP4, and config.json with
+settings, captions, and descriptions for those who cannot see them. Every file says which code and which settings made
+it: in its metadata (PNG: Description, SVG: dc:description, PDF: Subject, MP4: comment) and in config.json.
 
 The curves are predictions: closed forms and the gradient flow, nothing is trained, so it takes under a minute. For
 figures with simulated points over the lines, run `workbench compare`.
 
-  workbench figures --out slides --size slide --dark
-  workbench figures --out paper --size column --formats pdf --no-animations
-  workbench figures --task my_table.csv --source Robin --target Canary --out mine
-
-In all figures an item's colour follows its place in the tree (hue: top branch, lightness: place within it); blue helps
-(the loss of the target falls), orange harms.
+A colour has one meaning in a figure: blue helps (the loss of the target falls) and orange harms; magenta and green are
+negative and positive entries of a table; other hues are branches of the tree, the same for an item in every figure.
 """
 
 
@@ -57,7 +46,15 @@ def add_parser(commands: Any) -> None:
         description=_FIGURES,
         formatter_class=Help,
     )
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write (required)")
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="DIR", help="directory to write")
+    what.add_argument("--list", action="store_true", help="print the names of all figures and what each is for")
+    what.add_argument(
+        "--gallery", type=Path, metavar="DIR", help="write README.md and an image of every figure into this directory"
+    )
+    p.add_argument(
+        "--only", metavar="F,F", help="names of the figures to draw, from --list (default: all of a lecture)"
+    )
     p.add_argument("--force", action="store_true", help="replace earlier figures in DIR")
     p.add_argument("--task", default="tree", metavar="T", help=SPEC_HELP)
     p.add_argument("--source", metavar="ITEM", help="item whose influence is drawn (default: the first)")
@@ -68,11 +65,22 @@ def add_parser(commands: Any) -> None:
     )
     g = p.add_argument_group("looks")
     g.add_argument(
-        "--size", choices=("column", "page", "slide"), default="page", help="3.5, 7.2 or 12 inches wide, 7, 8 or 14 pt"
+        "--size",
+        choices=("column", "page", "slide"),
+        default="page",
+        help="3.5, 7.2 or 13.3 inches wide; 7, 8 or 14 pt",
+    )
+    g.add_argument(
+        "--dpi", type=int, default=150, metavar="N", help="dots per inch of PNG files (default: %(default)s)"
     )
     g.add_argument("--dark", action="store_true", help="light on dark")
     g.add_argument("--formats", default="png,svg,pdf", metavar="F,F", help="of the figures, separated by commas")
     g.add_argument("--no-animations", action="store_true", help="leave out the two animations, the longest part")
+    g.add_argument(
+        "--measures",
+        metavar="M,M",
+        help="of the figures that show one panel a measure (default: those of `workbench compare`)",
+    )
     g = p.add_argument_group("network")
     g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
     g.add_argument(
@@ -87,11 +95,32 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict, draw, write; everything that can be refused is refused first."""
+    if args.list:
+        from workbench.figures.gallery import listing
+
+        print(listing())
+        return 0
+    if args.gallery is not None:
+        return _gallery(args.gallery)
     from workbench.report.directory import check_target, staged
-    from workbench.semantics import task_from_spec
 
     check_target(args.out, args.force)
-    formats = _formats(args.formats)
+    formats, figures = _formats(args.formats), _chosen(args.only, not args.no_animations)
+    if not 20 <= args.dpi <= 1200:
+        raise WorkbenchError(f"--dpi {args.dpi}; give a whole number from 20 to 1200")
+    subject = _subject(args)
+    with staged(args.out, args.force) as work:
+        written, notes = _write(subject, figures, work, args, formats)
+    for note in notes:
+        print(f"note: {note}")
+    print(f"wrote {len(written)} files to {args.out}/")
+    return 0
+
+
+def _subject(args: argparse.Namespace) -> Subject:
+    """The prediction that the figures show, and what of it."""
+    from workbench.semantics import task_from_spec
+
     if not 0 <= args.seed < 2**63:
         raise WorkbenchError(f"seed {args.seed}; give a whole number from 0 to 2^63 - 1")
     a0 = auto(args.a0, "--a0")
@@ -104,15 +133,48 @@ def run(args: argparse.Namespace) -> int:
     if args.source is not None and args.source == args.target:
         raise WorkbenchError(f"--source and --target are both {args.source!r}; give two different items")
     from workbench.comparison.prediction import prediction
+    from workbench.figures.figure import Subject
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
     ds = prediction(task, hidden=args.hidden, a0=a0, seed=args.seed, spec=spec)
-    with staged(args.out, args.force) as work:
-        written, notes = _write(ds, work, args, _style(args.size, args.dark), formats)
-    for note in notes:
-        print(f"note: {note}")
-    print(f"wrote {len(written)} files to {args.out}/")
+    only = _measures(args.measures)
+    return Subject(ds, args.source, args.target, _style(args.size, args.dark), only)
+
+
+def _measures(given: str | None) -> tuple[str, ...]:
+    from workbench.influence import DEFAULT_MEASURES, MEASURES
+
+    if given is None:
+        return DEFAULT_MEASURES
+    names = tuple(name.strip().replace("-", "_") for name in given.split(",") if name.strip())
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown or not names:
+        raise WorkbenchError(
+            f"--measures {given!r}: no measure is called {', '.join(unknown)}; use {', '.join(MEASURES)}"
+        )
+    return names
+
+
+def _chosen(only: str | None, films: bool) -> dict[str, Illustration]:
+    """The figures named, or those of a lecture."""
+    from workbench.figures.registry import FIGURES, figure_set
+
+    if only is None:
+        return {name: figure for name, figure in figure_set("lecture").items() if films or figure.film is None}
+    names = list(dict.fromkeys(name.strip() for name in only.split(",") if name.strip()))
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown or not names:
+        raise WorkbenchError(f"--only {only!r}: no figure is called {', '.join(unknown) or '(nothing)'}; see --list")
+    return {name: FIGURES[name] for name in names}
+
+
+def _gallery(folder: Path) -> int:
+    from workbench.figures.gallery import shown_figures, write_gallery
+
+    with bar("figures", len(shown_figures())) as advance:
+        page = write_gallery(folder, advance)
+    print(f"wrote {page}")
     return 0
 
 
@@ -130,62 +192,80 @@ def _style(size: str, in_dark: bool) -> Style:
     from workbench.figures.style import COLUMN, PAGE, SLIDE, dark
 
     style = {"column": COLUMN, "page": PAGE, "slide": SLIDE}[size]
-    return dark(style) if in_dark else replace(style)
+    return dark(style) if in_dark else style
 
 
 def _write(
-    ds: xr.Dataset, folder: Path, args: argparse.Namespace, style: Style, formats: tuple[str, ...]
+    subject: Subject, figures: dict[str, Illustration], folder: Path, args: argparse.Namespace, formats: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Draw into ``folder``; returns the names of the files and what was left out."""
-    from workbench.figures.complexity import sampled_estimate
-    from workbench.figures.files import draw
-    from workbench.figures.film_files import write_film
-    from workbench.figures.films import films
-    from workbench.figures.teaching import teaching_figures
     from workbench.influence import MEASURES
     from workbench.report.directory import MARKER
     from workbench.store.files import write_file
-    from workbench.store.sheets import sheet
 
-    settings = json.loads(ds.attrs["config"]) | {
-        "source": args.source,
-        "target": args.target,
-        "size": args.size,
-        "dark": args.dark,
-        "formats": list(formats),
-    }
+    ds = subject.ds
+    chosen = ("source", "target", "size", "dark", "dpi", "only", "measures")
+    settings = json.loads(ds.attrs["config"]) | {name: getattr(args, name) for name in chosen}
+    settings["formats"] = list(formats)
     facts = {"code_version": str(ds.attrs["code_version"]), "config": settings, "seed": args.seed}
-    words: dict[str, dict[str, str]] = {}
     notes = [
         f"no {measure.short}: it would take minutes for more than {measure.quick_up_to} items"
         for measure in MEASURES.values()
         if 0 < measure.quick_up_to < ds.sizes["item"]
     ]
-    with bar("chains", 1) as advance:
-        sampled = sampled_estimate(ds)
-        advance(1)
-    plates = teaching_figures(ds, source=args.source, target=args.target, style=style, sampled=sampled)
-    with bar("figures", len(plates)) as advance:
-        for name, plate in plates.items():
+    if "learning_coefficient" in figures:
+        subject = _with_chains(subject)
+    words: dict[str, dict[str, str]] = {}
+    stills = {name: figure for name, figure in figures.items() if figure.film is None}
+    with bar("figures", len(stills)) as advance:
+        for name, figure in stills.items():
             try:
-                drawn, table = draw(plate.figure(), facts, formats, plate.title), plate.table()
+                _write_figure(figure, subject, folder, facts, formats, args.dpi)
             except WorkbenchError as error:
                 notes.append(f"no {name}: {error}")
             else:
-                for kind, content in drawn.items():
-                    write_file(folder / f"{name}.{kind}", content)
-                write_file(folder / f"{name}.csv", sheet(table))
-                words[name] = {"title": plate.title, "caption": plate.caption, "alt": plate.alt}
+                words[name] = asdict(figure.words(subject))
             advance(1)
-    if not args.no_animations:
-        shown = films(ds, source=args.source, style=style)
-        with bar("animations", sum(len(film.times) for film in shown.values())) as advance:
-            for name, film in shown.items():
-                write_film(film, folder, name, facts, advance)
-                words[name] = {"title": film.title, "caption": film.caption}
+    for name, figure in figures.items():
+        if figure.film is not None:
+            _write_film(figure, subject, folder, facts)
+            words[name] = asdict(figure.words(subject))
     files = [path.name for path in folder.iterdir()]
     resolved = {"task": ds.attrs["task"], "task_digest": ds.attrs["task_digest"], "gamma": ds.attrs["gamma"]}
     resolved |= {"t_max": float(ds["time"].values[-1]), "code_version": facts["code_version"]}
     config = {"settings": settings, "resolved": resolved, "figures": words}
     write_file(folder / MARKER, json.dumps(config, indent=2) + "\n")
     return [*files, MARKER], notes
+
+
+def _with_chains(subject: Subject) -> Subject:
+    from workbench.figures.complexity import sampled_estimate
+
+    with bar("chains", 1) as advance:
+        sampled = sampled_estimate(subject.ds)
+        advance(1)
+    return replace(subject, sampled=sampled)
+
+
+def _write_figure(
+    figure: Illustration, subject: Subject, folder: Path, facts: dict[str, Any], formats: tuple[str, ...], dpi: int
+) -> None:
+    from workbench.figures.files import draw
+    from workbench.store.files import write_file
+    from workbench.store.sheets import sheet
+
+    drawn = draw(figure.draw(subject), facts, formats, figure.words(subject).title, dpi)
+    table = figure.table(subject)
+    for kind, content in drawn.items():
+        write_file(folder / f"{figure.name}.{kind}", content)
+    write_file(folder / f"{figure.name}.csv", sheet(table))
+
+
+def _write_film(figure: Illustration, subject: Subject, folder: Path, facts: dict[str, Any]) -> None:
+    from workbench.figures.film_files import write_film
+    from workbench.figures.films import FRAMES
+
+    assert figure.film is not None
+    with bar(figure.name, FRAMES) as advance:
+        film = figure.film(subject, FRAMES)
+        write_film(film, folder / f"{figure.name}.mp4", figure.words(subject), facts, advance)

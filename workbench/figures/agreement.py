@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 from numpy.typing import NDArray
 
+from workbench.figures.figure import Illustration
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import Measure, measures, span, stages, thin
 from workbench.figures.style import PAGE, Style
@@ -17,7 +19,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def agreement(ds: xr.Dataset, style: Style = PAGE) -> Figure:
+def agreement(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure, ...] | None = None) -> Figure:
     """Left: differences in standard errors against what chance would give; right: errors over time.
 
     The quantile plot pools all pairs of different items at all checkpoints; entries of one checkpoint share
@@ -25,7 +27,9 @@ def agreement(ds: xr.Dataset, style: Style = PAGE) -> Figure:
     relative to the largest predicted root mean square of that group over time: a small relative error at a
     sign flip is not demanded.
     """
-    both = tuple(m for m in measures(ds) if m.analytic is not None and m.simulated is not None)
+    both = tuple(
+        m for m in (measures(ds) if shown is None else shown) if m.analytic is not None and m.simulated is not None
+    )
     sampled = tuple(m for m in both if m.stderr is not None)
     panels = len(both) + len(sampled)
     with style.context():
@@ -43,6 +47,21 @@ def agreement(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         handles, labels = axes[-1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=style.legend_columns(labels))
     return figure
+
+
+def agreement_table(ds: xr.Dataset, shown: tuple[Measure, ...]) -> pd.DataFrame:
+    """One row a measure with both sides, group of pairs and time: the relative r.m.s. difference."""
+    time = ds["time"].values
+    return pd.DataFrame(
+        [
+            (measure.name, pairs, at, error)
+            for measure in shown
+            if measure.analytic is not None and measure.simulated is not None
+            for pairs, mask in kinships(ds)
+            for at, error in zip(time, errors_over_time(measure, mask), strict=True)
+        ],
+        columns=["measure", "pairs", "time", "relative_rms"],
+    )
 
 
 def standardised(measure: Measure) -> Array:
@@ -122,3 +141,20 @@ def _errors(ax: Axes, ds: xr.Dataset, measure: Measure, style: Style) -> None:
     ax.yaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
     ax.minorticks_off()
     stage_marks(ax, stages(ds), style, labels=False)
+
+
+FIGURES = (
+    Illustration(
+        name="agreement",
+        purpose="how far simulation and prediction are apart, and how much of it is chance",
+        title="Agreement",
+        caption="Where the simulation draws samples: its deviations from the prediction in standard errors, "
+        "against what chance alone would give (on the line: no more than chance; steeper: a real difference). "
+        "Then, for each measure, the root mean square difference over one group of pairs, relative to the largest "
+        "predicted root mean square of those pairs over time.",
+        alt="Quantile plot of deviations and curves of relative errors over flow time; measures: {measures}.",
+        draw=lambda s: agreement(s.ds, s.style, s.measures),
+        table=lambda s: agreement_table(s.ds, s.measures),
+        sets=("report",),
+    ),
+)

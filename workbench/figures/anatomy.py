@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from workbench.agreement.events import visible_flips
 from workbench.comparison.prediction import start_of
-from workbench.errors import WorkbenchError
+from workbench.figures.figure import Illustration, Subject
 from workbench.figures.learning import stage_marks
-from workbench.figures.reading import mode_groups, span, stages, text
+from workbench.figures.reading import HELPS_HARMS, mode_groups, span, stages, text, visible_flips
 from workbench.figures.style import PAGE, Style
-from workbench.theory import item_curves, mode_residuals, mode_strengths
+from workbench.theory import mode_residuals, mode_strengths
 
 Array = NDArray[np.float64]
 
@@ -46,33 +45,6 @@ class Anatomy:
     flips: Array
 
 
-def pair_of(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> tuple[int, int]:
-    """Indices of two different items; those not named: the first item, and the one whose sign changes most clearly.
-
-    The clearest change: the smaller of the largest help and the largest harm over time is largest (by the
-    one-step influence).
-    """
-    names = [str(name) for name in ds["source"].values]
-    for name in (source, target):
-        if name is not None and name not in names:
-            raise WorkbenchError(
-                f"no item is called {name!r}; the items are {', '.join(names[:8])}" + (", …" if len(names) > 8 else "")
-            )
-    if source is not None and source == target:
-        raise WorkbenchError(f"source and target are both {source!r}; give two different items")
-    i = names.index(source) if source is not None else int(names[0] == target)
-    if target is not None:
-        return i, names.index(target)
-    start = start_of(ds)
-    t = np.linspace(0, float(ds["time"].values[-1]), 400)
-    influence = item_curves(start.modes, i).influence(mode_strengths(start, t))
-    clear = np.minimum(-influence.min(axis=0), influence.max(axis=0))
-    clear[i] = -np.inf
-    # Equal by symmetry up to rounding: the first of them.
-    best = np.flatnonzero(clear >= clear.max() - 1e-9 * abs(clear.max()))
-    return i, int(best[0])
-
-
 def anatomy(ds: xr.Dataset, i: int, j: int, times: Array | None = None) -> Anatomy:
     """The factors of the kernel of items i != j from the closed forms of the modes."""
     from workbench.theory.roots import sign_changes
@@ -90,16 +62,17 @@ def anatomy(ds: xr.Dataset, i: int, j: int, times: Array | None = None) -> Anato
         # e^2 decays by many orders of magnitude: without its size only the sign is left, and no root is lost.
         return np.asarray((product / (mode_residuals(start, once) ** 2 @ np.abs(shared))).reshape(np.shape(at)))
 
-    flips = sign_changes(both, t) if np.abs(shared).max() > 1e-12 else np.array([])
     influence = -(modes.n_items**2) * hidden * error
-    return Anatomy(t, hidden, error, shares, influence, visible_flips(flips, t, influence))
+    flips = sign_changes(both, t) if np.abs(shared).max() > 1e-12 else np.array([])
+    return Anatomy(t, hidden, error, shares, influence, visible_flips(t, influence, flips))
 
 
 def sign_flip_anatomy(
     ds: xr.Dataset, source: str | None = None, target: str | None = None, style: Style = PAGE
 ) -> Figure:
     """Three panels over time: likeness of the hidden representations, likeness of the errors, their product."""
-    i, j = pair_of(ds, source, target)
+    pair = Subject(ds, source, target)
+    i, j = pair.i, pair.j
     found = anatomy(ds, i, j)
     one, other = (text(ds["source"].values[k], 16) for k in (i, j))
     groups = mode_groups(ds)
@@ -129,7 +102,7 @@ def sign_flip_anatomy(
         error.set_ylabel("$E$, and each share")
         product.plot(found.times, found.influence, color=ink)
         product.set_title("so a step on one does this to the other:   $-P^2\\, A\\, E$")
-        product.set_ylabel("← helps   harms →")
+        product.set_ylabel(HELPS_HARMS.replace("      ", "   "))
         product.set(xlabel="flow time $t$", xlim=span(found.times))
         product.margins(y=0.12)
         _shade(product, found, style)
@@ -153,7 +126,8 @@ def flips_in_words(flips: Array) -> str:
 
 def sign_flip_anatomy_data(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> pd.DataFrame:
     """One row a time: both factors, the shares of the groups, and the influence."""
-    found = anatomy(ds, *pair_of(ds, source, target))
+    pair = Subject(ds, source, target)
+    found = anatomy(ds, pair.i, pair.j)
     shares = {f"E share of {g.label}": found.shares[:, k] for k, g in enumerate(mode_groups(ds))}
     return pd.DataFrame(
         {"time": found.times, "A": found.hidden, "E": found.error, "influence": found.influence} | shares
@@ -161,6 +135,22 @@ def sign_flip_anatomy_data(ds: xr.Dataset, source: str | None = None, target: st
 
 
 def _shade(ax: Axes, found: Anatomy, style: Style) -> None:
-    for sign, end in ((-1, 0.0), (1, 1.0)):
+    # Greys: the hues above stand for levels.
+    for sign, shade in ((-1, style.blank), (1, style.faint)):
         part = np.where(sign * found.influence > 0, found.influence, 0.0)
-        ax.fill_between(found.times, part, 0, color=style.diverging()(end), alpha=0.25, linewidth=0)
+        ax.fill_between(found.times, part, 0, color=shade, linewidth=0)
+
+
+FIGURES = (
+    Illustration(
+        name="sign_flip_anatomy",
+        purpose="why the sign of an influence changes: its two factors",
+        title="Why the sign changes",
+        caption="The gradient kernel of {pair} is a product of two factors: how alike the items are to the second "
+        "layer (A), and whether their errors point the same way (E). A stays positive; E changes sign when what "
+        "the items share is learned and what tells them apart is not yet. Dashed: sign changes; grey: stages.",
+        alt="Two factors of the kernel of {pair} over time, and their product.",
+        draw=lambda s: sign_flip_anatomy(s.ds, s.items[s.i], s.items[s.j], s.style),
+        table=lambda s: sign_flip_anatomy_data(s.ds, s.items[s.i], s.items[s.j]),
+    ),
+)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.comparison.prediction import start_of
+from workbench.figures.figure import Illustration
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
@@ -83,6 +85,7 @@ def learning_coefficient(ds: xr.Dataset, style: Style = PAGE, sampled: xr.Datase
         first, _, third, _ = style.sequence(4)
         axes[0].step(t, curves["rank"], where="post", color=first)
         axes[0].set(ylabel="rank $r$", ylim=(0, 1.25 * max(1, int(curves["rank"].max()))))
+        axes[0].yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes[0].set_title("modes at least half learned")
         axes[1].step(t, curves["learning_coefficient"], where="post", color=first)
         axes[1].set_ylabel("$\\lambda(r)$")
@@ -164,3 +167,20 @@ def _multiplicities(ax: Any, curves: dict[str, Any], style: Style) -> None:
                 fontsize=style.small,
                 color=style.muted,
             )
+
+
+FIGURES = (
+    Illustration(
+        name="learning_coefficient",
+        purpose="complexity of what has been learned so far",
+        title="Learning coefficient over training",
+        caption="Rank reached; exact learning coefficient of a true map of that rank (Aoyagi 2024), which is not "
+        "a property of a checkpoint on the way, no minimum of its loss; and the local estimate around the "
+        "checkpoint, predicted by a Gaussian (lines) and, where they are shown, by Langevin chains (points, with "
+        "a step-size bias of about 2.5%). It sees only curvatures above gamma / (n beta) and is negative where "
+        "the loss falls away. With the least ample gamma it approaches the exact value at the end.",
+        alt="Steps of rank and learning coefficient over time, and the rising local estimate.",
+        draw=lambda s: learning_coefficient(s.ds, s.style, s.sampled),
+        table=lambda s: learning_coefficient_data(s.ds, s.sampled),
+    ),
+)

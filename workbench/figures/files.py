@@ -37,7 +37,9 @@ def render(figure: Figure, metadata: Mapping[str, Any], title: str = "") -> Rend
     return Rendered(drawn["svg"].decode(), drawn["png"])
 
 
-def draw(figure: Figure, metadata: Mapping[str, Any], formats: Sequence[str], title: str = "") -> dict[str, bytes]:
+def draw(
+    figure: Figure, metadata: Mapping[str, Any], formats: Sequence[str], title: str = "", dpi: int = DPI
+) -> dict[str, bytes]:
     """The bytes of the figure in each of ``formats``; nothing in them depends on the time of day."""
     description = describe(metadata)
     creator = f"workbench {metadata.get('code_version', '')}".strip()
@@ -52,7 +54,7 @@ def draw(figure: Figure, metadata: Mapping[str, Any], formats: Sequence[str], ti
             f"format {', '.join(unknown) or '(none)'} is unknown; use png, svg or pdf, separated by commas"
         )
     # Laid out once, then frozen: all files show the same figure, and the second costs no second layout.
-    figure.set_dpi(DPI)
+    figure.set_dpi(dpi)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -61,7 +63,7 @@ def draw(figure: Figure, metadata: Mapping[str, Any], formats: Sequence[str], ti
     with mpl.rc_context({"svg.hashsalt": "workbench", "svg.fonttype": "path", "pdf.fonttype": 42}):
         for name in formats:
             stream = io.BytesIO()
-            figure.savefig(stream, format=name, dpi=DPI, facecolor=figure.get_facecolor(), metadata=facts[name])
+            figure.savefig(stream, format=name, dpi=dpi, facecolor=figure.get_facecolor(), metadata=facts[name])
             drawn[name] = stream.getvalue()
     return drawn
 

@@ -1,89 +1,73 @@
-"""All figures of a comparison, each with the words that go with it."""
+"""Every figure there is, as a list for the terminal and as a page with images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import xarray as xr
-from matplotlib.figure import Figure
+from workbench.comparison.prediction import prediction
+from workbench.figures.figure import Illustration, Subject
+from workbench.figures.files import draw
+from workbench.figures.registry import FIGURES
+from workbench.semantics import Hierarchy
 
-from workbench.figures.agreement import agreement
-from workbench.figures.arrangement import arrange
-from workbench.figures.influence import influence_of_item
-from workbench.figures.learning import loss, mode_strengths
-from workbench.figures.matrices import influence_matrices
-from workbench.figures.reading import measures, stages
-from workbench.figures.style import PAGE, Style
-from workbench.figures.task import task
+#: Dots per inch of the images: sharp at the width of a page, and small.
+DPI = 90
 
+_INTRODUCTION = """\
+# Gallery
 
-@dataclass(frozen=True)
-class Illustration:
-    """A figure with its title, its caption, and a description for those who cannot see it."""
-
-    image: Figure
-    title: str
-    caption: str
-    alt: str
+Every figure that `workbench` draws, of the default tree; `workbench figures --gallery docs/gallery` makes this page.
+All of them take any task (`--task my_table.csv`), come as column, page or slide (`--size`), light or dark (`--dark`),
+and leave their numbers beside them as CSV. In Python: `FIGURES["loss"].draw(Subject(ds))`, with `FIGURES`, `Subject`
+and `prediction` from `workbench.figures`.
+"""
 
 
-def all_figures(ds: xr.Dataset, *, source: str | None = None, style: Style = PAGE) -> dict[str, Illustration]:
-    """The six figures of a comparison by file name; ``source`` is the item whose influence is shown."""
-    name = str(ds.attrs.get("task", "the task"))
-    item = str(ds["source"].values[0]) if source is None else source
-    items, properties = ds.sizes["item"], ds.sizes["property"]
-    found = ", ".join(measure.title for measure in measures(ds))
-    clustered = arrange(ds).kind == "clustering"
-    order = "a hierarchical clustering of its items" if clustered else "the tree its items hang on"
-    learned = ", ".join(f"{group.label} at t = {group.half_rise:.3g}" for group in stages(ds)[:8])
-    return {
-        "task": Illustration(
-            task(ds, style),
-            "The task and its modes",
-            f"The matrix to be learned, {order}, and its singular modes: item vectors to the right, property "
-            "vectors below, singular values at the lower right. In the vectors blue is negative, orange "
-            "positive. A linear network learns the modes one after another, the strongest first.",
-            f"Matrix of {items} items by {properties} properties of {name}, with {order} and heat strips of "
-            "its singular modes.",
-        ),
-        "mode_strengths": Illustration(
-            mode_strengths(ds, style),
-            "Mode strengths",
-            "Strength of each mode over time: predicted (lines) and simulated (points). Below, "
-            "their difference relative to the prediction. Modes of one level of the tree share a line.",
-            "Sigmoid curves of the mode strengths over flow time, predicted and simulated, and their "
-            "relative difference.",
-        ),
-        "loss": Illustration(
-            loss(ds, style),
-            "Loss",
-            "Mean loss over the items: predicted (line) and simulated (points). Grey marks: the time at "
-            "which each stage is half learned.",
-            f"Falling staircase of the mean loss; stages half learned: {learned or 'none'}.",
-        ),
-        "influence_of_item": Illustration(
-            influence_of_item(ds, item, style),
-            f"Influence of {item}",
-            f"What more weight on {item} does to the loss of the other items, over time, by each measure. "
-            "Below zero it helps, above zero it harms. Lines are predicted, points simulated; bars are two "
-            "standard errors where the simulation draws samples. Grey vertical lines: stages half learned.",
-            f"Influence of {item} on the other items over flow time; measures: {found}.",
-        ),
-        "influence_matrices": Illustration(
-            influence_matrices(ds, style),
-            "Influence at the stages",
-            "Influence of every item (row) on every other (column) when each stage is half learned, "
-            "prediction above simulation. Blue helps, orange harms. One colour scale a measure, set by the "
-            "entries off the diagonal; the diagonal, an item's far larger influence on itself, is left grey.",
-            f"Matrices of influence between {items} items at the stages of learning; measures: {found}.",
-        ),
-        "agreement": Illustration(
-            agreement(ds, style),
-            "Agreement",
-            "Where the simulation draws samples: its deviations from the prediction in standard errors, "
-            "against what chance alone would give (on the line: no more than chance; steeper: a real "
-            "difference). Then, for each measure, the root mean square difference over one group of pairs, "
-            "relative to the largest predicted root mean square of those pairs over time.",
-            f"Quantile plot of deviations and curves of relative errors over flow time; measures: {found}.",
-        ),
-    }
+def listing() -> str:
+    """A line a figure: its name, the sets it belongs to, and what it is for."""
+    width = max(map(len, FIGURES)) + 2
+    lines = [f"{name:<{width}}{', '.join(figure.sets):<17}{figure.purpose}" for name, figure in FIGURES.items()]
+    return "\n".join([f"{'name':<{width}}{'set':<17}what it is for", *lines])
+
+
+def call_of(figure: Illustration) -> str:
+    """The command that makes a figure."""
+    if "lecture" in figure.sets:
+        return f"workbench figures --only {figure.name} --out DIR"
+    return "workbench compare --out DIR"
+
+
+def shown_figures() -> dict[str, Illustration]:
+    """The figures that a prediction alone can show; the others need a comparison."""
+    return {name: figure for name, figure in FIGURES.items() if "lecture" in figure.sets}
+
+
+def page(subject: Subject) -> str:
+    """The gallery in Markdown."""
+    entries = []
+    for name, figure in FIGURES.items():
+        words = figure.words(subject)
+        image = f"![{words.alt}]({name}.png)\n\n" if name in shown_figures() else ""
+        purpose = figure.purpose[0].upper() + figure.purpose[1:]
+        entries.append(f"## {name}\n\n{purpose}.\n\n{image}{words.caption}\n\n    {call_of(figure)}\n")
+    return "\n".join([_INTRODUCTION, *entries])
+
+
+def example() -> Subject:
+    """What the gallery shows: the default tree."""
+    measures = ("gradient_kernel", "local_bif", "leave_one_out")
+    return Subject(prediction(Hierarchy((2, 2, 2)).indicator_task()), only=measures)
+
+
+def write_gallery(folder: Path, advance: Callable[[int], Any] = lambda n: None) -> Path:
+    """Write ``README.md`` and the images; returns the page."""
+    subject = example()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in shown_figures().items():
+        (folder / f"{name}.png").write_bytes(draw(figure.draw(subject), {}, ("png",), dpi=DPI)["png"])
+        advance(1)
+    written = folder / "README.md"
+    written.write_text(page(subject), encoding="utf-8")
+    return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,93 +12,143 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange
+from workbench.figures.figure import Illustration, Subject
+from workbench.figures.labels import spread
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import span, stages, text
 from workbench.figures.representation import HiddenMap, hidden_map
 from workbench.figures.style import PAGE, Style
 
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
-#: Items named at the end of their paths, at most.
-MAX_NAMES = 16
+#: Distances closer than this part of the largest share one name.
+SAME = 1e-6
 
 
-def hidden_trajectories(ds: xr.Dataset, style: Style = PAGE) -> Figure:
-    """The map with every item's path and the branch points, and distances from the first item over time."""
-    found = hidden_map(ds)
+def hidden_trajectories(ds: xr.Dataset, source: str | None = None, style: Style = PAGE) -> Figure:
+    """The map with every item's path and the branch points, and distances from one item over time."""
+    paths = hidden_map(ds, source=Subject(ds, source).i)
     order = arrange(ds)
     colours = style.item_colours(order.branch, order.place)
     with style.context():
-        figure = style.figure(3.7 if style.wide else 6.2)
+        figure = style.figure(4.0 if style.wide else 6.6)
         if style.wide:
-            map_ax, distance_ax = figure.subplots(1, 2, width_ratios=(1.25, 1))
+            map_ax, distance_ax = figure.subplots(1, 2, width_ratios=(1.5, 1))
         else:
             map_ax, distance_ax = figure.subplots(2, 1, height_ratios=(1.5, 1))
-        _map(map_ax, ds, found, order, colours, style)
-        _distances(distance_ax, ds, found, order, colours, style)
+        map_ax.set_title(f"hidden representations: {100 * paths.share:.0f}% of\nsquared distances lie in this plane")
+        _distances(distance_ax, ds, paths, order, colours, style)
         mark: dict[str, Any] = {"linestyle": "none", "marker": "o"}
         size = 0.5 * style.font
         handles = [
             Line2D([], [], **mark, color=style.ink, markersize=size, mfc=style.background, label="branch point"),
-            Line2D([], [], **mark, color=style.muted, markersize=size, label="items at the end"),
+            Line2D([], [], **mark, color=style.muted, markersize=0.55 * size, label="times marked on every path"),
+            Line2D([], [], color=style.faint, label="stage half learned"),
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        labels = [str(handle.get_label()) for handle in handles]
+        figure.legend(handles=handles, loc="outside lower center", ncols=style.legend_columns(labels))
+        _map(figure, map_ax, ds, paths, colours, style)
     return figure
 
 
-def hidden_trajectories_data(ds: xr.Dataset) -> pd.DataFrame:
-    """One row an item and time: its position on the map, and its distance from the first item."""
-    found = hidden_map(ds)
-    T, P, _ = found.positions.shape
+def hidden_trajectories_data(ds: xr.Dataset, source: int = 0) -> pd.DataFrame:
+    """One row an item and time: its position on the map, and its distance from one item."""
+    paths = hidden_map(ds, source=source)
+    T, P, _ = paths.positions.shape
     return pd.DataFrame(
         {
-            "time": np.repeat(found.times, P),
+            "time": np.repeat(paths.times, P),
             "item": np.tile(ds["item"].values, T),
-            "x": found.positions[..., 0].ravel(),
-            "y": found.positions[..., 1].ravel(),
-            f"distance_from_{ds['item'].values[found.first]}": found.distances.ravel(),
+            "x": paths.positions[..., 0].ravel(),
+            "y": paths.positions[..., 1].ravel(),
+            f"distance_from_{ds['item'].values[paths.source]}": paths.distances.ravel(),
         }
     )
 
 
-def skeleton(found: HiddenMap) -> list[Array]:
-    """Paths of the centres of groups: from the branch point where a group leaves to the one where it parts itself."""
-    parted = {frozenset(np.concatenate(branch.groups).tolist()): branch for branch in found.branches}
-    pieces = []
-    for branch in found.branches:
-        for group in branch.groups:
-            after = parted.get(frozenset(group.tolist()))
-            if after is not None and after.time > branch.time:
-                inside = (found.times > branch.time) & (found.times <= after.time)
-                pieces.append(np.vstack([branch.centre, found.positions[inside][:, group].mean(axis=1)]))
-    return pieces
+def draw_paths(
+    figure: Figure, ax: Axes, paths: HiddenMap, names: Sequence[str], colours: list[str], style: Style
+) -> LineCollection:
+    """The items' paths on axes of equal scale, and every item's name beside the end of its path.
 
-
-def draw_paths(ax: Axes, found: HiddenMap, colours: list[str], style: Style, upto: int | None = None) -> LineCollection:
-    """The items' paths up to a time, on axes of equal scale."""
-    style.tidy(ax).set_aspect("equal")
-    paths = found.positions[:upto].transpose(1, 0, 2)
-    lines = LineCollection(list(paths), colors=colours, linewidths=0.15 * style.font)
+    Call when the rest of the figure is there: the names fill the room that the layout leaves.
+    """
+    engine = figure.get_layout_engine()
+    style.bare(ax)
+    if engine is not None:
+        engine.execute(figure)
+    box = ax.get_window_extent()
+    width, height = 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
+    labels = [text(name, 16) for name in names]
+    column = 0.62 * style.small * max(map(len, labels)) + 1.5 * style.font
+    low, high = paths.positions.min(axis=(0, 1)), paths.positions.max(axis=(0, 1))
+    unit = max(float(high[0] - low[0]) / (width - 2 * column), float(high[1] - low[1]) / (0.92 * height))
+    middle, half = (low + high) / 2, unit * np.array([width, height]) / 2
+    ax.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
+    ax.set_aspect("equal")
+    lines = LineCollection(
+        list(paths.positions.transpose(1, 0, 2)), colors=colours, linewidths=0.15 * style.font, capstyle="round"
+    )
     ax.add_collection(lines, autolim=False)
-    low, high = found.positions.min(axis=(0, 1)), found.positions.max(axis=(0, 1))
-    room = 0.14 * float((high - low).max())
-    ax.set(xlim=(low[0] - 1.6 * room, high[0] + 1.6 * room), ylim=(low[1] - room, high[1] + room))
-    ax.spines[["left", "bottom"]].set_visible(False)
-    ax.set(xticks=[], yticks=[])
+    edges = middle[0] + np.array([-1, 1]) * (half[0] - unit * (column - 1.2 * style.font))
+    _name_ends(ax, paths.positions[-1], labels, colours, (float(edges[0]), float(edges[1])), unit, style)
     return lines
 
 
-def _map(ax: Axes, ds: xr.Dataset, found: HiddenMap, order: Arrangement, colours: list[str], style: Style) -> None:
-    draw_paths(ax, found, colours, style)
-    centres = LineCollection(skeleton(found), colors=style.muted, linewidths=0.09 * style.font, zorder=1.5)
+def _name_ends(
+    ax: Axes, ends: Array, labels: list[str], colours: list[str], edges: tuple[float, float], unit: float, style: Style
+) -> None:
+    """Names in a column at each side, with leader lines; ``unit`` is the length of a point on the map."""
+    low, high = ax.get_ylim()
+    room = (high - low) / unit
+    left = ends[:, 0] < np.median(ends[:, 0])
+    for side, edge, align in ((left, edges[0], "right"), (~left, edges[1], "left")):
+        members = np.flatnonzero(side)
+        # Items that end at the same place keep the order of the data.
+        members = members[np.argsort(ends[members, 1], kind="stable")]
+        # Where names would be tiny, every k-th.
+        members = members[:: max(1, int(np.ceil(style.least * 1.15 * len(members) / room)))]
+        if not members.size:
+            continue
+        size = min(style.small, room / len(members) / 1.15)
+        margin = 0.6 * size * unit
+        places = spread(ends[members, 1], 1.15 * size * unit, low + margin, high - margin)
+        for item, y in zip(members, places, strict=True):
+            leader = [[ends[item, 0], edge], [ends[item, 1], y]]
+            ax.plot(*leader, color=colours[item], linewidth=0.05 * style.font, zorder=1)
+            ax.text(
+                edge + (-0.3 if align == "right" else 0.3) * style.font * unit,
+                y,
+                labels[item],
+                color=colours[item],
+                fontsize=size,
+                ha=align,
+                va="center_baseline",
+            ).set_in_layout(False)
+
+
+def skeleton(paths: HiddenMap) -> list[Array]:
+    """Paths of the centres of groups: from the branch point where a group leaves to the one where it parts itself."""
+    parted = {frozenset(np.concatenate(branch.groups).tolist()): branch for branch in paths.branches}
+    pieces = []
+    for branch in paths.branches:
+        for group in branch.groups:
+            after = parted.get(frozenset(group.tolist()))
+            if after is not None and after.time > branch.time:
+                inside = (paths.times > branch.time) & (paths.times <= after.time)
+                pieces.append(np.vstack([branch.centre, paths.positions[inside][:, group].mean(axis=1)]))
+    return pieces
+
+
+def _map(figure: Figure, ax: Axes, ds: xr.Dataset, paths: HiddenMap, colours: list[str], style: Style) -> None:
+    draw_paths(figure, ax, paths, list(map(str, ds["item"].values)), colours, style)
+    centres = LineCollection(skeleton(paths), colors=style.muted, linewidths=0.09 * style.font, zorder=1.5)
     ax.add_collection(centres, autolim=False)
-    end = found.positions[-1]
-    ax.scatter(end[:, 0], end[:, 1], s=(0.55 * style.font) ** 2, c=colours, zorder=3, linewidths=0)
-    for branch in found.branches:
+    for branch in paths.branches:
         ax.plot(
             *branch.centre,
             marker="o",
@@ -107,37 +158,99 @@ def _map(ax: Axes, ds: xr.Dataset, found: HiddenMap, order: Arrangement, colours
             markeredgewidth=0.12 * style.font,
             zorder=4,
         )
-    ax.set_title(f"hidden representations ({100 * found.share:.0f}%)")
-    middle = end.mean(axis=0)
-    taken: list[Array] = []
-    reach = np.ptp(ax.get_ylim())
-    for item in order.order if len(end) <= MAX_NAMES else []:
-        outward = (end[item] - middle) / (np.linalg.norm(end[item] - middle) or 1.0)
-        if any(np.abs(end[item] - other).max() < 0.05 * reach for other in taken):
+    _time_marks(ax, paths, colours, style)
+
+
+def _time_marks(ax: Axes, paths: HiddenMap, colours: list[str], style: Style) -> None:
+    """Dots on every path at a few round times, and the times beside the path of one item."""
+    marked = [t for t in MaxNLocator(6).tick_values(paths.times[0], paths.times[-1]) if 0 < t < paths.times[-1]]
+    at = np.array([int(np.abs(paths.times - t).argmin()) for t in marked], dtype=np.int64)
+    for item, colour in enumerate(colours):
+        x, y = paths.positions[at, item].T
+        ax.scatter(x, y, s=(0.28 * style.font) ** 2, color=colour, linewidths=0, zorder=3)
+    reach = np.ptp(paths.positions[..., 0])
+    last = np.array([np.inf, np.inf])
+    for k, t in zip(at, marked, strict=True):
+        place = paths.positions[k, paths.source]
+        # Early times lie on top of each other.
+        if np.linalg.norm(place - last) < 0.07 * reach or np.linalg.norm(place - paths.positions[0, 0]) < 0.04 * reach:
             continue
-        taken.append(end[item])
+        last = place
         ax.annotate(
-            text(ds["item"].values[item], 12),
-            end[item],
-            (0.7 * style.font * outward[0], 0.7 * style.font * outward[1]),
+            f"{t:g}",
+            place,
+            (0, 0.45 * style.font),
             textcoords="offset points",
-            color=colours[item],
-            fontsize=style.small,
-            ha="left" if outward[0] > 0.3 else "right" if outward[0] < -0.3 else "center",
-            va="bottom" if outward[1] > 0.5 else "top" if outward[1] < -0.5 else "center",
-        )
+            color=style.muted,
+            fontsize=0.9 * style.small,
+            ha="center",
+            va="bottom",
+        ).set_in_layout(False)
 
 
 def _distances(
-    ax: Axes, ds: xr.Dataset, found: HiddenMap, order: Arrangement, colours: list[str], style: Style
+    ax: Axes, ds: xr.Dataset, paths: HiddenMap, order: Arrangement, colours: list[str], style: Style
 ) -> None:
     style.tidy(ax)
-    first = found.first
-    for item in order.order[1:]:
-        ax.plot(found.times, found.distances[:, item], color=colours[item])
-    for branch in found.branches:
-        if any(first in group for group in branch.groups):
-            ax.axvline(branch.time, color=style.muted, linewidth=0.1 * style.font, linestyle=(0, (1, 2)))
+    others = [int(item) for item in order.order if item != paths.source]
+    for item in others:
+        ax.plot(paths.times, paths.distances[:, item], color=colours[item])
+    for branch in paths.branches:
+        if any(paths.source in group for group in branch.groups):
+            at = int(np.abs(paths.times - branch.time).argmin())
+            ax.plot(
+                branch.time,
+                max(paths.distances[at, item] for group in branch.groups for item in group),
+                marker="o",
+                color=style.ink,
+                markersize=0.5 * style.font,
+                markerfacecolor=style.background,
+                zorder=4,
+            )
     stage_marks(ax, stages(ds), style, labels=False)
-    ax.set(xlabel="flow time $t$", ylabel="distance $|h_i - h_j|$", xlim=span(found.times), ylim=(0, None))
-    ax.set_title(f"from {text(ds['item'].values[first], 14)} to each")
+    ax.set(xlabel="flow time $t$", ylabel="distance $|h_i - h_j|$", xlim=span(paths.times), ylim=(0, None))
+    ax.set_title(f"from {text(ds['item'].values[paths.source], 14)} to each")
+    _name_distances(ax, ds, paths, others, colours, style)
+
+
+def _name_distances(
+    ax: Axes, ds: xr.Dataset, paths: HiddenMap, others: list[int], colours: list[str], style: Style
+) -> None:
+    """Names at the right end of the curves; equal curves share a line."""
+    last = paths.distances[-1]
+    groups: list[list[int]] = []
+    for item in sorted(others, key=lambda k: float(last[k])):
+        if groups and np.abs(paths.distances[:, item] - paths.distances[:, groups[-1][0]]).max() <= SAME * last.max():
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    high = float(ax.get_ylim()[1])
+    inches = 72 * (0.6 if style.wide else 0.3) * ax.figure.get_figheight()  # type: ignore[union-attr]
+    size = min(style.small, inches / len(groups) / 1.1)
+    if size < style.least:
+        groups = groups[:: int(np.ceil(style.least / size))]
+        size = min(style.small, inches / len(groups) / 1.1)
+    ends = np.array([last[group[0]] for group in groups])
+    for group, end, y in zip(groups, ends, spread(ends, 1.1 * size / inches * high, 0.0, high), strict=True):
+        names = [text(ds["item"].values[k], 12) for k in group]
+        named = f", {names[1]}" if len(names) == 2 else f" + {len(names) - 1}" if len(names) > 2 else ""
+        beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "color": colours[group[0]], "clip_on": False}
+        ax.plot([0.988, 1.05], [end, y], linewidth=0.05 * style.font, **beside)
+        ax.text(1.06, y, names[0] + named, va="center", fontsize=size, **beside)
+
+
+FIGURES = (
+    Illustration(
+        name="hidden_trajectories",
+        purpose="how the items part inside the network",
+        title="Paths of the hidden representations",
+        caption="Left: representations of all items at all times, on one plane for all times: what all items share "
+        "points up, the first split lies along x, the next along y, and so on (fitted to all times at once, without "
+        "stretching any distance). Small dots: the times written beside the path of {source}. Circles: branch points, "
+        "where the distance between the branches has reached a quarter of its last value; grey lines join their "
+        "centres. Right: true distances from {source} to each item, with its branch points; grey: stages half learned.",
+        alt="Map on which the paths of the items start together and part branch by branch, and their distances.",
+        draw=lambda s: hidden_trajectories(s.ds, s.items[s.i], s.style),
+        table=lambda s: hidden_trajectories_data(s.ds, s.i),
+    ),
+)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -13,43 +10,33 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from workbench.errors import WorkbenchError
-from workbench.figures.arrangement import arrange
+from workbench.figures.curves import Curve, curves_of, sparse_marks
+from workbench.figures.figure import Illustration, Subject
 from workbench.figures.labels import label_curves
 from workbench.figures.learning import keys, stage_marks
-from workbench.figures.reading import Measure, ancestor_groups, measures, span, stages, text, thin, unit
+from workbench.figures.reading import HELPS_HARMS, Measure, measures, span, stages, text, thin, unit
 from workbench.figures.style import PAGE, Style
+from workbench.figures.tables import influence_table
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Up to this many curves every one has its colour; beyond, only the most extreme.
-MAX_CURVES = 9
-EXTREMES = 6
-MARKERS = "osD^vPX<>"
 POINTS = 22
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """Targets drawn as one curve."""
-
-    name: str
-    members: Index
-    colour: str
-    marker: str = "o"
-
-
-def influence_of_item(ds: xr.Dataset, source: str | None = None, style: Style = PAGE) -> Figure:
+def influence_of_item(
+    ds: xr.Dataset, source: str | None = None, style: Style = PAGE, shown: tuple[Measure, ...] | None = None
+) -> Figure:
     """Influence of ``source`` (the first item unless named) on all other items, one panel a measure.
 
+    ``shown`` are the measures, every one in the dataset unless given.
     Lines are predicted, points simulated; error bars are +-2 standard errors where the measure has them.
     Curves that coincide by the symmetry of the tree are drawn once; their points are means over the group,
     with the mean of the members' standard errors (an upper bound, as the members share their chains). Of many
     items only those helped and harmed most are named (the first measure decides), the others thin and grey.
     """
-    found = measures(ds)
-    i = _source_index(ds, source)
+    found = measures(ds) if shown is None else shown
+    i = Subject(ds, source).i
     with style.context():
         # Up to three panels fit side by side.
         rows = int(np.ceil(len(found) / 3)) if style.wide else len(found)
@@ -67,37 +54,6 @@ def influence_of_item(ds: xr.Dataset, source: str | None = None, style: Style = 
         figure.suptitle(f"influence of {text(ds['source'].values[i])} on the other items", x=0.01, ha="left")
         _label(figure, list(axes), ds, found, i, curves, style)
     return figure
-
-
-def _source_index(ds: xr.Dataset, source: str | None) -> int:
-    names = [str(name) for name in ds["source"].values]
-    if source is None:
-        return 0
-    if source not in names:
-        raise WorkbenchError(
-            f"no item is called {source!r}; the items are {', '.join(names[:8])}" + (", …" if len(names) > 8 else "")
-        )
-    return names.index(source)
-
-
-def curves_of(ds: xr.Dataset, source: int, found: tuple[Measure, ...], style: Style) -> tuple[Curve, ...]:
-    """The named curves: groups by symmetry, every target, or the most extreme ones."""
-    names = [text(name) for name in ds["target"].values]
-    groups = ancestor_groups(ds, source, found)
-    if groups is not None:
-        colours = style.sequence(len(groups))
-        return tuple(Curve(name, members, colour) for (name, members), colour in zip(groups, colours, strict=True))
-    order = arrange(ds)
-    colours = style.item_colours(order.branch, order.place)
-    targets = order.order[order.order != source]
-    if len(targets) > MAX_CURVES:
-        curves = np.nan_to_num(found[0].sides[0][1][:, source, targets])
-        helped, harmed = targets[np.argsort(curves.min(axis=0))], targets[np.argsort(-curves.max(axis=0))]
-        alternating = dict.fromkeys(np.column_stack([helped, harmed]).ravel().tolist())
-        targets = np.array(list(alternating)[:EXTREMES])
-    return tuple(
-        Curve(names[j], np.array([j]), colours[j], marker) for j, marker in zip(targets, MARKERS, strict=False)
-    )
 
 
 def _panel(ax: Axes, ds: xr.Dataset, measure: Measure, i: int, curves: tuple[Curve, ...], style: Style) -> None:
@@ -127,19 +83,8 @@ def _panel(ax: Axes, ds: xr.Dataset, measure: Measure, i: int, curves: tuple[Cur
     ax.margins(y=0.12)
     # A fixed place above the axes' power of ten keeps the titles of the panels on one line.
     ax.set_title(measure.title + unit(measure), y=1.0, pad=1.5 * style.font)
-    ax.set_ylabel("← helps      harms →")
+    ax.set_ylabel(HELPS_HARMS)
     stage_marks(ax, stages(ds), style, labels=False)
-
-
-def sparse_marks(curves: tuple[Curve, ...], curve: Curve, style: Style) -> dict[str, Any]:
-    """A few marks along a predicted line, in turn with its neighbours: items of one branch differ little in colour.
-
-    Groups of items need none; their colours are far apart.
-    """
-    if any(other.members.size > 1 for other in curves):
-        return {}
-    place = curves.index(curve) / (8 * len(curves))
-    return {"marker": curve.marker, "markersize": 0.32 * style.font, "markevery": (place, 0.125)}
 
 
 def _points(ax: Axes, time: Array, measure: Measure, i: int, curve: Curve, shift: int, style: Style) -> None:
@@ -189,9 +134,6 @@ def _label(
         for curve in curves
     ]
     if by_symmetry:
-        if all(measure.simulated is None for measure in found):
-            for entry in entries:
-                entry.set_marker("")
         _legend(figure, handles + entries, style, title="one curve a group: equal by the symmetry of the tree")
         return
     _legend(figure, handles, style)
@@ -245,3 +187,19 @@ def _drawn_points(ax: Axes) -> Array:
             ends = np.array(bar.get_segments())
             found += [ends[:, 0] + u * (ends[:, 1] - ends[:, 0]) for u in np.linspace(0, 1, 7)]
     return np.concatenate(found)
+
+
+FIGURES = (
+    Illustration(
+        name="influence_of_item",
+        purpose="whom one item helps and harms, when",
+        title="Influence of {source}",
+        caption="What more weight on {source} does to the loss of the other items, over time, by each measure in "
+        "its own unit. Below zero it helps, above zero it harms. Lines are predicted, points simulated; bars are "
+        "two standard errors where the simulation draws samples. Grey vertical lines: stages half learned.",
+        alt="Influence of {source} on the other items over flow time; measures: {measures}.",
+        draw=lambda s: influence_of_item(s.ds, s.items[s.i], s.style, s.measures),
+        table=lambda s: influence_table(s.ds, s.i, s.measures),
+        sets=("report", "lecture"),
+    ),
+)

@@ -82,5 +82,23 @@ def label_curves(
     return done
 
 
+def spread(wanted: Array, gap: float, low: float, high: float) -> Array:
+    """Places in ``[low, high]`` at least ``gap`` apart, in the order of ``wanted`` and near it.
+
+    Where there is no room for that, they are evenly spread.
+    """
+    order = np.argsort(wanted, kind="stable")
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    placed = np.clip(wanted[order], low, high)
+    for k in range(1, len(placed)):
+        placed[k] = max(placed[k], placed[k - 1] + gap)
+    placed[-1:] = np.minimum(placed[-1:], high)
+    for k in range(len(placed) - 2, -1, -1):
+        placed[k] = min(placed[k], placed[k + 1] - gap)
+    result = np.empty_like(placed)
+    result[order] = placed
+    return result
+
+
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from workbench.figures.figure import Illustration
 from workbench.figures.reading import ModeGroup, mode_groups, span, stages, thin
 from workbench.figures.style import PAGE, Style
+from workbench.figures.tables import loss_table, strength_table
 
 Array = NDArray[np.float64]
 
@@ -20,11 +22,11 @@ POINTS = 30
 
 
 def keys(style: Style, *, theory: bool = True, simulation: bool = True, bars: bool = False) -> list[Line2D]:
-    """Legend entries that say which mark is theory and which simulation, of the sides that are shown."""
+    """Legend entries that say which mark is theory and which simulation; none for a prediction alone."""
     line = Line2D([], [], color=style.muted, label="theory")
     label = "simulation" + (" ± 2 s.e." if bars else "")
     mark = Line2D([], [], color=style.muted, linestyle="none", marker="o", label=label)
-    return [entry for entry, shown in ((line, theory), (mark, simulation)) if shown]
+    return [entry for entry, shown in ((line, theory and simulation), (mark, simulation)) if shown]
 
 
 def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:
@@ -59,7 +61,8 @@ def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         _end_labels(upper, groups, [float(shown[-1, g.members[0]]) for g in groups], colours, style)
         lower.set_xlabel("flow time $t$")
         handles = keys(style, theory=predicted is not None, simulation=simulated is not None)
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        if handles:
+            figure.legend(handles=handles, loc="outside upper left", ncols=2)
         if predicted is not None and simulated is not None:
             _residuals(lower, time, groups, predicted, simulated, colours, style)
     return figure
@@ -178,13 +181,42 @@ def loss(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         ax.set(xlabel="flow time $t$", ylabel="mean loss $L(t)$", xlim=span(time))
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
         stage_marks(ax, stages(ds), style, labels=True)
-        # Below the ticks of the stages; where stages are lines, the legend hides what passes behind it.
-        ax.legend(
-            handles=keys(style, theory="loss_analytic" in ds, simulation="loss_simulated" in ds),
-            loc="upper right",
-            bbox_to_anchor=(1, 0.95),
-            frameon=True,
-            edgecolor="none",
-            framealpha=1,
-        )
+        handles = keys(style, theory="loss_analytic" in ds, simulation="loss_simulated" in ds)
+        if handles:
+            # Below the ticks of the stages; where stages are lines, the legend hides what passes behind it.
+            ax.legend(
+                handles=handles,
+                loc="upper right",
+                bbox_to_anchor=(1, 0.95),
+                frameon=True,
+                edgecolor="none",
+                framealpha=1,
+            )
     return figure
+
+
+FIGURES = (
+    Illustration(
+        name="mode_strengths",
+        purpose="progressive differentiation: broad distinctions first, fine ones last",
+        title="Progressive differentiation",
+        caption="Strength of each mode over time: predicted (lines) and simulated (points). The broad distinctions are "
+        "learned first, the fine ones last; each in a sigmoid of its own. Modes of one level of the tree share a line. "
+        "Below, simulation against prediction where there are both.",
+        alt="Sigmoid curves of the mode strengths over flow time; half learned: {stages}.",
+        draw=lambda s: mode_strengths(s.ds, s.style),
+        table=lambda s: strength_table(s.ds),
+        sets=("report", "lecture"),
+    ),
+    Illustration(
+        name="loss",
+        purpose="the staircase of the loss",
+        title="The staircase of the loss",
+        caption="Mean loss over the items: predicted (line) and simulated (points). Every step down is a mode being "
+        "learned; grey marks: half learned.",
+        alt="Falling staircase of the mean loss; stages half learned: {stages}.",
+        draw=lambda s: loss(s.ds, s.style),
+        table=lambda s: loss_table(s.ds),
+        sets=("report", "lecture"),
+    ),
+)

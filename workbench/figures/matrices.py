@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.collections import LineCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import AsinhNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange
-from workbench.figures.reading import Measure, measures, stage_columns, text, unit
+from workbench.figures.figure import Illustration
+from workbench.figures.reading import HELPS_HARMS, Measure, measures, stage_columns, text, unit
 from workbench.figures.style import PAGE, Style
+from workbench.figures.tables import matrix_table
 
 Array = NDArray[np.float64]
 
+#: Part of the colour scale, from 0, on which colours are in proportion to influence.
+LINEAR = 0.05
 #: Stages shown side by side.
 MAX_STAGES = 5
 
 
-def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
+def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure, ...] | None = None) -> Figure:
     """Matrices (row: source, column: target) at up to five stages, theory above simulation.
 
     One colour scale a measure, centred at 0 and set by the entries off the diagonal; the diagonal (influence
-    of an item on itself, far larger) is left grey. Items stand in the order of the tree, their colours at the
-    left edge.
+    of an item on itself, far larger) is left grey. The scale is compressed beyond `LINEAR` of its end, so that stages
+    of weak influence are not blank. Items stand in the order of the tree, drawn at the left edge.
     """
-    found = measures(ds)
+    found = measures(ds) if shown is None else shown
     stages = stage_columns(ds, MAX_STAGES if style.wide else 3)
     rows = [(measure, label, values) for measure in found for label, values in measure.sides]
     order = arrange(ds)
-    cell = style.width / (len(stages) + 1.2)
+    cell = min(style.width / (len(stages) + 1.2), (style.tallest - style.tall(0.9)) / len(rows))
     with style.context():
-        figure = style.figure((cell * len(rows) + 0.75) * 8.0 / style.font)
+        figure = style.figure(cell * len(rows) * 8.0 / style.font + 0.75)
         figure.set_layout_engine("compressed")
         bar = 0.07
         grid = figure.add_gridspec(len(rows), len(stages) + 1, width_ratios=[1.0] * len(stages) + [bar])
@@ -49,20 +58,22 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE) -> Figure:
             )
             fits = 0.55 * style.small * len(measure.title) < 0.85 * 72 * cell
             title = measure.title if fits else measure.title.replace(" ", "\n")
-            row[0].set_ylabel(f"{title}\n{label}", labelpad=0.8 * style.font, fontsize=style.small)
+            longest = max(map(len, [*title.split("\n"), label]))
+            size = min(style.small, max(style.least, 0.85 * 72 * cell / (0.58 * longest)))
+            row[0].set_ylabel(f"{title}\n{label}", labelpad=2.2 * style.font, fontsize=size)
         for ax, (k, name) in zip(axes[0], stages, strict=True):
             fits = 0.6 * style.small * len(name) < 0.95 * 72 * cell
-            stage = name if fits else name.removesuffix(" half learned")
-            ax.set_title(f"$t$ = {ds['time'].values[k]:.4g}\n{stage}", fontsize=style.small)
+            stage = name if fits else name.replace(" half", "\nhalf")
+            ax.set_title(f"$t$ = {ds['time'].values[k]:.3g}\n{stage}", fontsize=style.small)
         _colourbars(figure, grid, axes, rows, style)
-        named = len(order.order) <= 12
-        if named:
+        size = min(style.small, 72 * (0.8 if style.wide else 0.6) * cell / len(order.order) / 1.1)
+        if size >= style.least:
             names = [text(ds["target"].values[i], 10) for i in order.order]
             for ax in axes[-1]:
-                ax.set_xticks(range(len(names)), names, rotation=90)
+                ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         note = (
             "rows: source, columns: target, in the same order;",
-            "diagonal left grey, colours scaled to the rest",
+            "diagonal left grey, colours scaled to the rest (compressed)",
             *(() if len(rows) > len(found) else ("(blue helps, orange harms)",)),
         )
         figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
@@ -92,16 +103,40 @@ def _row(
 ) -> None:
     arranged = without_diagonal(values)[:, order.order][:, :, order.order]
     for ax, matrix in zip(row, arranged, strict=True):
-        style.bare(ax).imshow(matrix, cmap=style.diverging(), vmin=-largest, vmax=largest, interpolation="nearest")
-    colour_strip(row[0], order, style)
+        style.bare(ax).imshow(matrix, cmap=style.diverging(), norm=_scale(largest), interpolation="nearest")
+    tree_at_the_edge(row[0], order, style)
 
 
-def colour_strip(ax: Axes, order: Arrangement, style: Style) -> None:
-    colours = np.array([to_rgb(colour) for colour in style.item_colours(order.branch, order.place)])[order.order]
-    P = len(colours)
-    width = 0.045 * P
-    strip = (-0.5 - 1.5 * width, -0.5 - 0.5 * width, P - 0.5, -0.5)
-    ax.imshow(colours[:, None], extent=strip, aspect="equal", interpolation="nearest", clip_on=False)
+def _scale(largest: float) -> Normalize:
+    return AsinhNorm(linear_width=LINEAR * largest, vmin=-largest, vmax=largest)
+
+
+def draw_matrix(ax: Axes, values: Array, order: Arrangement, style: Style) -> tuple[AxesImage, Callable[[int], None]]:
+    """The first of ``(F, P, P)`` matrices; returns the image, and what puts the k-th in its place."""
+    off = without_diagonal(values)[:, order.order][:, :, order.order]
+    scale = _scale(float(np.nanmax(np.abs(off), initial=0.0)) or 1.0)
+    image = style.bare(ax).imshow(off[0], cmap=style.diverging(), norm=scale, interpolation="nearest")
+    return image, lambda k: image.set_data(off[k])
+
+
+def tidy_bar(bar: Colorbar, style: Style) -> None:
+    """Ticks at the ends, a tenth of them, and 0, far enough apart on the compressed scale."""
+    largest = float(bar.norm.vmax or 1.0)
+    ticks = [-largest, -largest / 10, 0.0, largest / 10, largest]
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])
+    bar.minorticks_off()
+    bar.outline.set_visible(False)
+    style.tidy(bar.ax)
+
+
+def tree_at_the_edge(ax: Axes, order: Arrangement, style: Style) -> None:
+    """The tree of the items, left of the rows, in grey: colours of branches would be taken for help and harm."""
+    P = len(order.order)
+    width = 0.16 * P
+    lines = [np.column_stack([-0.7 - width * edge[:, 0], edge[:, 1]]) for edge in order.edges]
+    ax.add_collection(
+        LineCollection(lines, colors=style.muted, linewidths=0.06 * style.font, clip_on=False), autolim=False
+    )
     ax.set(xlim=(-0.5, P - 0.5), ylim=(P - 0.5, -0.5))
 
 
@@ -117,7 +152,24 @@ def _colourbars(
         members = [k for k, other in enumerate(names) if other == name]
         place = style.tidy(figure.add_subplot(grid[members[0] : members[-1] + 1, -1]))
         bar = figure.colorbar(axes[members[0], -1].images[0], cax=place)
-        bar.outline.set_visible(False)
+        tidy_bar(bar, style)
         # A bar of one row has no room for words; its colours are then named once, below.
-        words = "← helps      harms →\n" if len(members) > 1 else ""
+        words = HELPS_HARMS + "\n" if len(members) > 1 else ""
         bar.set_label(words + unit(rows[members[0]][0]).strip(), fontsize=style.small)
+
+
+FIGURES = (
+    Illustration(
+        name="influence_matrices",
+        purpose="who helps and harms whom, at each stage",
+        title="Influence at each stage",
+        caption="Influence of every item (row) on every other (column) when each stage is half learned, "
+        "prediction above simulation where there are both. Blue helps, orange harms. One colour scale a measure, "
+        "set by the entries off the diagonal and compressed, so that weak stages show; the diagonal, an item's "
+        "far larger influence on itself, is left grey. The tree of the items stands at the left.",
+        alt="Matrices of influence between the items of {task} at the stages of learning; measures: {measures}.",
+        draw=lambda s: influence_matrices(s.ds, s.style, s.measures),
+        table=lambda s: matrix_table(s.ds, MAX_STAGES, s.measures),
+        sets=("report", "lecture"),
+    ),
+)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange, property_order
+from workbench.figures.figure import Illustration
 from workbench.figures.reading import ModeGroup, mode_groups, text
 from workbench.figures.style import PAGE, Style
 
@@ -44,15 +45,17 @@ def singular_modes(ds: xr.Dataset, style: Style = PAGE) -> Figure:
                 image = style.bare(axes[row, column]).imshow(
                     matrices[column],
                     aspect="auto",
-                    cmap=style.diverging(),
+                    cmap=style.signed(),
                     vmin=-largest,
                     vmax=largest,
                     interpolation="nearest" if matrices[column].size < 20000 else "antialiased",
                 )
             _names(axes[2, column], ds, order, len(groups), style)
-        rows = ("item vectors $v_k$", "adds (properties\n× items)", "sum so far")
+        rows = ("item vectors $v_k$", f"adds ({len(columns)} properties\n× {len(order.order)} items)", "sum so far")
         for ax, name in zip(axes[:, 0], rows, strict=True):
             ax.set_ylabel(name, fontsize=style.small)
+        for ax in axes[1:, 0]:
+            _property_names(ax, [text(ds["property"].values[o], 14) for o in columns], style)
         bar = figure.colorbar(image, ax=axes[1:, :], aspect=30, fraction=0.03, pad=0.02)
         bar.outline.set_visible(False)
         style.tidy(bar.ax)
@@ -84,11 +87,18 @@ def _vectors(ds: xr.Dataset, group: ModeGroup, order: Arrangement) -> Array:
 
 
 def _bars(ax: Axes, vectors: Array, reach: float, order: Arrangement, style: Style) -> None:
-    colours = np.array(style.item_colours(order.branch, order.place))[order.order]
+    negative, positive = style.signed()([0.0, 1.0])
     style.bare(ax).axhline(0, color=style.muted, linewidth=0.08 * style.font)
     for vector in vectors.T:
-        ax.bar(np.arange(len(vector)), vector, color=colours, width=0.8, alpha=0.85)
+        ax.bar(np.arange(len(vector)), vector, color=np.where(vector[:, None] < 0, negative, positive), width=0.8)
     ax.set_ylim(-reach, reach)
+
+
+def _property_names(ax: Axes, names: list[str], style: Style) -> None:
+    """The rows of the matrices, where there is room for a name."""
+    size = min(style.small, 72 * 0.27 * ax.figure.get_figheight() / len(names) / 1.1)  # type: ignore[union-attr]
+    if size >= style.least:
+        ax.set_yticks(range(len(names)), names, fontsize=size)
 
 
 def _names(ax: Axes, ds: xr.Dataset, order: Arrangement, panels: int, style: Style) -> None:
@@ -99,6 +109,19 @@ def _names(ax: Axes, ds: xr.Dataset, order: Arrangement, panels: int, style: Sty
         return
     names = [text(ds["item"].values[i], 12) for i in order.order]
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    colours = style.item_colours(order.branch, order.place)
-    for label, item in zip(ax.get_xticklabels(), order.order, strict=True):
-        label.set_color(colours[item])
+
+
+FIGURES = (
+    Illustration(
+        name="singular_modes",
+        purpose="what each mode adds to what the network knows",
+        title="What each mode adds",
+        caption="Top: item vectors of each group of modes, a bar an item; magenta is negative, green positive. "
+        "Middle: the part of the table that the group carries. Bottom: the sum so far, which is what the network "
+        "knows when the stage is over. Within a level of the tree only the part, not the single vectors, is "
+        "determined by the data.",
+        alt="Bars of the item vectors, and matrices of what each group of modes adds to the table.",
+        draw=lambda s: singular_modes(s.ds, s.style),
+        table=lambda s: singular_modes_data(s.ds),
+    ),
+)

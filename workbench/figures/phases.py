@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.figures.figure import Illustration
 from workbench.figures.style import PAGE, Style
 from workbench.theory import phase_comparison
 from workbench.theory.posterior.mode_prior import ModePrior
@@ -118,9 +119,9 @@ def _masses(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style:
 def _split(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
     x, top = posterior.n_beta / found.transition, float(posterior.variance.max())
     within, total = posterior.within / top, posterior.variance / top
-    helps, harms = style.diverging()(0.0), style.diverging()(1.0)
-    ax.fill_between(x, 0, within, color=helps, alpha=0.4, linewidth=0, label="within phases")
-    ax.fill_between(x, within, total, color=harms, alpha=0.5, linewidth=0, label="between phases")
+    # Grey, as the hues above say learned and unlearned.
+    ax.fill_between(x, 0, within, color=style.faint, linewidth=0, label="within phases")
+    ax.fill_between(x, within, total, color=style.muted, linewidth=0, label="between phases")
     ax.plot(x, total, color=style.ink, linewidth=0.13 * style.font)
     ax.set_ylim(0, 1.08)
 
@@ -136,3 +137,19 @@ def _marks(ax: Axes, found: PhaseComparison, style: Style) -> None:
         linewidth=width,
         label="$\\pi_U = \\pi_V$",
     )
+
+
+FIGURES = (
+    Illustration(
+        name="phase_decomposition",
+        purpose="is the peak of a covariance a change of phase?",
+        title="Is the peak a change of phase?",
+        caption="Exact posterior of one mode as data accumulate (n beta relative to the low-temperature "
+        "transition), localised at 0 with gamma (s/c)^(2/D) = 30. The variance of its loss is split into what "
+        "varies within each phase and what the mixture of phases adds. Two layers have one minimum: the peak is "
+        "not where the phases weigh the same. Three layers have two, and it is.",
+        alt="Masses of two phases and the variance split into within and between phases, for two and three layers.",
+        draw=lambda s: phase_decomposition(s.style),
+        table=lambda s: phase_decomposition_data(s.ds),
+    ),
+)

@@ -1,22 +1,20 @@
 """How the items move apart inside the network: one map of the hidden representations for all times.
 
-A map made anew at every time would turn and flip between times. Here the representations of all items at all
-times are one cloud of points, which classical multidimensional scaling (Torgerson 1952; Cox & Cox 2000) maps at once:
-their squared distances, double centred, are the Gram matrix of its coordinates. Distances between items depend on the
-mode strengths alone, ``|h_i - h_j|^2 = c P sum_k a_k (v_ki - v_kj)^2`` (Saxe et al. 2019).
+A map made anew at every time would turn and flip between times. Here one projection shows all items at all times.
+Distances between items depend on the mode strengths alone, ``|h_i - h_j|^2 = c P sum_k a_k (v_ki - v_kj)^2``
+(Saxe et al. 2019).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.comparison.prediction import start_of
-from workbench.figures.arrangement import Arrangement, arrange
 from workbench.theory import mode_strengths
 
 Array = NDArray[np.float64]
@@ -43,8 +41,8 @@ class HiddenMap:
 
     Attributes:
         times: ``(T,)``.
-        positions: ``(T, P, 2)`` seen from the side that shows all branches.
-        first: the item that distances are measured from, the first in the order of the tree.
+        positions: ``(T, P, 2)``.
+        source: the item that distances are measured from.
         distances: ``(T, P)`` distances of the hidden representations from it, in all dimensions.
         share: part of the sum of squared distances (of items at the same time) that the map shows.
         branches: where paths part, in order of time.
@@ -52,53 +50,56 @@ class HiddenMap:
 
     times: Array
     positions: Array
-    first: int
+    source: int
     distances: Array
     share: float
     branches: tuple[BranchPoint, ...]
 
 
-def classical_scaling(points: Array) -> Array:
-    """``(N, d)`` classical-scaling coordinates of ``(N, d)`` points, largest extent first.
+def hidden_map(ds: xr.Dataset, times: Array | None = None, source: int = 0) -> HiddenMap:
+    """Project all items at all times on one plane, the one on which they are seen to part one split after the other.
 
-    The Gram matrix of the double-centred squared distances is that of the centred points; its eigenvectors
-    follow from the ``(d, d)`` scatter matrix, which is far smaller here.
-    """
-    centred = points - points.mean(axis=0)
-    extent, directions = scipy.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ directions[:, ::-1][:, : int((extent > 1e-12 * extent[-1]).sum())])
-
-
-def hidden_map(ds: xr.Dataset, times: Array | None = None) -> HiddenMap:
-    """Scale all items at all times at once, and look at the result from where all branches are seen.
-
-    A tree spans more dimensions than a page has. The coordinates of classical scaling are therefore looked at
-    like any solid body: along the orthogonal projection that brings the items at the last time closest to a
-    circle in the order of the tree (orthogonal Procrustes). Lengths on the page are never longer than true ones.
+    ``positions = hidden @ R^T``, with the orthonormal rows R of the largest ``sum_t tr(target^T hidden_t R^T)``: an
+    orthogonal Procrustes fit of all times at once to `layout`. What all items share, which is learned first, points
+    up; the first split lies along x, the splits within its branches along y, the next along x again. (Principal axes
+    of all times would be arbitrary between branches that are learned together, as those of a symmetric tree are.)
+    Lengths on the page are never longer than true ones.
     """
     start, modes = start_of(ds), start_of(ds).modes
-    t = np.linspace(0, float(ds["time"].values[-1]), 200) if times is None else times
-    scale = np.sqrt(modes.c * modes.n_items * mode_strengths(start, t))
-    hidden = scale[:, None, :] * modes.V[None, :, : modes.rank]
-    T, P, K = hidden.shape
-    coordinates = classical_scaling(hidden.reshape(T * P, K)).reshape(T, P, -1)
-    order = arrange(ds)
-    angle = np.empty(P)
-    angle[order.order] = 2 * np.pi * (np.arange(P) + 0.5) / P
-    circle = np.column_stack([np.cos(angle), np.sin(angle)])
-    last = coordinates[-1] - coordinates[-1].mean(axis=0)
-    left, _, right = np.linalg.svd(circle.T @ last, full_matrices=False)
-    positions = coordinates @ (left @ right).T
+    every = np.linspace(0, float(ds["time"].values[-1]), 200)
+    t = every if times is None else times
+
+    def activity(at: Array) -> Array:
+        scale = np.sqrt(modes.c * modes.n_items * mode_strengths(start, at))
+        return np.asarray(scale[:, None, :] * modes.V[None, :, : modes.rank])
+
+    hidden = activity(t)
+    target = layout(splits(ds), modes.n_items) + (0.0, 1.0)
+    left, _, right = np.linalg.svd(target.T @ activity(every).sum(axis=0), full_matrices=False)
+    positions = hidden @ (left @ right).T
     positions = positions - positions[0].mean(axis=0)
-    first = int(order.order[0])
-    distances = np.linalg.norm(hidden - hidden[:, first, None], axis=-1)
+    distances = np.linalg.norm(hidden - hidden[:, source, None], axis=-1)
     within = positions - positions.mean(axis=1, keepdims=True)
-    whole = hidden - hidden.mean(axis=1, keepdims=True)
-    branches = _branches(ds, order, t, hidden, positions)
-    return HiddenMap(t, positions, first, distances, float((within**2).sum() / (whole**2).sum()), branches)
+    share = float((within**2).sum() / ((hidden - hidden.mean(axis=1, keepdims=True)) ** 2).sum())
+    return HiddenMap(t, positions, source, distances, share, _branches(ds, t, hidden, positions))
 
 
-def _branches(ds: xr.Dataset, order: Arrangement, t: Array, hidden: Array, positions: Array) -> tuple[BranchPoint, ...]:
+def layout(nodes: Sequence[tuple[Index, ...]], n_items: int) -> Array:
+    """``(P, 2)`` where the items would stand if every split pulled its groups apart by half of the one before.
+
+    Splits lie along x and y in turn: an H-tree, with the groups of a split evenly spread.
+    """
+    place, depth = np.zeros((n_items, 2)), np.zeros(n_items, dtype=np.int64)
+    # From the root to the leaves: a node's items have been parted as often as they have ancestors.
+    for groups in sorted(nodes, key=lambda node: -sum(map(len, node))):
+        level = int(depth[groups[0][0]])
+        for group, offset in zip(groups, np.linspace(-1, 1, len(groups)), strict=True):
+            place[group, level % 2] += offset / 2**level
+            depth[group] += 1
+    return np.asarray(place - place.mean(axis=0))
+
+
+def _branches(ds: xr.Dataset, t: Array, hidden: Array, positions: Array) -> tuple[BranchPoint, ...]:
     found = []
     for groups in splits(ds):
         centres = np.stack([hidden[:, g].mean(axis=1) for g in groups])

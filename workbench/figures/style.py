@@ -1,4 +1,10 @@
-"""How figures look: sizes, fonts, and colours that are told apart without red-green vision."""
+"""How figures look: sizes, fonts, and colours that are told apart without red-green vision.
+
+A colour has one meaning in a figure. Blue and orange are said of helping and harming alone (`Style.diverging`), magenta
+and green of the sign of data (`Style.signed`), a hue of `HUES` of a branch of the tree (`Style.item_colours`), and the
+steps from plum to rose of levels, modes or measures in their order (`Style.sequence`). All of them stand out from the
+background by at least 4.5 : 1, as text must.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-#: Hues in degrees (OKLCH) of the top branches of a tree, neighbours far apart also without red-green vision:
-#: blue, orange, green, purple, yellow, cyan.
-HUES = (255.0, 55.0, 160.0, 325.0, 95.0, 215.0)
+#: Hues in degrees (OKLCH) of the top branches of a tree, the first four apart also without red-green vision:
+#: violet, olive, teal, green, gold, pink.
+HUES = (290.0, 115.0, 195.0, 155.0, 85.0, 340.0)
 
 #: From the linear responses of the cones in OKLab to linear sRGB (Ottosson 2020).
 _TO_RGB = np.array(
@@ -58,16 +64,17 @@ class Picture(Figure):
 
 @dataclass(frozen=True)
 class Style:
-    """One look: page width in inches, font size in points, and the colours of a theme."""
+    """One look: page width and greatest height in inches, font size in points, and the colours of a theme."""
 
     width: float = 7.2
+    tallest: float = 24.0
     font: float = 8.0
     background: str = "#ffffff"
     ink: str = "#1d1d22"
     muted: str = "#6b6b76"
     faint: str = "#c9c9d2"
     blank: str = "#e4e4ea"
-    lightness: tuple[float, float] = (0.40, 0.76)
+    lightness: tuple[float, float] = (0.28, 0.55)
     centre: float = 0.985
     ends: float = 0.5
 
@@ -75,6 +82,11 @@ class Style:
     def small(self) -> float:
         """Size of tick and curve labels, in points."""
         return 0.86 * self.font
+
+    @property
+    def least(self) -> float:
+        """The smallest size that can be read, in points."""
+        return max(5.0, 0.5 * self.font)
 
     @property
     def wide(self) -> bool:
@@ -105,15 +117,22 @@ class Style:
             "axes.titlelocation": "left",
             "axes.formatter.limits": (-3, 4),
             "axes.formatter.use_mathtext": True,
+            # Type 3 fonts, the default, are refused by many publishers.
+            "pdf.fonttype": 42,
+            "ps.fonttype": 42,
         }
         with mpl.rc_context(settings):
             yield
 
     def figure(self, height: float) -> Figure:
-        """An empty figure as wide as the page and ``height`` inches tall (scaled with the font)."""
-        figure = Picture(figsize=(self.width, height * self.font / 8.0), layout="constrained")
+        """An empty figure as wide as the page and ``height`` inches tall (scaled with the font), or as may be."""
+        figure = Picture(figsize=(self.width, min(self.tall(height), self.tallest)), layout="constrained")
         FigureCanvasAgg(figure)
         return figure
+
+    def tall(self, height: float) -> float:
+        """Inches of a ``height`` that is meant for an 8 pt font."""
+        return height * self.font / 8.0
 
     def legend_columns(self, labels: Sequence[str]) -> int:
         """How many columns of a legend below the panels fit the page."""
@@ -149,24 +168,39 @@ class Style:
         """A colour an item: hue by its top branch, lightness by its ``place`` in [0, 1] within."""
         low, high = self.lightness
         hue = np.asarray(HUES)[branch % len(HUES)]
-        return [to_hex(colour) for colour in oklch(low + (high - low) * place, 0.13, hue)]
+        return [to_hex(colour) for colour in oklch(low + (high - low) * place, 0.12, hue)]
+
+    def group_colour(self, branch: NDArray[np.int64], place: Array) -> str:
+        """The colour of several items in one curve: that of their middle, or the ink if they are of many branches."""
+        if np.unique(branch).size > 1:
+            return self.ink
+        return self.item_colours(branch[:1], np.array([place.mean()]))[0]
 
     def sequence(self, n: int) -> list[str]:
-        """``n`` colours in an order one can see, for modes and levels: dark blue to light yellow-green."""
+        """``n`` colours in an order one can see, for modes, levels and measures: plum to rose."""
         low, high = self.lightness
         position = np.linspace(0, 1, max(n, 2))[:n]
-        return [to_hex(rgb) for rgb in oklch(low + (high - low) * position, 0.13, 285 - 185 * position)]
+        low, high = (low - 0.08, high) if low < 0.5 else (low, high + 0.03)
+        return [to_hex(rgb) for rgb in oklch(low + (high - low) * position, 0.12, 290 + 95 * position)]
 
     def diverging(self) -> Colormap:
         """Blue (negative, helps) through the background to orange (positive, harms); masked entries grey."""
+        return self._two_ends("helps_harms", 255.0, 50.0)
+
+    def signed(self) -> Colormap:
+        """Magenta (negative) through the background to green (positive), for data and singular vectors."""
+        return self._two_ends("sign", 330.0, 140.0)
+
+    def _two_ends(self, name: str, negative: float, positive: float) -> Colormap:
         u = np.linspace(-1, 1, 101)
         colours = oklch(
             self.centre + (self.ends - self.centre) * np.abs(u),
             0.17 * np.abs(u) ** 0.8,
-            np.where(u < 0, 255, 50),
+            np.where(u < 0, negative, positive),
         )
-        named = LinearSegmentedColormap.from_list("helps_harms", [tuple(rgb) for rgb in colours], N=255)
-        return named.with_extremes(bad=self.blank)
+        return LinearSegmentedColormap.from_list(name, [tuple(rgb) for rgb in colours], N=255).with_extremes(
+            bad=self.blank
+        )
 
     def amount(self) -> Colormap:
         """From the background (none) to grey-blue, for data without sign."""
@@ -180,7 +214,8 @@ class Style:
 
 PAGE = Style()
 COLUMN = replace(PAGE, width=3.5, font=7.0)
-SLIDE = replace(PAGE, width=12.0, font=14.0)
+#: 16 : 9, as projectors are.
+SLIDE = replace(PAGE, width=13.3, font=14.0, tallest=7.48)
 
 
 def dark(style: Style) -> Style:
@@ -192,7 +227,7 @@ def dark(style: Style) -> Style:
         muted="#a2a2ad",
         faint="#4a4a55",
         blank="#34343c",
-        lightness=(0.58, 0.90),
+        lightness=(0.62, 0.90),
         centre=0.22,
         ends=0.66,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from workbench.figures.reading import measures, mode_groups, stage_columns
+from workbench.figures.reading import Measure, mode_groups, stage_columns
 
 SIDES = ("analytic", "simulated")
 
@@ -43,11 +43,11 @@ def loss_table(ds: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def influence_table(ds: xr.Dataset, source: int) -> pd.DataFrame:
+def influence_table(ds: xr.Dataset, source: int, shown: tuple[Measure, ...]) -> pd.DataFrame:
     """One row a measure, side, time and target: influence of one item on all others."""
     time, targets = ds["time"].values, ds["target"].values
     tables: list[pd.DataFrame] = []
-    for measure in measures(ds):
+    for measure in shown:
         for side, values in measure.sides:
             table = _grid({"time": time, "target": targets}, values[:, source])
             table.insert(0, "measure", measure.name)
@@ -58,12 +58,12 @@ def influence_table(ds: xr.Dataset, source: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def matrix_table(ds: xr.Dataset, at_most: int) -> pd.DataFrame:
+def matrix_table(ds: xr.Dataset, at_most: int, shown: tuple[Measure, ...]) -> pd.DataFrame:
     """One row a measure, side, stage, source and target; the diagonal included."""
     stages = stage_columns(ds, at_most)
     picked = [k for k, _ in stages]
     tables: list[pd.DataFrame] = []
-    for measure in measures(ds):
+    for measure in shown:
         for side, values in measure.sides:
             axes = {"time": ds["time"].values[picked], "source": ds["source"].values, "target": ds["target"].values}
             table = _grid(axes, values[picked])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange, property_order
+from workbench.figures.figure import Illustration
 from workbench.figures.reading import text
 from workbench.figures.style import PAGE, Style
+from workbench.figures.tables import task_table
 
 Array = NDArray[np.float64]
 
@@ -47,18 +50,16 @@ def task(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         _heat(matrix, Y.T, style, signed=bool((Y < 0).any()))
         _heat(items, V, style)
         _heat(properties, U.T, style)
+        for ax in (items, properties):
+            ax.spines[:].set(visible=True, color=style.faint)
         _tree(tree, order, style)
-        row_height = 72 * rows * style.font / 8 / len(V)
         names = [text(ds["item"].values[i], 18) for i in order.order]
-        _ticks(tree.yaxis, names, row_height, style)
+        tree.set_yticks(range(len(names)), names)
         tree.yaxis.tick_right()
-        _colour_labels(tree, order, style)
         if labelled:
-            _ticks(matrix.xaxis, [text(ds["property"].values[o], 18) for o in columns], 72.0, style)
+            matrix.set_xticks(range(len(columns)), [text(ds["property"].values[o], 18) for o in columns])
             matrix.tick_params(axis="x", labelrotation=90, labelsize=column_font, labeltop=True, labelbottom=False)
-        mode_names = [str(a) for a in ds["mode"].values[:n_modes]]
-        mode_height = 72 * strip * style.font / 8 / n_modes
-        _ticks(properties.yaxis, mode_names, mode_height, style)
+        properties.set_yticks(range(n_modes), [str(a + 1) for a in ds["mode"].values[:n_modes]])
         _bars(values, ds["singular_value"].values[:n_modes], style)
         kind = "tree" if order.kind == "tree" else "clustering"
         tree.set_title(kind, color=style.muted)
@@ -67,6 +68,7 @@ def task(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         properties.set_ylabel(f"mode $k$\n{shown}")
         items.set_title("item vectors $v_k$" if style.wide else "$v_k$", color=style.muted)
         matrix.set_title(f"{len(V)} items × {len(columns)} properties", color=style.muted)
+        _fit_ticks(figure, (tree, properties), style)
     return figure
 
 
@@ -77,7 +79,7 @@ def _heat(ax: Axes, values: Array, style: Style, *, signed: bool = True) -> None
         aspect="auto",
         vmin=-largest if signed else 0.0,
         vmax=largest,
-        cmap=style.diverging() if signed else style.amount(),
+        cmap=style.signed() if signed else style.amount(),
         interpolation="nearest" if values.size < 20000 else "antialiased",
     )
 
@@ -87,20 +89,41 @@ def _tree(ax: Axes, order: Arrangement, style: Style) -> None:
     ax.set(xlim=(1.03, -0.02), ylim=(len(order.order) - 0.5, -0.5))
 
 
-def _ticks(axis: Axis, names: list[str], room: float, style: Style) -> None:
-    """Every k-th label, k such that labels ``room`` points apart do not touch."""
-    every = max(1, int(np.ceil(1.25 * style.small / room)))
-    places = np.arange(0, len(names), every)
-    axis.set_ticks(places, [names[k] for k in places])
-
-
-def _colour_labels(ax: Axes, order: Arrangement, style: Style) -> None:
-    colours = style.item_colours(order.branch, order.place)
-    for label, row in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True):
-        label.set_color(colours[order.order[int(row)]])
+def _fit_ticks(figure: Figure, axes: Sequence[Axes], style: Style) -> None:
+    """Tick labels as small as the rows of the finished layout ask for; where they would be tiny, every k-th."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    for ax in axes:
+        count = len(ax.get_yticks())
+        room = 72 * ax.get_window_extent().height / figure.dpi / count
+        size = min(style.small, room / 1.15)
+        if size < style.least:
+            every = int(np.ceil(style.least * 1.15 / room))
+            names = [label.get_text() for label in ax.get_yticklabels()]
+            ax.set_yticks(range(0, count, every), names[::every])
+            size = style.least
+        ax.tick_params(axis="y", labelsize=size)
 
 
 def _bars(ax: Axes, values: Array, style: Style) -> None:
-    ax.barh(np.arange(len(values)), values, color=style.sequence(len(values)), height=0.7)
+    ax.barh(np.arange(len(values)), values, color=style.muted, height=0.7)
     ax.set(ylim=(len(values) - 0.5, -0.5), yticks=[], xlabel="singular value $s_k$" if style.wide else "$s_k$")
     ax.xaxis.set_major_locator(MaxNLocator(3))
+
+
+FIGURES = (
+    Illustration(
+        name="task",
+        purpose="what is to be learned: the table, its tree, and its singular modes",
+        title="The task and its modes",
+        caption="The matrix to be learned, {order}, and its singular modes: item vectors to the right, property "
+        "vectors below, singular values at the lower right. In the vectors magenta is negative, green positive. A "
+        "linear network learns the modes one after another, the strongest first.",
+        alt="Matrix of {size} of {task}, with {order} and heat strips of its singular modes.",
+        draw=lambda s: task(s.ds, s.style),
+        table=lambda s: task_table(s.ds),
+        sets=("report", "lecture"),
+    ),
+)

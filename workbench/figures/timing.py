@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -10,23 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from workbench.agreement.events import curve_events
-from workbench.figures.anatomy import pair_of
+from workbench.figures.figure import Illustration, Subject
 from workbench.figures.learning import stage_marks
-from workbench.figures.reading import Measure, measures, powers, span, stages, text
+from workbench.figures.reading import Measure, measures, powers, span, stages, text, visible_flips
 from workbench.figures.style import PAGE, Style
+from workbench.influence import MEASURES
 
 Array = NDArray[np.float64]
-
-#: Measures in the order drawn; those of one panel share it because they share their unit.
-PANELS = (("gradient_kernel",), ("trajectory_derivative", "leave_one_out"), ("local_bif",))
-
-#: What each measure asks, which is why its peak is where it is.
-REASONS = {
-    "gradient_kernel": "what one step does at $t$: largest while both items are wrong, and alike inside",
-    "trajectory_derivative": "all steps until $t$, carried along: past help delays the change of sign",
-    "local_bif": "how losses vary together near $t$: ways down count more, so it is ahead",
-}
 
 
 def measures_compared(
@@ -38,17 +30,17 @@ def measures_compared(
     curves of that panel would coincide if the response to a whole item were as linear as the response to a
     small one. The pair is that of `sign_flip_anatomy` unless named.
     """
-    i, j = pair_of(ds, source, target)
+    pair = Subject(ds, source, target)
+    i, j = pair.i, pair.j
     curves = curves_of_pair(ds, i, j)
-    panels = [[name for name in names if name in curves] for names in PANELS]
-    panels = [names for names in panels if names]
-    colours = dict(zip([name for names in PANELS for name in names], style.sequence(5), strict=False))
+    known = {measure.name: measure for measure in measures(ds)}
+    panels = panels_of([known[name] for name in curves])
+    colours = dict(zip(curves, style.sequence(len(curves)), strict=True))
     with style.context():
-        figure = style.figure(5.4 if len(panels) == 3 else 4.2)
+        figure = style.figure(1.5 + 1.3 * len(panels))
         axes = figure.subplots(len(panels) + 1, 1, sharex=True, height_ratios=[1.0] * len(panels) + [0.9])
-        known = {measure.name: measure for measure in measures(ds)}
         for ax, names in zip(axes, panels, strict=False):
-            _panel(ax, ds["time"].values, [(known[name], curves[name]) for name in names], colours, style)
+            _panel(ax, ds["time"].values, [(measure, curves[measure.name]) for measure in names], colours, style)
         _events(axes[-1], ds, curves, known, colours, style)
         for ax in axes:
             stage_marks(ax, stages(ds), style, labels=False)
@@ -70,28 +62,46 @@ def measures_compared(
 
 
 def curves_of_pair(ds: xr.Dataset, i: int, j: int) -> dict[str, Array]:
-    """``(T,)`` predicted influence of i on j by each measure that the dataset holds; leave-one-out times P."""
-    known = {measure.name: measure for measure in measures(ds) if measure.analytic is not None}
-    found = {}
-    for name in (name for names in PANELS for name in names if name in known):
-        values = known[name].analytic
-        assert values is not None
-        found[name] = values[:, i, j] * (ds.sizes["item"] if name == "leave_one_out" else 1)
-    return found
+    """``(T,)`` influence of i on j by each measure that the dataset holds, predicted where it is.
+
+    Measures that take away a whole item are multiplied by P.
+    """
+    curves = {measure.name: measure.sides[0][1][:, i, j] for measure in measures(ds)}
+    return {name: curve * (ds.sizes["item"] if _whole(name) else 1) for name, curve in curves.items()}
+
+
+def panels_of(shown: Sequence[Measure]) -> list[list[Measure]]:
+    """Measures of one unit share a panel if they are of training as a whole, those of the moment have one each."""
+    panels: dict[str, list[Measure]] = {}
+    for measure in shown:
+        panels.setdefault(measure.units if measure.units == "loss" else measure.name, []).append(measure)
+    return list(panels.values())
+
+
+def _whole(name: str) -> bool:
+    return name in MEASURES and MEASURES[name].whole_item
 
 
 def events(ds: xr.Dataset, curves: dict[str, Array]) -> pd.DataFrame:
     """Times of the largest help, the sign changes and the largest harm of every curve; one row an event."""
+    # Importing it brings the simulation along, which few figures need.
+    from workbench.agreement.events import extreme_times, sign_flips
+
     time, rows = ds["time"].values, []
-    words = {"flip": "sign changes", "most helpful": "helps most", "most harmful": "harms most"}
     for name, curve in curves.items():
-        rows += [(name, words[event.kind], event.time) for event in curve_events(time, curve)]
+        if not curve.any():
+            continue
+        helps, harms = extreme_times(time, curve)
+        flips = visible_flips(time, curve, sign_flips(time, curve))
+        rows += [(name, "sign changes", float(flip)) for flip in flips]
+        rows += [(name, kind, at) for kind, at in (("helps most", helps), ("harms most", harms)) if np.isfinite(at)]
     return pd.DataFrame(rows, columns=["measure", "event", "time"])
 
 
 def measures_compared_data(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> pd.DataFrame:
     """One row a time with the curves, and one row an event with its time."""
-    curves = curves_of_pair(ds, *pair_of(ds, source, target))
+    pair = Subject(ds, source, target)
+    curves = curves_of_pair(ds, pair.i, pair.j)
     table = pd.DataFrame({"time": ds["time"].values} | curves)
     table.insert(1, "event", "")
     table.insert(2, "measure", "")
@@ -99,11 +109,11 @@ def measures_compared_data(ds: xr.Dataset, source: str | None = None, target: st
 
 
 def _title(measure: Measure) -> str:
-    return measure.title + (" × P" if measure.name == "leave_one_out" else "")
+    return measure.title + (" × P" if _whole(measure.name) else "")
 
 
 def _dash(name: str) -> tuple[float, tuple[float, ...]]:
-    return (0, (4, 2)) if name == "leave_one_out" else (0, ())
+    return (0, (4, 2)) if _whole(name) else (0, ())
 
 
 def _panel(ax: Axes, time: Array, shown: list[tuple[Measure, Array]], colours: dict[str, str], style: Style) -> None:
@@ -112,7 +122,7 @@ def _panel(ax: Axes, time: Array, shown: list[tuple[Measure, Array]], colours: d
         ax.plot(time, curve, color=colours[measure.name], linestyle=_dash(measure.name))
     first = shown[0][0]
     ax.set_ylabel(powers(first.units).replace(" / ", "/"), fontsize=style.small)
-    reason = REASONS.get(first.name, "")
+    reason = MEASURES[first.name].pace if first.name in MEASURES else ""
     if not style.wide:
         reason = reason.replace(": ", ":\n", 1)
     ax.set_title(reason, fontsize=style.small, color=style.muted)
@@ -140,3 +150,21 @@ def _events(
     ax.set_yticks(range(len(curves)), [_title(known[name]) for name in curves])
     ax.set_ylim(len(curves) - 0.4, -0.6)
     ax.set_title("when it helps most, changes sign, harms most", fontsize=style.small, color=style.muted)
+
+
+FIGURES = (
+    Illustration(
+        name="measures_compared",
+        purpose="why measures of influence peak at different times",
+        title="When measures disagree",
+        caption="{source} on {target} by each measure. The kernel asks what one step does now. The derivative "
+        "adds up all steps so far as the later ones carry them along, so that help given early outlasts the "
+        "moment the kernel turns, and learning it sooner means less to gain later. Leave-one-out asks the same of "
+        "a whole item, which is no small change: without it a stage comes later, and the curve with it. The BIF "
+        "weighs directions by 1 / (n beta curvature + gamma), most where the loss still falls away, so it is "
+        "ahead of the kernel; late, when gradients are gone, its second-order term decides the sign.",
+        alt="Curves of the influence of {source} on {target} by each measure, and the times of their peaks.",
+        draw=lambda s: measures_compared(s.ds, s.items[s.i], s.items[s.j], s.style),
+        table=lambda s: measures_compared_data(s.ds, s.items[s.i], s.items[s.j]),
+    ),
+)

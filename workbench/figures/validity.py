@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench.comparison.prediction import start_of
+from workbench.figures.figure import Illustration
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
@@ -49,11 +50,11 @@ def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         shown = np.maximum(least, floor)
         top = 3 * max(used, AMPLE * float(least.max()))
         style.tidy(lower).set_yscale("log")
-        lower.fill_between(t, floor, shown, color=style.diverging()(1.0), alpha=0.35, linewidth=0)
-        lower.fill_between(t, shown, AMPLE * shown, color=style.diverging()(1.0), alpha=0.13, linewidth=0)
-        lower.plot(t, shown, color=first, label="least (no Gaussian below)")
+        lower.fill_between(t, floor, shown, color=style.faint, linewidth=0, label="no Gaussian")
+        lower.fill_between(t, shown, AMPLE * shown, color=style.blank, linewidth=0)
+        lower.plot(t, shown, color=first, label="least")
         lower.plot(t, AMPLE * shown, color=first, linestyle=(0, (4, 2)), label=f"ample ({AMPLE:g} times that)")
-        lower.axhline(used, color=style.sequence(6)[3], linewidth=0.2 * style.font, label=f"in use ({used:.3g})")
+        lower.axhline(used, color=third, linewidth=0.2 * style.font, label=f"in use ({used:.3g})")
         lower.set(ylim=(floor, top), xlim=span(t), xlabel="flow time $t$")
         lower.set_ylabel("$\\gamma\\,/\\,n\\beta$")
         lower.set_title("localization of the posterior at the checkpoint")
@@ -80,3 +81,19 @@ def local_posterior_validity_data(ds: xr.Dataset) -> pd.DataFrame:
             "gamma_used": float(ds.attrs["gamma"]),
         }
     )
+
+
+FIGURES = (
+    Illustration(
+        name="local_posterior_validity",
+        purpose="where a local posterior exists, and the localization it needs",
+        title="Where the local posterior is a posterior",
+        caption="Above: the smallest curvature of the loss at the checkpoint is negative until everything is "
+        "learned, and bounded by the largest residual (met where hidden units are idle). Below: the localization "
+        f"gamma per n beta that outweighs it. Under the full line there is no local Gaussian; {AMPLE:g} times that "
+        "keeps the second-order prediction of the BIF within about 1% of exact sampling on the 8-item tree.",
+        alt="Smallest curvature over time, and the localization needed on a logarithmic scale.",
+        draw=lambda s: local_posterior_validity(s.ds, s.style),
+        table=lambda s: local_posterior_validity_data(s.ds),
+    ),
+)

@@ -19,8 +19,8 @@ from workbench.trajectory import Trajectory
 
 
 def _choose_damping(trajectory: Trajectory, options: Options) -> float:
-    """Twice what no checkpoint exceeds: of two layers, twice the largest singular value of the task."""
-    return theory.default_damping(trajectory.network.modes, depth=trajectory.network.depth)
+    """Twice the largest singular value of the task: at least twice what any checkpoint needs."""
+    return theory.default_damping(trajectory.network.modes)
 
 
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
@@ -37,9 +37,8 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
                 theory.mode_strengths(network, times),
                 times,
                 damping=damping,
-                hidden=network.widths,
+                hidden=network.hidden,
                 active=network.active,
-                depth=network.depth,
                 progress=advance,
             )
     return Measured(values, attrs={"damping": damping})

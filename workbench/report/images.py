@@ -6,14 +6,14 @@ import base64
 import re
 
 from workbench.errors import WorkbenchError
-from workbench.figures import Illustration, Rendered
+from workbench.figures import Rendered, Words
 from workbench.report.markup import Markup, element, slug, void
 
 #: CSS pixels on screen for an inch of the figure: a page-wide figure (7.2 in) fills the column.
 PIXELS_PER_INCH = 136
 
 
-def illustration(name: str, shown: Illustration, image: Rendered | str) -> Markup:
+def illustration(name: str, shown: Words, image: Rendered | str) -> Markup:
     """``<figure>`` with image (already drawn, or the text of an SVG), alternative text and caption.
 
     The image is the SVG or the PNG, whichever is smaller. As an image, not inline markup, an SVG can neither

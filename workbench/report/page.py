@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from workbench.agreement import Verdict
-from workbench.figures import Illustration, Rendered, render
+from workbench.figures import Rendered, Words
 from workbench.report.equations import equation
 from workbench.report.images import illustration
 from workbench.report.introduction import introduction, parameters
@@ -75,8 +75,8 @@ def write_report(
     path: str | Path,
     ds: xr.Dataset,
     *,
-    figures: Mapping[str, Illustration],
-    drawn: Mapping[str, Rendered | str] | None = None,
+    figures: Mapping[str, Words],
+    drawn: Mapping[str, Rendered | str],
     tables: Sequence[tuple[str, pd.DataFrame, str]] = (),
     equations: Sequence[ClosedForm] = (),
     verdicts: Sequence[Verdict] = (),
@@ -88,9 +88,8 @@ def write_report(
     Args:
         path: the HTML file.
         ds: the result, as `workbench compare` saves it.
-        figures: by file name, as from `workbench.figures.all_figures`.
-        drawn: figures already drawn (what `workbench.figures.save` returned, or the text of an SVG) by the
-            same names; the others are drawn here.
+        figures: title, caption and description of every figure, by name.
+        drawn: what `workbench.figures.save` returned, or the text of an SVG, by the same names.
         tables: title, frame and note of each table.
         equations: the closed forms the prediction rests on.
         verdicts: rulings on claims, as from `workbench.agreement.verdicts`.
@@ -101,14 +100,7 @@ def write_report(
         The path written.
     """
     config = dict(config or {})
-    metadata = {"code_version": str(ds.attrs.get("code_version", "")), "config": config}
-    images: dict[str, Rendered | str] = {
-        name: render(shown.image, metadata, title=shown.title)
-        for name, shown in figures.items()
-        if name not in (drawn or {})
-    }
-    images |= drawn or {}
-    sections = _sections(ds, figures, images, tables, equations, verdicts, config)
+    sections = _sections(ds, figures, drawn, tables, equations, verdicts, config)
     title = f"Influence over learning: {ds.attrs.get('task', 'a task')}"
     body = together(
         element(
@@ -141,7 +133,7 @@ def write_report(
 
 def _sections(
     ds: xr.Dataset,
-    figures: Mapping[str, Illustration],
+    figures: Mapping[str, Words],
     images: Mapping[str, Rendered | str],
     tables: Sequence[tuple[str, pd.DataFrame, str]],
     equations: Sequence[ClosedForm],
@@ -183,7 +175,7 @@ def _warnings(warnings: Sequence[str]) -> Markup:
     return element("aside", element("strong", "Please note"), listed, class_="notes", aria_label="Notes")
 
 
-def _contents(sections: Sequence[tuple[str, Markup]], figures: Mapping[str, Illustration]) -> Markup:
+def _contents(sections: Sequence[tuple[str, Markup]], figures: Mapping[str, Words]) -> Markup:
     def link(name: str) -> Markup:
         inside = Markup()
         if name == "Figures":

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.agreement import Ruling, Verdict, error_table, event_table, verdicts
+from workbench.agreement import Verdict, error_table, event_table, verdict_table, verdicts
 from workbench.comparison import Comparison
-from workbench.figures import all_figures, save
+from workbench.errors import WorkbenchError
+from workbench.figures import Rendered, Subject, Words, figure_set, save
 from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
@@ -47,7 +48,7 @@ def write_result(
     Returns:
         The verdicts that the report states.
     """
-    ds, judged = comparison.dataset, verdicts(comparison.dataset)
+    ds, rulings = comparison.dataset, verdicts(comparison.dataset)
     config: dict[str, Any] = {
         "settings": json.loads(ds.attrs["config"]),
         "resolved": {
@@ -70,29 +71,39 @@ def write_result(
         write_dataset(ds, work / "influence.nc")
         write_file(work / MARKER, json.dumps(config, indent=2) + "\n")
         (work / "figures").mkdir()
-        illustrations = all_figures(ds, source=source)
-        provenance = {"code_version": str(ds.attrs["code_version"]), "config": str(ds.attrs["config"])}
-        drawn = {}
-        with bar("figures", len(illustrations)) as advance:
-            for name, illustration in illustrations.items():
-                drawn[name] = save(illustration.image, work / "figures", name, provenance)
-                advance(1)
+        words, drawn, missing = _figures(Subject(ds, source), work / "figures", bar)
         write_report(
             work / "report.html",
             ds,
-            figures=illustrations,
+            figures=words,
             tables=tables(ds),
             equations=equations(ds),
-            verdicts=judged,
+            verdicts=rulings,
             drawn=drawn,
-            warnings=comparison.notes,
+            warnings=[*comparison.notes, *missing],
             config=config,
         )
-    return judged
+    return rulings
+
+
+def _figures(subject: Subject, folder: Path, bar: Bar) -> tuple[dict[str, Words], dict[str, Rendered], list[str]]:
+    """Draw and write the figures of the report; also says which of them this dataset cannot have, and why."""
+    provenance = {name: str(subject.ds.attrs[name]) for name in ("code_version", "config")}
+    words, drawn, missing = {}, {}, []
+    figures = figure_set("report")
+    with bar("figures", len(figures)) as advance:
+        for name, figure in figures.items():
+            try:
+                drawn[name] = save(figure.draw(subject), folder, name, provenance)
+                words[name] = figure.words(subject)
+            except WorkbenchError as error:
+                missing.append(f"no figure {name}: {error}")
+            advance(1)
+    return words, drawn, missing
 
 
 def write_dataset(ds: xr.Dataset, path: Path) -> None:
-    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
+    """One netCDF file that opens with xarray alone; influence arrays are compressed."""
     large = {
         name: {"zlib": True, "complevel": 4}
         for name, v in ds.data_vars.items()
@@ -107,18 +118,15 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
         (
             "Differences between the sides",
             error_table(ds),
-            "Relative L2 error over all checkpoints, and the share of the predicted influence whose sign is right. For "
-            "sampled measures, monte_carlo is the error that the standard errors alone explain, and draws_to_resolve "
-            "the draws a chain that would bring it to a third; single entries of a group beyond that are noise. Pooled "
-            "errors are dominated by an item's influence on itself: read the groups.",
+            "Relative L2 error over all checkpoints. For sampled measures, monte_carlo is the error that the standard "
+            "errors alone explain. Pooled errors are dominated by an item's influence on itself: read the groups.",
         ),
         (
             "Sign flips and peaks",
             event_table(ds),
             "Flow times read off the mean curve of each group in the same way on both sides; closed_form is the root "
-            "of the flip equation. An event needs a size: 1% of its curve's largest value, more than the rounding or "
-            "integration of its side, and 2 standard errors of a sampled curve; a dash stands where there is none "
-            "near a predicted one. learning: the level or mode whose loss falls fastest at that time.",
+            "of the flip equation. Flips of sampled curves count where "
+            "both neighbours exceed 2 standard errors; a dash stands where none is near a predicted one.",
         ),
     )
 
@@ -141,14 +149,12 @@ def equations(ds: xr.Dataset) -> list[ClosedForm]:
     return [*forms, pair_block_form()]
 
 
-def summary(ds: xr.Dataset, judged: Sequence[Verdict]) -> str:
-    """The agreement tables for the terminal; what holds names the smallest error that it would have caught."""
-    shown = error_table(ds).to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
-    lines = []
-    for verdict in judged:
-        caught = f"; would have caught {verdict.catches}" if verdict.ruling is Ruling.HOLDS else ""
-        word = "FAILS" if verdict.ruling is Ruling.FAILS else verdict.ruling.value
-        lines.append(f"  {word:<12} {verdict.claim}: {verdict.found} (allowed {verdict.allowed}{caught})")
+def summary(ds: xr.Dataset, rulings: Sequence[Verdict]) -> str:
+    """The agreement tables for the terminal."""
+    errors = error_table(ds)
+    shown = errors.to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
+    rows = verdict_table(list(rulings))
+    lines = [f"  {row.ruling:<12} {row.claim}: {row.found} (allowed {row.allowed})" for row in rows.itertuples()]
     return f"{shown}\n\nClaims\n" + "\n".join(lines)
 
 

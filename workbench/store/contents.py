@@ -72,11 +72,11 @@ def check(folder: Path, content: Mapping[str, Any], identity: Mapping[str, Any])
     differs = difference(content["identity"], identity)
     if differs:
         raise WorkbenchError(f"{folder} belongs to another run: {differs}; {REMEDY}")
-    for name, piece in content["pieces"].items():
+    for piece in content["pieces"].values():
         path = folder / piece["file"]
         if not path.is_file():
             raise WorkbenchError(f"{path} is missing from the run; {REMEDY}")
-        if piece_digest(name, path.read_bytes()) != piece["sha256"]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != piece["sha256"]:
             raise WorkbenchError(f"{path} is damaged: its checksum differs; {REMEDY}")
 
 
@@ -112,11 +112,6 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def when(seconds: float) -> str:
     """Local date and time of a moment."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def piece_digest(name: str, content: bytes) -> str:
-    """SHA-256 of a piece and of its name: one piece in the place of another is as wrong as a changed one."""
-    return hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
 
 
 def _digest(content: Any) -> str:

@@ -1,1 +1,0 @@
-"""Language models: how the influence between classes of tokens changes while a transformer learns."""
