@@ -24,7 +24,8 @@ from workbench.report.page import CSS
 _STYLE = """
 body { max-width: 1280px; }
 th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-visible { outline: 2px solid var(--link); }
-th[aria-sort=ascending] button::after { content: " \\2191"; } th[aria-sort=descending] button::after { content: " \\2193"; }
+th[aria-sort=ascending] button::after { content: " \\2191"; }
+th[aria-sort=descending] button::after { content: " \\2193"; }
 tr.control { color: var(--muted); font-style: italic; }
 """
 
@@ -139,8 +140,6 @@ def _image(evaluation: Evaluation, truth: Truths) -> Markup:
         stream, format="png", dpi=110, metadata={"Software": f"workbench {__version__}"}
     )
     uri = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
-    about = (
-        f"{evaluation.method.name} on {evaluation.problem.name}: mean influence by level over time, estimate over truth"
-    )
+    about = f"{evaluation.method.name} on {evaluation.problem.name}: mean influence by level, estimate over truth"
     caption = f"{evaluation.problem.name}: blue {evaluation.method.name}, grey the truth; means over pairs and seeds."
     return element("figure", void("img", src=uri, alt=about, loading="lazy"), element("figcaption", caption))
