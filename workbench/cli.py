@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from workbench import __version__
-from workbench.commands import compare, derive, explore, figures, verify
+from workbench.commands import bench, compare, derive, explore, figures, verify
 from workbench.commands.console import Help, Parser
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
@@ -34,6 +34,8 @@ first steps
       every formula the predictions rest on; `workbench derive mode_strength` shows how one comes about
   workbench verify
       every formula against an independent computation, in about a minute
+  workbench bench --out results/bench
+      attribution methods, your own too, where the truth is known
   workbench explore
       sliders and linked panels in the browser
   workbench compare --help
@@ -46,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, explore, figures, derive, verify):
+    for command in (compare, explore, figures, derive, verify, bench):
         command.add_parser(commands)
     return top
 

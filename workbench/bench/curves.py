@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from workbench.bench.truth import Truths
 
 from workbench.bench.runner import Evaluation
 from workbench.bench.scores import level_masks
 from workbench.bench.summary import RANKED_BY
+from workbench.bench.truth import Truths
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import sympy
 import torch
-from workbench.bench.truth import Truths
 
 from workbench import __version__
 from workbench.bench.curves import draw_curves
@@ -18,6 +17,7 @@ from workbench.bench.method import Method
 from workbench.bench.problem import PROBLEMS
 from workbench.bench.runner import Evaluation
 from workbench.bench.summary import RANKED_BY, where_it_fails
+from workbench.bench.truth import Truths
 from workbench.report.markup import Markup, element, slug, together, void
 from workbench.report.page import CSS
 

@@ -33,6 +33,7 @@ class Problem:
         t_max: flow time of the last checkpoint, learning rate x steps.
         checkpoints: T, evenly spaced from the start.
         subsets: how many random halves of the items are trained for the linear datamodelling score.
+        spec: what makes the problem again: its name, or the task specification of a user's own.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Problem:
     t_max: float = 24.0
     checkpoints: int = 25
     subsets: int = 32
+    spec: str = ""
 
 
 def _tree() -> SemanticTask:
@@ -130,11 +132,10 @@ def problem_of(text: str) -> Problem:
         raise WorkbenchError(
             f"problem {text!r}: no problem of the bench ({', '.join(PROBLEMS)}), and {error}"
         ) from None
-    from workbench.network import network
-
+    from workbench.networks import network
     from workbench.theory import settling_time
 
-    start = network(task, hidden=max(16, min(task.n_items, task.n_outputs)))
+    start = network(task, hidden=max(16, min(task.n_items, task.n_outputs)), init="auto")
     t_max = float(f"{settling_time(start):.2g}")
     s_max = float(start.modes.s[0])
     return Problem(
@@ -145,6 +146,7 @@ def problem_of(text: str) -> Problem:
         hidden=start.hidden,
         t_max=t_max,
         eta=0.025 / s_max,
+        spec=text,
     )
 
 

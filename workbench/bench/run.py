@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,8 +35,8 @@ class Examples:
     targets: torch.Tensor
     loss: Loss = "squared"
 
-    def losses(self, network: nn.Module) -> torch.Tensor:
-        """``(N,)`` losses, differentiable in the network's parameters."""
+    def losses(self, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """``(N,)`` losses of a network, or of any function of the inputs; differentiable in its parameters."""
         outputs = network(self.inputs)
         if self.loss == "squared":
             return (outputs - self.targets).square().sum(dim=1) / 2
@@ -113,6 +113,12 @@ class ChainNetwork(nn.Module):
         """``(N, n_{D-1})`` activities of the last hidden layer; the inputs themselves where there is none."""
         hidden: torch.Tensor = self.layers[:-1](inputs)
         return hidden
+
+    def with_weights(self, flat: torch.Tensor) -> ChainNetwork:
+        """The same network with other weights, ``(n_weights,)``."""
+        other = copy.deepcopy(self)
+        nn.utils.vector_to_parameters(flat, other.parameters())
+        return other
 
     def shuffled(self, generator: torch.Generator) -> ChainNetwork:
         """The same network with the weights within every layer in random order."""

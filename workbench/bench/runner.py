@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from workbench.bench.truth import Truths, lds_of, runs_of, truths_of
 
 from workbench.bench.isolated import Outcome, call_isolated
 from workbench.bench.method import Method
 from workbench.bench.problem import Problem
 from workbench.bench.run import ChainNetwork, Run
 from workbench.bench.scores import Score, agreement, interval, scores, scores_of_subsets
+from workbench.bench.truth import Truths, lds_of, runs_of, truths_of
 from workbench.comparison import Bar, no_bar
 from workbench.store import Slot, Store
 
@@ -47,6 +47,23 @@ class Evaluation:
     megabytes: float
     passes: float
     randomised: Array
+
+
+@dataclass(frozen=True, eq=False)
+class BenchResult:
+    """Everything a bench found.
+
+    Attributes:
+        table: scores in long form, columns `COLUMNS`; ``time`` is empty for scores of the whole run.
+        costs: seconds, memory and forward passes, one row a method and problem, with the reason of a failure.
+        truths: by problem. evaluations: by method and problem. methods: by name.
+    """
+
+    table: pd.DataFrame
+    costs: pd.DataFrame
+    truths: Mapping[str, Truths]
+    evaluations: Mapping[tuple[str, str], Evaluation]
+    methods: Mapping[str, Method]
 
 
 def evaluate(method: Method, problem: Problem, runs: Sequence[Run], limit: float) -> Evaluation:
@@ -111,7 +128,7 @@ def shuffled_run(run: Run) -> Run:
 
 def _likeness(a: Array, b: Array) -> float:
     """Cosine between the influences of different examples."""
-    off = ~np.eye(*a.shape[1:], dtype=bool)
+    off = ~np.eye(a.shape[1], a.shape[2], dtype=np.bool_)
     return float(agreement(a[None][..., off], b[None][..., off])[0])
 
 
@@ -152,7 +169,7 @@ def bench(
     limit: float = 120.0,
     bar: Bar = no_bar,
     store: Store | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, Mapping[str, Truths], Mapping[tuple[str, str], Evaluation]]:
+) -> BenchResult:
     """Score methods on problems.
 
     Args:
@@ -162,10 +179,6 @@ def bench(
         limit: seconds that a method may take on one run.
         bar: opens progress bars.
         store: keeps truths and influences as they are done.
-
-    Returns:
-        Scores in long form, costs (one row a method and problem), the truths by problem, the evaluations by method
-        and problem.
     """
     tables, costs = [], []
     truths: dict[str, Truths] = {}
@@ -190,7 +203,9 @@ def bench(
                 )
                 advance(1)
     columns = ["method", "problem", "seconds", "megabytes", "forward_passes", "failure"]
-    return pd.concat(tables, ignore_index=True), pd.DataFrame(costs, columns=columns), truths, evaluations
+    table = pd.concat(tables, ignore_index=True)
+    frame = pd.DataFrame(costs, columns=columns)
+    return BenchResult(table, frame, truths, evaluations, {method.name: method for method in methods})
 
 
 def _kept(method: Method, problem: Problem, runs: Sequence[Run], limit: float, slot: Slot) -> Evaluation:

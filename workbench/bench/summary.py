@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from workbench.bench.truth import Truths
 
 from workbench.bench.method import Method
 from workbench.bench.runner import Evaluation
 from workbench.bench.scores import FLOOR, level_masks
+from workbench.bench.truth import Truths
 
 #: The truth that methods are ranked by: what an item's weight throughout training does, exactly.
 RANKED_BY = "derivative"

@@ -22,4 +22,5 @@ def random_projection(network: nn.Module, examples: Examples) -> torch.Tensor:
     g = example_gradients(network, examples)
     generator = torch.Generator().manual_seed(0)
     R = torch.randn(g.shape[1], DIMENSIONS, generator=generator, dtype=g.dtype) / DIMENSIONS**0.5
-    return -(g @ R) @ (g @ R).T
+    projected: torch.Tensor = g @ R
+    return -projected @ projected.T

@@ -1,0 +1,235 @@
+"""The bench: truths equal independent computations, controls lose, and a bad method is one row."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.bench import METHODS, PROBLEMS, Method, Problem, bench, example_gradients, leaderboard, method_from_file
+from workbench.bench.problem import pair_levels, problem_of, queries_of
+from workbench.bench.runner import evaluate
+from workbench.bench.summary import sign_warning
+from workbench.bench.training import recipe_of
+from workbench.bench.truth import lds_of, runs_of, truths_of
+from workbench.comparison import no_bar
+from workbench.errors import WorkbenchError
+from workbench.networks import network
+from workbench.semantics import Hierarchy
+from workbench.simulation import retrained_losses, trajectory_derivative
+from workbench.store import NOWHERE
+
+#: Small versions of the problems: few checkpoints, coarse steps.
+SMALL = {
+    name: replace(PROBLEMS[name], checkpoints=7, subsets=12, eta=2 * PROBLEMS[name].eta)
+    for name in ("tree", "relu", "adam", "deep")
+}
+
+
+@cache
+def truths(name, seeds=1):
+    return truths_of(SMALL[name], seeds, no_bar, NOWHERE)
+
+
+@pytest.mark.parametrize("name", ["tree", "relu", "adam", "deep"])
+def test_truths_equal_independent_retraining_and_derivatives(name):
+    """Automatic differentiation of the module against the package's hand-written passes."""
+    problem, found = SMALL[name], truths(name)
+    task, recipe = problem.task(), recipe_of(problem)
+    start = network(task, problem.hidden, problem.init, problem.depth, problem.activation, 0)
+    P = task.n_items
+    losses = retrained_losses(start, recipe, np.vstack([np.ones(P), 1 - np.eye(P), found.subsets]))
+    scale = losses.max()
+    removed = losses[:, :1] - losses[:, 1 : P + 1]
+    assert np.abs(found.influence["leave_one_out"][0, ..., :P] - removed).max() < 1e-8 * scale
+    assert np.abs(found.subset_losses[0, ..., :P] - losses[:, P + 1 :]).max() < 1e-8 * scale
+    derivative = trajectory_derivative(start, recipe)
+    assert np.abs(found.influence["derivative"][0, ..., :P] - derivative).max() < 1e-8 * np.abs(derivative).max()
+
+
+def test_the_derivative_of_cross_entropy_and_of_queries_is_the_limit_of_reweighting():
+    problem = replace(PROBLEMS["cross_entropy"], checkpoints=4, t_max=8.0, eta=0.2)
+    from workbench.bench.truth import _retrained, _starts, training_of
+
+    training, starts = training_of(problem), _starts(problem, 1)
+    P = len(training.items)
+    exact = training.derivative(starts)[0]
+    error = []
+    for eps in (1e-2, 5e-3):
+        more, less = (_retrained(training, starts, 1 + sign * eps * P * np.eye(P))[0] for sign in (1, -1))
+        error.append(np.abs((more - less).swapaxes(0, 1) / (2 * eps) - exact).max())
+    # Central differences: the error falls with the square of eps.
+    assert error[0] / error[1] == pytest.approx(4, rel=0.1)
+    assert error[1] < 1e-2 * np.abs(exact).max()
+
+
+def test_a_query_is_a_new_leaf_beside_its_siblings():
+    task = Hierarchy((2, 2, 2)).indicator_task()
+    queries = queries_of(task)
+    assert len(queries.names) == 4
+    assert queries.level[:, 0].tolist() == [2, 2, 1, 1, 0, 0, 0, 0]
+    # It has its ancestors' properties (root, domain, class) and none of its siblings' own.
+    assert queries.Y[:, 0].sum() == 3
+    assert np.allclose(queries.X[:, 0], [0.5, 0.5, 0, 0, 0, 0, 0, 0])
+    assert (np.diag(pair_levels(task)) == -1).all()
+
+
+def test_membership_fools_the_pooled_datamodelling_score_and_not_the_one_given_the_target():
+    found = truths("tree")
+    identity = np.broadcast_to(-np.eye(8), (1, len(found.times), 8, 8))
+    pooled, given = (lds_of(identity, found, given_target=g)[:, 1:] for g in (False, True))
+    assert pooled.mean() > 0.7
+    # Within subsets that agree on the target it says the same of all: no rank, no score.
+    assert np.isnan(given).all()
+
+
+@cache
+def scored():
+    quick = [method for name, method in METHODS.items() if name != "local_bif"]
+    return bench([replace(PROBLEMS["tree"], eta=0.1, subsets=8)], quick, seeds=2, limit=60)
+
+
+@pytest.mark.slow
+def test_every_control_loses_to_every_method():
+    result = scored()
+    board = leaderboard(result.table, result.costs, result.methods)
+    assert board[board.control].agreement.max() < board[~board.control].agreement.min()
+    assert board.method[0] == "segmentwise_unrolling"
+    assert set(board[board.control].method) == {"zero", "random", "identity", "minus_kernel", "final_gradients"}
+
+
+def test_the_long_table_has_its_columns_and_levels():
+    table = scored().table
+    assert list(table.columns) == ["method", "problem", "truth", "time", "level", "score", "value", "low", "high"]
+    assert {"0", "1", "2", "off_diagonal", "all"} <= set(table.level)
+    known = table[table.score == "agreement"].dropna()
+    assert (known.low <= known.value + 1e-12).all() and (known.value <= known.high + 1e-12).all()
+
+
+@pytest.mark.slow
+def test_the_same_bench_gives_the_same_scores_bit_by_bit():
+    chosen = [METHODS[name] for name in ("local_bif", "random_projection", "random")]
+    first, second = (bench([SMALL["tree"]], chosen, seeds=2).table for _ in range(2))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_a_method_of_the_other_sign_is_told_so():
+    def positive(network, examples):
+        g = example_gradients(network, examples)
+        return g @ g.T
+
+    run = runs_of(SMALL["tree"], 1, truths("tree"))
+    wrong = evaluate(Method("wrong", positive), SMALL["tree"], run, 60)
+    assert "positive_helps" in sign_warning(wrong, truths("tree"))
+    right = evaluate(Method("right", positive, sign="positive_helps"), SMALL["tree"], run, 60)
+    assert sign_warning(right, truths("tree")) == ""
+    assert np.allclose(right.influence, -wrong.influence)
+
+
+def raising(network, examples):
+    raise ValueError("no gradients\nhere")
+
+
+def not_finite(network, examples):
+    return np.full((8, 8), np.nan)
+
+
+def misshapen(network, examples):
+    return np.zeros((3, 3))
+
+
+def endless(network, examples):
+    while True:
+        pass
+
+
+def dying(network, examples):
+    import os
+
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize(
+    ("function", "limit", "reason"),
+    [
+        (raising, 60, "raised ValueError: no gradients here"),
+        (not_finite, 60, "values that are not finite"),
+        (misshapen, 60, "shape (7, 3, 3)"),
+        (endless, 0.5, "took longer than 0.5 s"),
+        (dying, 60, "its process died (SIGKILL)"),
+    ],
+)
+def test_a_method_that_fails_is_one_row_with_the_reason(function, limit, reason):
+    run = runs_of(SMALL["tree"], 1, truths("tree"))
+    found = evaluate(Method("bad", function), SMALL["tree"], run, limit)
+    assert found.influence is None
+    assert reason in found.failure and "\n" not in found.failure
+
+
+def test_a_method_cannot_change_the_run_it_sees():
+    def vandal(network, examples):
+        for p in network.parameters():
+            p.data.zero_()
+        return np.zeros((8, 8))
+
+    (run,) = runs_of(SMALL["tree"], 1, truths("tree"))
+    before = [p.detach().clone() for p in run.checkpoints[3].parameters()]
+    evaluate(Method("vandal", vandal), SMALL["tree"], [run], 60)
+    assert all(torch.equal(a, b) for a, b in zip(before, run.checkpoints[3].parameters(), strict=True))
+
+
+def test_a_table_of_ones_own_is_a_problem(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("item,a,b,c\nx,1,0,1\ny,1,1,0\nz,0,1,1\nw,0,0,1\n")
+    problem = problem_of(str(path))
+    assert isinstance(problem, Problem) and problem.task().n_items == 4
+
+
+def test_a_method_comes_from_a_file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def score(network, examples):\n    return -(examples.inputs @ examples.inputs.T)\n")
+    assert method_from_file(f"{path}:score").of_one_checkpoint
+    for text, reason in (
+        (f"{path}:other", "no function"),
+        (f"{tmp_path}/no.py:score", "no file"),
+        ("score", "FILE.py"),
+    ):
+        with pytest.raises(WorkbenchError, match=reason):
+            method_from_file(text)
+
+
+@pytest.mark.slow
+def test_the_command_writes_its_files_and_rechecks_them(tmp_path, run_cli):
+    mine = tmp_path / "mine.py"
+    mine.write_text("def score(network, examples):\n    raise RuntimeError('broken')\n")
+    out = tmp_path / "out"
+    chosen = ("--problems", "tree:2,2", "--methods", "gradient_kernel", "--method", f"{mine}:score", "--seeds", 2)
+    ran = run_cli("bench", *chosen, "--out", out, "--quiet")
+    assert ran.code == 0, ran.err
+    assert "raised RuntimeError: broken" in ran.out
+    names = {path.name for path in out.iterdir()}
+    assert {"leaderboard.html", "scores.csv", "scores.nc", "costs.csv", "truths", "config.json"} <= names
+    page = (out / "leaderboard.html").read_text()
+    assert "raised RuntimeError: broken" in page and "http" not in page.replace("http://www.w3.org", "")
+    again = run_cli("bench", "--recheck", out)
+    assert again.code == 0 and "differ by" in again.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--out", "x", "--seeds", "0"),
+        ("--out", "x", "--limit", "-1"),
+        ("--out", "x", "--methods", "nonsense"),
+        ("--out", "x", "--problems", "nonsense"),
+        ("--out", "x", "--method", "nonsense"),
+        ("--recheck", "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(arguments, tmp_path, monkeypatch, run_cli):
+    monkeypatch.chdir(tmp_path)
+    ran = run_cli("bench", *arguments)
+    assert ran.code == 2 and len(ran.err.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
