@@ -17,8 +17,8 @@ from workbench.store.files import write_file
 
 #: Every directory of results holds this file; only such a directory is ever replaced.
 MARKER = "config.json"
-#: The only names that a list is believed about: the files of a comparison, and of a set of figures.
-_NAMES = re.compile(r"influence\.nc|report\.html|(figures/)?[^/\\]+\.(png|svg|pdf|csv|mp4|gif)")
+#: The only names that a list is believed about: what the commands write, at most one directory deep.
+_NAMES = re.compile(r"([a-z_]+/)?[^/\\]+\.(png|svg|pdf|csv|mp4|gif|nc|html)")
 #: File managers leave these behind.
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 _FILES, _DIGEST = "files", "sha256"
