@@ -67,7 +67,7 @@ def test_every_variable_has_its_dimensions_and_is_finite(result):
     for name, dims in expected.items():
         assert ds[name].dims == dims, name
         assert np.isfinite(ds[name].values).all(), name
-    assert dict(ds.sizes) == {"time": 12, "source": 4, "target": 4, "item": 4, "mode": 4, "property": 7}
+    assert dict(ds.sizes) == {"time": 12, "source": 4, "target": 4, "item": 4, "mode": 4, "property": 7, "part": 8}
 
 
 def test_labels_are_the_names_of_the_task(result):

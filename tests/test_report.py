@@ -17,7 +17,7 @@ import xarray as xr
 from figure_data import dataset
 
 from workbench import figures
-from workbench.agreement import Verdict
+from workbench.agreement import Ruling, Verdict
 from workbench.errors import WorkbenchError
 from workbench.report import write_report
 from workbench.report.equations import equation, mathml
@@ -92,9 +92,9 @@ def page(tree: xr.Dataset, drawn: tuple, tmp_path_factory: pytest.TempPathFactor
         tables=[("Errors by level", pd.DataFrame({"level": [0, 1], "error": [0.0123456, np.nan]}), "In percent.")],
         equations=[mode_strength_form(), kernel_form(), tree_kernel_form((8, 4, 2, 1), 1)],
         verdicts=[
-            Verdict("flips in order", "7.092", "7.1", "learning rate", "holds"),
-            Verdict("late posterior", "0.4", "0.1", "first order only", "FAILS"),
-            Verdict("depth", "2", "-", "two layers", "not claimed"),
+            Verdict("flips", "flips in order", "7.092", "7.1", "learning rate", Ruling.HOLDS, "every time", 0.02),
+            Verdict("late", "late posterior", "0.4", "0.1", "first order only", Ruling.FAILS),
+            Verdict("depth", "depth", "2", "-", "two layers", Ruling.NOT_CLAIMED),
         ],
         warnings=["R-hat above 1.05 at 3 checkpoints"],
         config={"task": "tree", "seed": 0},
@@ -216,7 +216,7 @@ def test_hostile_names_are_escaped_everywhere(tmp_path: Path) -> None:
         ds,
         **dict(zip(("figures", "drawn"), drawn_figures(ds, HOSTILE), strict=True)),
         tables=[(HOSTILE, frame, HOSTILE)],
-        verdicts=[Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)],
+        verdicts=[Verdict("key", HOSTILE, HOSTILE, HOSTILE, HOSTILE, Ruling.HOLDS, HOSTILE, 0.5)],
         warnings=[HOSTILE],
         config={HOSTILE: HOSTILE},
     )
@@ -276,9 +276,14 @@ def test_long_tables_say_how_many_rows_are_left_out() -> None:
     assert Page(shown).all("tr").__len__() == MAX_ROWS + 1
 
 
-def test_a_verdict_shows_what_was_found_and_what_is_allowed() -> None:
-    shown = Page(verdict_table([Verdict("a claim", "0.1", "0.2", "because", "holds")]))
-    assert all(word in shown.text for word in ("Found", "Allowed", "a claim", "0.1", "0.2", "holds", "because"))
+def test_a_verdict_shows_what_was_found_what_is_allowed_and_what_it_would_have_caught() -> None:
+    shown = Page(
+        verdict_table([Verdict("key", "a claim", "0.1", "0.2", "because", Ruling.HOLDS, "every entry", 0.031)])
+    )
+    assert all(
+        word in shown.text
+        for word in ("Found", "Allowed", "a claim", "0.1", "0.2", "holds", "because", "3.1% of every entry")
+    )
 
 
 def test_markup_escapes_text_and_attributes_and_leaves_markup_alone() -> None:

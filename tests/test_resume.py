@@ -4,6 +4,7 @@ refused."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -619,3 +620,63 @@ def test_bars_begin_where_the_run_was_cut_off(cut_off, left):
         total, *steps = shown[title]
         assert sum(steps) == total, title
     assert len(shown["train"]) == 2
+
+
+# --- lists that somebody edited, checksum included --------------------------------------------------------------
+
+
+def swapped(pieces):
+    """The same pieces under each other's names."""
+    names = list(pieces)
+    return dict(zip(names, [pieces[name] for name in names[1:] + names[:1]], strict=True))
+
+
+FORGED = {
+    "pieces a list": lambda content: content | {"pieces": []},
+    "pieces null": lambda content: content | {"pieces": None},
+    "a piece null": lambda content: content | {"pieces": {"train": None}},
+    "no identity": lambda content: {key: value for key, value in content.items() if key != "identity"},
+    "identity a list": lambda content: content | {"identity": [1]},
+    "no pieces": lambda content: {key: value for key, value in content.items() if key != "pieces"},
+    "outside": lambda content: (
+        content | {"pieces": {name: piece | {"file": "../outside.nc"} for name, piece in content["pieces"].items()}}
+    ),
+    "swapped": lambda content: content | {"pieces": swapped(content["pieces"])},
+    "saved text": lambda content: content | {"saved": "x"},
+    "saved far": lambda content: content | {"saved": 1e20},
+    "saved nan": lambda content: content | {"saved": float("nan")},
+    "format a list": lambda content: content | {"format": [1]},
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+@pytest.mark.parametrize("option", ["--resume", None])
+def test_an_edited_list_is_refused_in_one_line_whatever_is_in_it(run_cli, left, kind, option):
+    path = left.with_name("result.partial") / "run.json"
+    content = json.loads(path.read_text())
+    content.pop("sha256")
+    content = FORGED[kind](content)
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({"sha256": digest, **content}))
+    before = snapshot(left.parent)
+    ran = run_cli("compare", "--out", left, *ARGV, *filter(None, [option]))
+    assert ran.code == 2, ran
+    assert ran.err.count("\n") == 1, ran.err
+    assert "is damaged" in ran.err or "is of format" in ran.err or "holds no run" in ran.err or kind == "swapped"
+    after = snapshot(left.parent)
+    assert {name: content for name, content in after.items() if name in before} == before
+
+
+def test_a_list_of_a_hundred_thousand_brackets_is_refused(refusal, left):
+    (left.with_name("result.partial") / "run.json").write_text("[" * 100_000)
+    assert "is damaged" in refusal()
+
+
+@pytest.mark.parametrize("option", [None, "--resume", "--force"])
+def test_beside_a_run_that_is_at_work_the_same_command_says_so(run_cli, left, option):
+    holder = Store.resume(left.with_name("result.partial"), run_identity(TASK, SETTINGS))
+    ran = run_cli("compare", "--out", left, *ARGV, *filter(None, [option]))
+    holder.close()
+    assert ran.code == 2
+    assert "is in use by another run; wait for it to end" in ran.err
+    assert "cut off" not in ran.err

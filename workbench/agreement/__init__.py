@@ -3,10 +3,11 @@
 from workbench.agreement.differences import error_table, measures_in, relative_l2, z_scores
 from workbench.agreement.events import event_table, extreme_times, sign_flips
 from workbench.agreement.groups import pair_groups
-from workbench.agreement.ruling import Verdict
+from workbench.agreement.verdict import Ruling, Verdict
 from workbench.agreement.verdicts import verdict_table, verdicts
 
 __all__ = [
+    "Ruling",
     "Verdict",
     "error_table",
     "event_table",

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.agreement.groups import pair_groups
+from workbench.agreement.resolution import draws_to_resolve, noise_to_signal
 
 Array = NDArray[np.float64]
 
@@ -45,12 +46,20 @@ def z_scores(ds: xr.Dataset, measure: str = "local_bif") -> Array:
     return np.asarray(difference / ds[f"{measure}_simulated_stderr"].values)
 
 
+def same_sign(reference: Array, other: Array) -> float:
+    """Share of the reference's total size ``sum |reference|`` that the other gives the right sign; nan of nothing."""
+    size = np.abs(reference)
+    total = float(size.sum())
+    return float(size[reference * other > 0].sum()) / total if total > 0 else float("nan")
+
+
 def error_table(ds: xr.Dataset) -> pd.DataFrame:
     """Relative L2 error over all checkpoints, one row per measure and group of pairs.
 
-    Columns: ``relative_l2``; for sampled measures also ``monte_carlo`` (the error that the standard errors alone
-    explain) and ``within_4_se`` (share of entries). Pooled errors are dominated by the diagonal, so the groups
-    are what to read. A group without influence has no relative error (nan).
+    Columns: ``relative_l2``; ``same_sign``, the share of entries whose sign is the same on both sides, weighed by the
+    predicted size; for sampled measures also ``monte_carlo`` (the error that the standard errors alone explain),
+    ``within_4_se`` (share of entries) and ``draws_to_resolve`` (`resolution.draws_to_resolve`). Pooled errors are
+    dominated by the diagonal, so the groups are what to read. A group without influence has no relative error (nan).
     """
     off = ~np.eye(ds.sizes["source"], dtype=bool)
     masks = {"all pairs": np.ones_like(off), "item on itself": ~off, "all others": off, **pair_groups(ds)}
@@ -62,9 +71,16 @@ def error_table(ds: xr.Dataset) -> pd.DataFrame:
             row: dict[str, Any] = {"measure": measure, "pairs": group}
             zero = vanishes(analytic, mask)
             row["relative_l2"] = np.nan if zero else relative_l2(analytic[:, mask], simulated[:, mask])
+            row["same_sign"] = np.nan if zero else same_sign(analytic[:, mask], simulated[:, mask])
             if sampled:
                 stderr = ds[f"{measure}_simulated_stderr"].values[:, mask]
-                row["monte_carlo"] = np.nan if zero else relative_l2(analytic[:, mask], analytic[:, mask] + stderr)
+                noise = np.nan if zero else noise_to_signal(analytic[:, mask], stderr)
+                row["monte_carlo"], row["draws_to_resolve"] = noise, _draws(ds, measure, noise)
                 row["within_4_se"] = float((np.abs(z_scores(ds, measure)[:, mask]) <= 4).mean())
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _draws(ds: xr.Dataset, measure: str, noise: float) -> float:
+    draws = ds[f"{measure}_simulated"].attrs.get("draws")
+    return np.nan if draws is None else draws_to_resolve(noise, int(draws))

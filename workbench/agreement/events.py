@@ -1,9 +1,20 @@
-"""Sign flips and peaks of influence curves, read off both sides in the same way."""
+"""Sign flips and peaks of influence curves, read off both sides in the same way.
+
+An event needs a size: on both sides of a flip, and at a peak, the curve must exceed a floor,
+
+* 1% of its own largest value (`VISIBLE`): less is zero to the eye in any figure;
+* what the analytic side is computed to: rounding, or the integration of a flow (`INTEGRATED`), of the largest value of
+  the measure;
+* two standard errors of a sampled curve.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +28,59 @@ from workbench.semantics import Hierarchy
 from workbench.theory import flip_times
 
 Array = NDArray[np.float64]
+Kind = Literal["flip", "most helpful", "most harmful"]
+
+#: An event smaller than this fraction of its curve's largest value is none.
+VISIBLE = 0.01
+#: Flows are integrated to a relative error of about this.
+INTEGRATED = 1e-8
+_FLOWS = ("leave_one_out", "window_removal")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A flip or a peak of a curve, and its size as a fraction of the curve's largest value.
+
+    The size of a flip is the smaller of what the curve reaches before and after it, up to the next flips.
+    """
+
+    kind: Kind
+    time: float
+    size: float
+
+
+def event_floor(values: Array, largest: float = 0.0, measure: str = "") -> float:
+    """What a curve must exceed to have an event.
+
+    Args:
+        values: ``(T,)`` the curve.
+        largest: of the measure over all pairs, if the curve is one of many.
+    """
+    error = INTEGRATED if measure in _FLOWS else ROUNDING
+    return max(VISIBLE * float(np.abs(values).max(initial=0.0)), error * largest)
+
+
+def curve_events(times: Array, values: Array, floor: float | None = None, noise: Array | None = None) -> list[Event]:
+    """Flips in order of time, then the peaks.
+
+    Args:
+        times, values: ``(T,)``.
+        floor: see the module; None: `event_floor` of the curve alone.
+        noise: ``(T,)`` two standard errors of a sampled curve.
+    """
+    floor, top = event_floor(values) if floor is None else floor, float(np.abs(values).max(initial=0.0))
+    if not top > floor:
+        return []
+    flips = sign_flips(times, values, floor if noise is None else np.maximum(noise, floor))
+    edges = np.array([-np.inf, *flips, np.inf])
+    lobes = [float(np.abs(values[(times > a) & (times < b)]).max(initial=0.0)) for a, b in itertools.pairwise(edges)]
+    events = [Event("flip", float(flip), min(lobes[k : k + 2]) / top) for k, flip in enumerate(flips)]
+    names: tuple[Kind, Kind] = ("most helpful", "most harmful")
+    clear = np.where(np.abs(values) > (floor if noise is None else np.maximum(noise, floor)), values, 0.0)
+    for kind, at, peak in zip(names, extreme_times(times, values), (-clear.min(), clear.max()), strict=True):
+        if np.isfinite(at) and peak > 0:
+            events.append(Event(kind, at, float(peak) / top))
+    return events
 
 
 def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array:
@@ -24,23 +88,34 @@ def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array
 
     Args:
         times: ``(T,)``. values: ``(T,)``.
-        noise: values no larger than this (a number or ``(T,)``) are taken for zero: 2 standard errors of a
-            sampled curve. A flip is counted between two values of opposite sign that exceed it.
+        noise: values no larger than this are taken for zero: the floor of a smooth curve (a number), or 2 standard
+            errors of a sampled one (``(T,)``). A flip is counted between two values of opposite sign that exceed it.
 
     Returns:
-        Flip times, ascending: roots of the cubic spline for a curve without noise, of the chord for one with.
+        Flip times, ascending: roots of the cubic spline for a smooth curve, of the chord for a sampled one.
     """
     keep = np.flatnonzero(np.abs(values) > noise)
     flips = []
-    spline = CubicSpline(times, values) if len(times) > 3 else None
+    spline = CubicSpline(times, values) if len(times) > 3 and np.ndim(noise) == 0 else None
+    roots = spline.solve(0.0, extrapolate=False) if spline is not None and len(keep) else np.array([])
     for i, j in itertools.pairwise(keep):
         if values[i] * values[j] >= 0:
             continue
         chord = times[i] - values[i] * (times[j] - times[i]) / (values[j] - values[i])
-        roots = spline.solve(0.0, extrapolate=False) if spline is not None and not np.any(noise) else np.array([])
         inside = roots[(roots >= times[i]) & (roots <= times[j])]
         flips.append(float(inside[0]) if len(inside) else float(chord))
     return np.array(flips)
+
+
+def visible_flips(flips: Array, times: Array, values: Array) -> Array:
+    """Those of the exact ``flips`` on whose both sides the curve exceeds its `event_floor`, up to the next of them."""
+    floor, edges, lobes = event_floor(values), np.array([-np.inf, *flips, np.inf]), []
+    for k, (a, b) in enumerate(itertools.pairwise(edges)):
+        inside = values[(times > a) & (times < b)]
+        peak = float(inside[np.abs(inside).argmax()]) if len(inside) else 0.0
+        if abs(peak) > floor:
+            lobes.append((k, peak > 0))
+    return np.array([flips[k] for (k, harms), (_, then) in itertools.pairwise(lobes) if harms != then])
 
 
 def extreme_times(times: Array, values: Array) -> tuple[float, float]:
@@ -62,37 +137,81 @@ def extreme_times(times: Array, values: Array) -> tuple[float, float]:
 def event_table(ds: xr.Dataset) -> pd.DataFrame:
     """Flips and peaks of the mean curve of every group of pairs, on both sides, with their differences.
 
-    Columns: measure, pairs, event (``flip 1``, ``most helpful``, ...), analytic, simulated, difference, and
-    ``closed_form`` where the theory has the time itself (kernel flips on a symmetric tree, aligned start).
+    Columns: measure, pairs, event (``flip 1``, ``most helpful``, ...), analytic, simulated, difference,
+    ``closed_form`` where the theory has the time itself (kernel flips on a symmetric tree, aligned start), ``size`` of
+    the predicted event (see `Event`; of the simulated one where none is predicted), and ``learning``: what the network
+    learns fastest at that time.
     """
-    times = ds["time"].values
-    exact = _closed_form_flips(ds)
-    rows = []
+    exact, rows = _closed_form_flips(ds), []
     for measure in measures_in(ds):
-        analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
-        floor = ROUNDING * float(np.abs(analytic).max())
         for group, mask in pair_groups(ds).items():
-            first, second = analytic[:, mask].mean(axis=1), simulated[:, mask].mean(axis=1)
-            noise: Array | float = floor
-            if f"{measure}_simulated_stderr" in ds:
-                # The pairs share their chains; their errors are taken as fully correlated.
-                noise = 2 * ds[f"{measure}_simulated_stderr"].values[:, mask].mean(axis=1)
-            predicted = sign_flips(times, np.where(np.abs(first) > floor, first, 0.0))
-            if isinstance(noise, float):
-                seen = sign_flips(times, np.where(np.abs(second) > floor, second, 0.0))
-            else:
-                seen = sign_flips(times, second, noise)
             known = exact.get(group, np.array([])) if measure == "gradient_kernel" else np.array([])
-            for k, (a, b) in enumerate(_side_by_side(predicted, seen)):
-                rows.append(_row(measure, group, f"flip {k + 1}", a, b, _at(known, k)))
-            for event, a, b in zip(
-                ("most helpful", "most harmful"), extreme_times(times, first), extreme_times(times, second), strict=True
-            ):
-                if np.isfinite(a) and np.abs(first).max() > floor:
-                    rows.append(_row(measure, group, event, a, b, float("nan")))
-    return pd.DataFrame(
-        rows, columns=["measure", "pairs", "event", "analytic", "simulated", "difference", "closed_form"]
-    )
+            rows += list(_rows(ds, measure, group, mask, known))
+    columns = ("measure", "pairs", "event", "analytic", "simulated", "difference", "closed_form", "size", "learning")
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def _rows(ds: xr.Dataset, measure: str, group: str, mask: NDArray[np.bool_], known: Array) -> Iterator[dict[str, Any]]:
+    predicted, seen = events_of_group(ds, measure, mask)
+    label = _learning(ds)
+
+    def row(event: str, first: Event | None, second: Event | None, exact: float = float("nan")) -> dict[str, Any]:
+        one, other = (float("nan") if side is None else side.time for side in (first, second))
+        known_event = first or second
+        assert known_event is not None
+        return {
+            "measure": measure,
+            "pairs": group,
+            "event": event,
+            "analytic": one,
+            "simulated": other,
+            "difference": other - one,
+            "closed_form": exact,
+            "size": known_event.size,
+            "learning": label(known_event.time),
+        }
+
+    flips = [[event for event in side if event.kind == "flip"] for side in (predicted, seen)]
+    times = [np.array([event.time for event in side]) for side in flips]
+    for k, pair in enumerate(_side_by_side(*times)):
+        first, second = (next((e for e in side if e.time == at), None) for side, at in zip(flips, pair, strict=True))
+        yield row(f"flip {k + 1}", first, second, float(known[k]) if k < len(known) else float("nan"))
+    for kind in ("most helpful", "most harmful"):
+        first, second = (next((event for event in side if event.kind == kind), None) for side in (predicted, seen))
+        if first is not None:
+            yield row(kind, first, second)
+
+
+def events_of_group(ds: xr.Dataset, measure: str, mask: NDArray[np.bool_]) -> tuple[list[Event], list[Event]]:
+    """Events of the mean curve of the pairs in a ``(P, P)`` mask: predicted, and simulated."""
+    analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
+    times, largest = ds["time"].values, float(np.abs(analytic).max())
+    first, second = analytic[:, mask].mean(axis=1), simulated[:, mask].mean(axis=1)
+    noise = None
+    if f"{measure}_simulated_stderr" in ds:
+        # The pairs share their chains; their errors are taken as fully correlated.
+        noise = 2 * ds[f"{measure}_simulated_stderr"].values[:, mask].mean(axis=1)
+    floors = [event_floor(curve, largest, measure) for curve in (first, second)]
+    return curve_events(times, first, floors[0]), curve_events(times, second, floors[1], noise)
+
+
+def _learning(ds: xr.Dataset) -> Any:
+    """A function that names the level of the tree, or the mode of a table, whose loss falls fastest at a time."""
+    if "mode_strength_analytic" not in ds:
+        return lambda time: ""
+    s, c, times = ds["singular_value"].values, float(ds.attrs["input_scale"]), ds["time"].values
+    fall = -np.gradient((s - c * ds["mode_strength_analytic"].values) ** 2, times, axis=0)
+    level = ds["mode_level"].values
+    on_tree = bool((level >= 0).all())
+    groups = np.unique(level) if on_tree else np.arange(len(s))
+    members = [level == k for k in groups] if on_tree else [np.arange(len(s)) == k for k in groups]
+    rates = np.stack([fall[:, member].sum(axis=1) for member in members])
+
+    def named(time: float) -> str:
+        k = int(np.argmax([np.interp(time, times, rate) for rate in rates]))
+        return f"level {groups[k]}" if on_tree else f"mode {k + 1}"
+
+    return named
 
 
 def _side_by_side(predicted: Array, seen: Array) -> list[tuple[float, float]]:
@@ -107,22 +226,6 @@ def _side_by_side(predicted: Array, seen: Array) -> list[tuple[float, float]]:
     pairs = [(a, float(seen[forth[i]]) if back[forth[i]] == i else np.nan) for i, a in enumerate(predicted.tolist())]
     pairs += [(np.nan, b) for j, b in enumerate(seen.tolist()) if forth[back[j]] != j]
     return sorted(pairs, key=lambda pair: np.nanmin(pair))
-
-
-def _at(values: Array, k: int) -> float:
-    return float(values[k]) if k < len(values) else float("nan")
-
-
-def _row(measure: str, group: str, event: str, analytic: float, simulated: float, exact: float) -> dict[str, object]:
-    return {
-        "measure": measure,
-        "pairs": group,
-        "event": event,
-        "analytic": analytic,
-        "simulated": simulated,
-        "difference": simulated - analytic,
-        "closed_form": exact,
-    }
 
 
 def _closed_form_flips(ds: xr.Dataset) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
 from workbench.agreement.events import event_table
-from workbench.agreement.posterior_verdicts import CHAINS_AGREE, posterior_claims
-from workbench.agreement.ruling import Verdict, judge
+from workbench.agreement.posterior_verdicts import CHAINS, posterior_verdicts
+from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
 from workbench.semantics import Modes
 from workbench.theory import damped_newton, gradient_kernel, step_size_shift
 
@@ -25,13 +26,13 @@ _COARSE = 0.2
 
 
 def verdicts(ds: xr.Dataset) -> list[Verdict]:
-    """Judge every claim that the dataset can be asked about."""
+    """Judge every claim that the dataset can be asked about; each states the smallest error that it would catch."""
     aligned = "a0" in ds.attrs
     error = _strength_error(ds) if aligned else 0.0
-    rulings = _aligned_claims(ds, error) if aligned else _unaligned_claims(ds)
+    judged = _aligned(ds, error) if aligned else _unaligned(ds)
     if "local_bif" in measures_in(ds):
-        rulings += posterior_claims(ds)
-    return rulings if error <= _COARSE else [_withdrawn(ruling, error) for ruling in rulings]
+        judged += posterior_verdicts(ds)
+    return judged if error <= _COARSE else [_withdrawn(verdict, error) for verdict in judged]
 
 
 def _strength_error(ds: xr.Dataset) -> float:
@@ -46,17 +47,17 @@ def _learned(ds: xr.Dataset) -> NDArray[np.bool_]:
     return np.asarray(ds["mode_strength_analytic"].values[0] > 0.5 * ds.attrs["a0"])
 
 
-def _withdrawn(ruling: Verdict, error: float) -> Verdict:
+def _withdrawn(verdict: Verdict, error: float) -> Verdict:
     """Between networks that a coarse learning rate has led apart, only the agreement of the chains can be judged."""
-    if ruling.claim.startswith(CHAINS_AGREE):
-        return ruling
+    if verdict.key == CHAINS:
+        return verdict
     why = f"the learning rate is coarse: mode strengths off by {100 * error:.2g}% to first order, and more beyond"
-    return replace(ruling, allowed="-", reason=why, ruling="not claimed")
+    return replace(verdict, allowed="-", reason=why, ruling=Ruling.NOT_CLAIMED, altered="", power=float("nan"))
 
 
-def verdict_table(rulings: list[Verdict]) -> pd.DataFrame:
-    """The rulings as a table."""
-    return pd.DataFrame([vars(ruling) for ruling in rulings])
+def verdict_table(judged: list[Verdict]) -> pd.DataFrame:
+    """The verdicts as a table, with what each would have caught in words."""
+    return pd.DataFrame([vars(verdict) | {"catches": verdict.catches} for verdict in judged])
 
 
 def _modes_of(ds: xr.Dataset) -> Modes:
@@ -64,41 +65,68 @@ def _modes_of(ds: xr.Dataset) -> Modes:
     return Modes(ds["left_mode"].values, ds["singular_value"].values, V, None, float(ds.attrs["input_scale"]))
 
 
-def _aligned_claims(ds: xr.Dataset, expected: float) -> list[Verdict]:
+def _aligned(ds: xr.Dataset, expected: float) -> list[Verdict]:
     """Simulated against closed forms; the tolerance is the first-order effect of the learning rate, in closed form.
 
     Args:
         expected: that effect on the mode strengths, at most and relative to them.
     """
-    a, seen = ds["mode_strength_analytic"].values, ds["mode_strength_simulated"].values
-    c, eta, learned = ds.attrs["input_scale"], ds.attrs["eta"], _learned(ds)
-    e, per_eta = ds["singular_value"].values - c * a, _shift_per_eta(ds, a)
-    shift = eta * per_eta
-    found = float(np.abs(seen[:, learned] / a[:, learned] - 1).max())
+    a, per_eta = ds["mode_strength_analytic"].values, _shift_per_eta(ds, ds["mode_strength_analytic"].values)
+    eta = ds.attrs["eta"]
+    shift, measures = eta * per_eta, measures_in(ds)
     why = f"first-order effect of the learning rate {eta:.2g}, known in closed form, and 20% for the next order"
-    first_loss = float(ds["loss_analytic"].values[0])
-    loss_shift = float(np.abs((((e - c * shift) ** 2 - e**2) / (2 * c)).sum(axis=1)).max()) / first_loss
-    loss_found = float(np.abs(ds["loss_simulated"].values - ds["loss_analytic"].values).max()) / first_loss
-    rulings = [
-        judge("mode strengths follow the closed form (largest relative difference)", found, 1.2 * expected + 1e-9, why),
-        judge(
-            "the loss follows the closed form (largest difference / initial loss)",
-            loss_found,
-            1.2 * loss_shift + 1e-9,
-            why,
-        ),
-    ]
-    kernel_error = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + shift))
-    measures = measures_in(ds)
+    judged = [_strengths(ds, expected, why), _loss(ds, shift, why)]
     if "gradient_kernel" in measures:
-        error = relative_l2(ds["gradient_kernel_analytic"].values, ds["gradient_kernel_simulated"].values)
-        rulings.append(
-            judge("the gradient kernel follows the closed form (relative L2)", error, 1.2 * kernel_error + 1e-9, why)
+        inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + shift))
+        judged.append(
+            judge(
+                "gradient_kernel",
+                "the gradient kernel follows the closed form (relative L2)",
+                _l2_of(ds, "gradient_kernel"),
+                1.2 * inherited + 1e-9,
+                why,
+                altered="the predicted kernel",
+            )
         )
-        rulings += _flip_claims(ds, expected)
+        judged += _flips(ds, expected)
     if "damped_newton" in measures:
-        rulings.append(_newton_claim(ds, a, a + shift, why))
-    return rulings + [_history_claim(ds, name, a, per_eta) for name in _HISTORY if name in measures]
+        judged.append(_newton(ds, a, a + shift, why))
+    return judged + [_through_training(ds, name, a, per_eta) for name in _THROUGH_TRAINING if name in measures]
+
+
+def _l2_of(ds: xr.Dataset, measure: str, pairs: NDArray[np.bool_] | None = None) -> Callable[[float], float]:
+    sides = [ds[f"{measure}_{side}"].values for side in ("analytic", "simulated")]
+    return scaled_l2(*(values if pairs is None else values[:, pairs] for values in sides))
+
+
+def _strengths(ds: xr.Dataset, expected: float, why: str) -> Verdict:
+    learned = _learned(ds)
+    ratio = ds["mode_strength_simulated"].values[:, learned] / ds["mode_strength_analytic"].values[:, learned]
+    ends = np.array([ratio.min(), ratio.max()])
+    return judge(
+        "mode_strengths",
+        "mode strengths follow the closed form (largest relative difference)",
+        lambda x: float(np.abs(ends / (1 + x) - 1).max()),
+        1.2 * expected + 1e-9,
+        why,
+        altered="every predicted strength",
+    )
+
+
+def _loss(ds: xr.Dataset, shift: Array, why: str) -> Verdict:
+    predicted, seen = ds["loss_analytic"].values, ds["loss_simulated"].values
+    c = ds.attrs["input_scale"]
+    e = ds["singular_value"].values - c * ds["mode_strength_analytic"].values
+    first = float(predicted[0])
+    allowed = float(np.abs((((e - c * shift) ** 2 - e**2) / (2 * c)).sum(axis=1)).max()) / first
+    return judge(
+        "loss",
+        "the loss follows the closed form (largest difference / initial loss)",
+        lambda x: float(np.abs(seen - (1 + x) * predicted).max()) / first,
+        1.2 * allowed + 1e-9,
+        why,
+        altered="the predicted loss",
+    )
 
 
 def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
@@ -108,77 +136,85 @@ def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
     return np.where(_learned(ds), shift, 0.0)
 
 
-def _newton_claim(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
+def _newton(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
     modes, times, hidden = _modes_of(ds), ds["time"].values, int(ds.attrs["hidden"])
     damping, active = float(ds["damped_newton_simulated"].attrs["damping"]), min(hidden, modes.rank)
     exact, moved = (damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active) for x in (a, shifted))
     return judge(
+        "damped_newton",
         "the damped influence function follows the closed form (relative L2)",
-        relative_l2(ds["damped_newton_analytic"].values, ds["damped_newton_simulated"].values),
+        _l2_of(ds, "damped_newton"),
         1.2 * relative_l2(exact, moved) + 1e-9,
         why,
+        altered="the predicted influence",
     )
 
 
 #: Measures that need a whole training run, and how each simulated side comes about.
-_HISTORY = {
+_THROUGH_TRAINING = {
     "leave_one_out": "leave-one-out by retraining follows the flow",
     "window_removal": "window removal by retraining follows the flow",
     "trajectory_derivative": "the derivative through training follows the flow's",
 }
 
 
-def _history_claim(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) -> Verdict:
+def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) -> Verdict:
     """The influence of other items, against the step-size error of the kernel from which it accumulates."""
     off = ~np.eye(ds.sizes["source"], dtype=bool)
-    predicted, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
-    if vanishes(predicted, off):
+    simulated = ds[f"{measure}_simulated"].values
+    if vanishes(ds[f"{measure}_analytic"].values, off):
         largest = float(np.abs(simulated[:, off]).max() / np.abs(simulated).max())
-        claim = f"items have no influence on each other by {measure} (largest, relative to an item on itself)"
-        return judge(claim, largest, ROUNDING, "rounding error: no mode has two items in common")
+        return judge(
+            measure,
+            f"items have no influence on each other by {measure} (largest, relative to an item on itself)",
+            lambda x: largest + abs(x),
+            ROUNDING,
+            "rounding error: no mode has two items in common",
+            altered="an item's influence on itself, were it predicted for another",
+        )
     eta = ds[f"{measure}_simulated"].attrs["eta"]
     inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + eta * per_eta))
     return judge(
-        f"{_HISTORY[measure]} (relative L2, other items)",
-        relative_l2(predicted[:, off], simulated[:, off]),
+        measure,
+        f"{_THROUGH_TRAINING[measure]} (relative L2, other items)",
+        _l2_of(ds, measure, off),
         4 * inherited + 1e-9,
         f"learning rate {eta:.2g}: the step-size error of the kernel at every step, magnified by the rest of training",
+        altered="the predicted influence of other items",
     )
 
 
-def _flip_claims(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
+def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
     events = event_table(ds)
     flips = events[(events["measure"] == "gradient_kernel") & events["event"].str.startswith("flip")]
     if flips.empty:
         return []
     # Both sides are read off the same checkpoints, so that interpolation errs alike on both.
-    relative = (flips["difference"] / flips["analytic"]).abs()
-    missing = int(relative.isna().sum())
-    found = float("inf") if missing else float(relative.max())
-    claim = f"sign flips of the kernel come when predicted ({len(flips)} flips, largest relative difference)"
+    ratio = (flips["simulated"] / flips["analytic"]).to_numpy()
+    missing = bool(np.isnan(ratio).any())
+    key, claim = (
+        "kernel_flips",
+        f"sign flips of the kernel come when predicted ({len(flips)} flips, largest relative difference)",
+    )
+
+    def late(x: float) -> float:
+        return float("inf") if missing else float(np.abs(ratio / (1 + x) - 1).max())
+
     if strength_error > FLIP_TOLERANCE:
         why = f"the learning rate is coarse: mode strengths are off by up to {100 * strength_error:.2g}%"
-        return [Verdict(claim, f"{found:.2g}", "-", why, "not claimed")]
-    return [
-        judge(claim, found, FLIP_TOLERANCE, "learning rate; both sides are read off the same checkpoints"),
-    ]
+        return [unclaimed(key, claim, f"{late(0.0):.2g}", why)]
+    why = "learning rate; both sides are read off the same checkpoints"
+    return [judge(key, claim, late, FLIP_TOLERANCE, why, altered="every predicted time")]
 
 
-def _unaligned_claims(ds: xr.Dataset) -> list[Verdict]:
+def _unaligned(ds: xr.Dataset) -> list[Verdict]:
     final = ds["singular_value"].values / ds.attrs["input_scale"]
     difference = np.abs(ds["mode_strength_simulated"].values - ds["mode_strength_analytic"].values) / final
     reason = "unaligned start: no closed-form error bar for the learning rate and the imbalance of order sigma^2"
-    rulings = [
-        Verdict(
-            "mode strengths (largest difference / final strength)",
-            f"{difference.max():.2g}",
-            "-",
-            reason,
-            "not claimed",
-        )
-    ]
+    claim = "mode strengths (largest difference / final strength)"
+    judged = [unclaimed("mode_strengths", claim, f"{difference.max():.2g}", reason)]
     for measure in measures_in(ds):
         if measure != "local_bif":
             error = relative_l2(ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values)
-            rulings.append(Verdict(f"{measure} (relative L2, all pairs)", f"{error:.2g}", "-", reason, "not claimed"))
-    return rulings
+            judged.append(unclaimed(measure, f"{measure} (relative L2, all pairs)", f"{error:.2g}", reason))
+    return judged

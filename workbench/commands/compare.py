@@ -16,7 +16,7 @@ _COMPARE = """\
 Predict and simulate one task, measure influence on both sides, and write a report.
 
 what comes out, in DIR
-  influence.nc   every curve with its labels; xarray.open_dataset("DIR/influence.nc")
+  influence.nc   every curve with its labels; xarray.open_dataset("DIR/influence.nc") reads it with h5netcdf
   report.html    figures, tables, equations and verdicts in one page
   figures/       PNG and SVG
   config.json    all settings, to run it again

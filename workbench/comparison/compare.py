@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from workbench import dataset, influence
+from workbench.agreement.resolution import resolution_notes
 from workbench.comparison.comparison import Comparison
 from workbench.comparison.limits import refuse_nan, refuse_oversized
 from workbench.comparison.planning import Schedules, notes_on_task, planned_schedules
@@ -73,7 +74,8 @@ def compare(
     result = _dataset(predicted, trained, arrays, settings, schedules, chosen)
     refuse_nan(result, settings)
     notes = [*_notes_on_start(start, settings), *schedules.notes, *notes_on_task(start)]
-    return Comparison(result, [*notes, *_notes_of_measures(settings.asked, chosen, arrays)])
+    notes += _notes_of_measures(settings.asked, chosen, arrays)
+    return Comparison(result, [*notes, *resolution_notes(result)])
 
 
 def _train(start: Network, schedules: Schedules, work: Work, store: Store | None) -> Trajectory:

@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
+from workbench.agreement.events import visible_flips
 from workbench.errors import WorkbenchError
 from workbench.explorer.lecture import LOOK, Lecture, control
 from workbench.explorer.maps import TreeMap
@@ -51,7 +52,9 @@ def pair_anatomy(scene: Scene, i: int, j: int, *, a0: float, lam: float = 0.0) -
     error, hidden_likeness = e2 @ shared, inner @ shared
     flips = sign_changes(product, found.times) if np.abs(shared).max() > 1e-12 else np.array([])
     influence = -(scene.task.n_items**2) * error * hidden_likeness
-    return Anatomy(found.times, hidden_likeness, error, e2 * shared, influence, flips)
+    return Anatomy(
+        found.times, hidden_likeness, error, e2 * shared, influence, visible_flips(flips, found.times, influence)
+    )
 
 
 def chosen_pair(

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.agreement.events import visible_flips
 from workbench.comparison.prediction import start_of
 from workbench.figures.figure import Illustration, Subject
 from workbench.figures.learning import stage_marks
-from workbench.figures.reading import HELPS_HARMS, mode_groups, span, stages, text, visible_flips
+from workbench.figures.reading import HELPS_HARMS, mode_groups, span, stages, text
 from workbench.figures.style import PAGE, Style
 from workbench.theory import mode_residuals, mode_strengths
 
@@ -62,9 +63,9 @@ def anatomy(ds: xr.Dataset, i: int, j: int, times: Array | None = None) -> Anato
         # e^2 decays by many orders of magnitude: without its size only the sign is left, and no root is lost.
         return np.asarray((product / (mode_residuals(start, once) ** 2 @ np.abs(shared))).reshape(np.shape(at)))
 
-    influence = -(modes.n_items**2) * hidden * error
     flips = sign_changes(both, t) if np.abs(shared).max() > 1e-12 else np.array([])
-    return Anatomy(t, hidden, error, shares, influence, visible_flips(t, influence, flips))
+    influence = -(modes.n_items**2) * hidden * error
+    return Anatomy(t, hidden, error, shares, influence, visible_flips(flips, t, influence))
 
 
 def sign_flip_anatomy(

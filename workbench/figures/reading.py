@@ -17,8 +17,6 @@ from workbench.influence import MEASURES
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-#: Values below this part of a curve's largest are zero to the eye: no change of sign is announced between them.
-FLOOR = 0.01
 #: What the two directions of an axis of influence mean.
 HELPS_HARMS = "← helps      harms →"
 
@@ -137,17 +135,6 @@ def _group_name(level: int, names: list[str]) -> str:
     shown = ", ".join(text(name, 12) for name in names[:2]) + ("" if len(names) == 2 else ", …")
     where = "root" if level == 0 else f"level {level}"
     return f"{len(names)} items via {where} ({shown})"
-
-
-def visible_flips(t: Array, influence: Array, flips: Array) -> Array:
-    """The sign changes between lobes that can be seen: larger than `FLOOR` of the largest influence."""
-    if not len(flips):
-        return flips
-    lobe = np.searchsorted(flips, t)
-    heights = np.array([np.abs(influence[lobe == k]).max(initial=0.0) for k in range(len(flips) + 1)])
-    seen = np.flatnonzero(heights > FLOOR * heights.max())
-    signs = np.sign([influence[lobe == k][np.abs(influence[lobe == k]).argmax()] for k in seen])
-    return np.asarray([flips[seen[n + 1] - 1] for n in range(len(seen) - 1) if signs[n] != signs[n + 1]])
 
 
 def span(time: Array) -> tuple[float, float]:

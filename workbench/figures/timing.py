@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from workbench.agreement.events import curve_events
 from workbench.figures.figure import Illustration, Subject
 from workbench.figures.learning import stage_marks
-from workbench.figures.reading import Measure, measures, powers, span, stages, text, visible_flips
+from workbench.figures.reading import Measure, measures, powers, span, stages, text
 from workbench.figures.style import PAGE, Style
 from workbench.influence import MEASURES
 
@@ -84,17 +85,10 @@ def _whole(name: str) -> bool:
 
 def events(ds: xr.Dataset, curves: dict[str, Array]) -> pd.DataFrame:
     """Times of the largest help, the sign changes and the largest harm of every curve; one row an event."""
-    # Importing it brings the simulation along, which few figures need.
-    from workbench.agreement.events import extreme_times, sign_flips
-
     time, rows = ds["time"].values, []
+    words = {"flip": "sign changes", "most helpful": "helps most", "most harmful": "harms most"}
     for name, curve in curves.items():
-        if not curve.any():
-            continue
-        helps, harms = extreme_times(time, curve)
-        flips = visible_flips(time, curve, sign_flips(time, curve))
-        rows += [(name, "sign changes", float(flip)) for flip in flips]
-        rows += [(name, kind, at) for kind, at in (("helps most", helps), ("harms most", harms)) if np.isfinite(at)]
+        rows += [(name, words[event.kind], event.time) for event in curve_events(time, curve)]
     return pd.DataFrame(rows, columns=["measure", "event", "time"])
 
 

@@ -18,9 +18,8 @@ def curvatures(trajectory: Trajectory) -> Array:
     """``(T, 2)`` smallest and largest curvature of the loss: by modes if aligned, else from the weights."""
     network, task = trajectory.network, trajectory.task
     if trajectory.side == "predicted" and network.active is not None:
-        return np.stack(
-            curvature_range(network.modes, trajectory.mode_strengths, network.hidden, network.active), axis=1
-        )
+        a, active = trajectory.mode_strengths, network.active
+        return np.stack(curvature_range(network.modes, a, network.widths, active, depth=network.depth), axis=1)
     from workbench import simulation
 
     weights = zip(trajectory.W1, trajectory.W2, strict=True)

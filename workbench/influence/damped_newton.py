@@ -19,8 +19,8 @@ from workbench.trajectory import Trajectory
 
 
 def _choose_damping(trajectory: Trajectory, options: Options) -> float:
-    """Twice the largest singular value of the task: at least twice what any checkpoint needs."""
-    return theory.default_damping(trajectory.network.modes)
+    """Twice what no checkpoint exceeds: of two layers, twice the largest singular value of the task."""
+    return theory.default_damping(trajectory.network.modes, depth=trajectory.network.depth)
 
 
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
@@ -37,8 +37,9 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
                 theory.mode_strengths(network, times),
                 times,
                 damping=damping,
-                hidden=network.hidden,
+                hidden=network.widths,
                 active=network.active,
+                depth=network.depth,
                 progress=advance,
             )
     return Measured(values, attrs={"damping": damping})

@@ -15,8 +15,8 @@ from workbench.trajectory import Trajectory
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
     task, network = trajectory.task, trajectory.network
     if network.active is None:
-        return theory.gradient_kernel_from_weights(task.X, task.Y, trajectory.W1, trajectory.W2)
-    return theory.gradient_kernel(network.modes, theory.mode_strengths(network, trajectory.times))
+        return theory.gradient_kernel_from_weights(task.X, task.Y, *trajectory.weights)
+    return theory.gradient_kernel(network.modes, theory.mode_strengths(network, trajectory.times), depth=network.depth)
 
 
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Array:

@@ -31,7 +31,7 @@ def choose_n_beta(trajectory: Trajectory, options: Options) -> float:
 
 def choose_gamma(trajectory: Trajectory, options: Options) -> float:
     """Localization for which the posterior is Gaussian at every checkpoint, from the largest singular value."""
-    return required_gamma(trajectory.network.modes, options["n_beta"])
+    return required_gamma(trajectory.network.modes, options["n_beta"], depth=trajectory.network.depth)
 
 
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
@@ -47,11 +47,13 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
                 network.modes,
                 theory.mode_strengths(network, times),
                 times,
-                hidden=network.hidden,
+                hidden=network.widths,
+                depth=network.depth,
                 n_outputs=task.n_outputs,
                 active=network.active,
+                n_beta=local["n_beta"],
+                gamma=local["gamma"],
                 progress=advance,
-                **local,
             )
     return Measured(values, attrs=local)
 

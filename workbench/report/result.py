@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.agreement import Verdict, error_table, event_table, verdict_table, verdicts
+from workbench.agreement import Ruling, Verdict, error_table, event_table, verdicts
 from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.figures import Rendered, Subject, Words, figure_set, save
@@ -48,7 +48,7 @@ def write_result(
     Returns:
         The verdicts that the report states.
     """
-    ds, rulings = comparison.dataset, verdicts(comparison.dataset)
+    ds, judged = comparison.dataset, verdicts(comparison.dataset)
     config: dict[str, Any] = {
         "settings": json.loads(ds.attrs["config"]),
         "resolved": {
@@ -78,12 +78,12 @@ def write_result(
             figures=words,
             tables=tables(ds),
             equations=equations(ds),
-            verdicts=rulings,
+            verdicts=judged,
             drawn=drawn,
             warnings=[*comparison.notes, *missing],
             config=config,
         )
-    return rulings
+    return judged
 
 
 def _figures(subject: Subject, folder: Path, bar: Bar) -> tuple[dict[str, Words], dict[str, Rendered], list[str]]:
@@ -103,7 +103,7 @@ def _figures(subject: Subject, folder: Path, bar: Bar) -> tuple[dict[str, Words]
 
 
 def write_dataset(ds: xr.Dataset, path: Path) -> None:
-    """One netCDF file that opens with xarray alone; influence arrays are compressed."""
+    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
     large = {
         name: {"zlib": True, "complevel": 4}
         for name, v in ds.data_vars.items()
@@ -118,15 +118,18 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
         (
             "Differences between the sides",
             error_table(ds),
-            "Relative L2 error over all checkpoints. For sampled measures, monte_carlo is the error that the standard "
-            "errors alone explain. Pooled errors are dominated by an item's influence on itself: read the groups.",
+            "Relative L2 error over all checkpoints, and the share of the predicted influence whose sign is right. For "
+            "sampled measures, monte_carlo is the error that the standard errors alone explain, and draws_to_resolve "
+            "the draws a chain that would bring it to a third; single entries of a group beyond that are noise. Pooled "
+            "errors are dominated by an item's influence on itself: read the groups.",
         ),
         (
             "Sign flips and peaks",
             event_table(ds),
             "Flow times read off the mean curve of each group in the same way on both sides; closed_form is the root "
-            "of the flip equation. Flips of sampled curves count where "
-            "both neighbours exceed 2 standard errors; a dash stands where none is near a predicted one.",
+            "of the flip equation. An event needs a size: 1% of its curve's largest value, more than the rounding or "
+            "integration of its side, and 2 standard errors of a sampled curve; a dash stands where there is none "
+            "near a predicted one. learning: the level or mode whose loss falls fastest at that time.",
         ),
     )
 
@@ -149,12 +152,14 @@ def equations(ds: xr.Dataset) -> list[ClosedForm]:
     return [*forms, pair_block_form()]
 
 
-def summary(ds: xr.Dataset, rulings: Sequence[Verdict]) -> str:
-    """The agreement tables for the terminal."""
-    errors = error_table(ds)
-    shown = errors.to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
-    rows = verdict_table(list(rulings))
-    lines = [f"  {row.ruling:<12} {row.claim}: {row.found} (allowed {row.allowed})" for row in rows.itertuples()]
+def summary(ds: xr.Dataset, judged: Sequence[Verdict]) -> str:
+    """The agreement tables for the terminal; what holds names the smallest error that it would have caught."""
+    shown = error_table(ds).to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
+    lines = []
+    for verdict in judged:
+        caught = f"; would have caught {verdict.catches}" if verdict.ruling is Ruling.HOLDS else ""
+        word = "FAILS" if verdict.ruling is Ruling.FAILS else verdict.ruling.value
+        lines.append(f"  {word:<12} {verdict.claim}: {verdict.found} (allowed {verdict.allowed}{caught})")
     return f"{shown}\n\nClaims\n" + "\n".join(lines)
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 from workbench.report.markup import Markup, element, slug, together
 
 if TYPE_CHECKING:
-    from workbench.agreement.ruling import Verdict
+    from workbench.agreement import Ruling, Verdict
 
 #: Rows beyond this many are counted, not shown.
 MAX_ROWS = 200
 
-_HEAD = ("Claim", "Found", "Allowed", "Verdict", "Reason")
+_HEAD = ("Claim", "Found", "Allowed", "Verdict", "Would have caught", "Reason")
 
 
 def value_text(value: Any) -> str:
@@ -76,7 +76,8 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Markup:
             _cell(v.claim, header=True),
             _cell(v.found),
             _cell(v.allowed),
-            element("td", element("span", v.ruling, class_=f"verdict {verdict_class(v.ruling)}")),
+            element("td", element("span", v.ruling.value, class_=f"verdict {verdict_class(v.ruling)}")),
+            _cell(v.catches),
             _cell(v.reason),
         ]
         for v in verdicts
@@ -84,9 +85,6 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Markup:
     return _grid("Claims and verdicts", _HEAD, rows)
 
 
-def verdict_class(ruling: str) -> str:
+def verdict_class(ruling: Ruling) -> str:
     """``good``, ``bad`` or ``open``, for colours and counts."""
-    word = ruling.strip().lower()
-    if word.startswith(("hold", "pass")):
-        return "good"
-    return "bad" if word.startswith("fail") else "open"
+    return {"HOLDS": "good", "FAILS": "bad", "NOT_CLAIMED": "open"}[ruling.name]

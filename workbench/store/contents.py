@@ -72,11 +72,11 @@ def check(folder: Path, content: Mapping[str, Any], identity: Mapping[str, Any])
     differs = difference(content["identity"], identity)
     if differs:
         raise WorkbenchError(f"{folder} belongs to another run: {differs}; {REMEDY}")
-    for piece in content["pieces"].values():
+    for name, piece in content["pieces"].items():
         path = folder / piece["file"]
         if not path.is_file():
             raise WorkbenchError(f"{path} is missing from the run; {REMEDY}")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != piece["sha256"]:
+        if piece_digest(name, path.read_bytes()) != piece["sha256"]:
             raise WorkbenchError(f"{path} is damaged: its checksum differs; {REMEDY}")
 
 
@@ -112,6 +112,11 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def when(seconds: float) -> str:
     """Local date and time of a moment."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def piece_digest(name: str, content: bytes) -> str:
+    """SHA-256 of a piece and of its name: one piece in the place of another is as wrong as a changed one."""
+    return hashlib.sha256(name.encode() + b"\0" + content).hexdigest()
 
 
 def _digest(content: Any) -> str:

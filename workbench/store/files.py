@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import xarray as xr
 
@@ -36,14 +36,20 @@ def write_file(path: Path, content: bytes | str, *, work: Path | None = None) ->
     work = work or path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:200])}.tmp")
     try:
         with work.open("wb") as file:
-            file.write(data)
+            _write(file, data)
             file.flush()
             os.fsync(file.fileno())
         work.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             work.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
 
 
 def to_disk(folder: Path) -> None:

@@ -11,7 +11,6 @@ A store is opened only by the run that it belongs to: everything that its number
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -25,12 +24,10 @@ from typing import Any
 import xarray as xr
 
 from workbench.errors import WorkbenchError
-from workbench.store.contents import LIST, REMEDY, as_text, check, is_store, leftover, read_list
+from workbench.store.contents import LIST, as_text, check, is_store, leftover, piece_digest, read_list
 from workbench.store.files import netcdf_bytes, to_disk, write_file
 
 LOCK = "lock"
-#: Attribute of a piece's file that says which piece it is.
-_NAME = "piece"
 #: Files that a store may hold besides its list and its lock, and directories: a result that is being written.
 _PIECE, _RESULT = re.compile(r"\d+\.nc(\.tmp)?|run\.json\.tmp"), re.compile(r"\..*\.tmp")
 
@@ -103,12 +100,7 @@ class Store:
     def get(self, name: str) -> xr.Dataset | None:
         """A piece, or None if it was not kept."""
         piece = self.pieces.get(name)
-        if piece is None:
-            return None
-        dataset = xr.load_dataset(self.folder / piece["file"], engine="h5netcdf")
-        if dataset.attrs.pop(_NAME, None) != name:
-            raise WorkbenchError(f"{self.folder / piece['file']} is damaged: it holds another piece; {REMEDY}")
-        return dataset
+        return None if piece is None else xr.load_dataset(self.folder / piece["file"], engine="h5netcdf")
 
     def put(self, name: str, piece: xr.Dataset) -> None:
         """Keep a piece in place of what is kept under its name, and under names that begin with ``name/``."""
@@ -116,9 +108,9 @@ class Store:
             self._begin()
             file = f"{self._next}.nc"
             self._next += 1
-            content = netcdf_bytes(piece.assign_attrs({_NAME: name}))
+            content = netcdf_bytes(piece)
             write_file(self.folder / file, content, work=self.folder / f"{file}.tmp")
-            digest = hashlib.sha256(content).hexdigest()
+            digest = piece_digest(name, content)
             stale = {key for key in self.pieces if key == name or key.startswith(f"{name}/")}
             kept = {key: value for key, value in self.pieces.items() if key not in stale}
             self._write_list(kept | {name: {"file": file, "sha256": digest}})

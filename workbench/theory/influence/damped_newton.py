@@ -3,7 +3,7 @@
 It is what one damped Newton step on item i does to the loss of item j: with ``g_i`` the gradient of ``l_i`` and
 H the Hessian of the mean loss at the checkpoint itself. During training H has negative eigenvalues, and along
 them an undamped Newton step goes *up*: with a damping below ``-lambda_min`` the sign of influence is wrong on
-the plateaus. For an aligned network ``H + damping`` falls into the 2 x 2 blocks of `local_posterior`, so
+the plateaus. For an aligned network ``H + damping`` falls into the D x D blocks of `pair_blocks`, so
 nothing of the size of the Hessian is formed; ``damping -> infinity`` gives the gradient kernel, ``-K /
 damping``.
 
@@ -12,7 +12,7 @@ Source: Koh & Liang (2017) for the influence function; blocks from derived for t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -25,8 +25,9 @@ from workbench.semantics.modes import Modes
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
 from workbench.theory.posterior.coupled_forms import pair_force_steps
 from workbench.theory.posterior.dense_posterior import MEMORY_LIMIT, hessian
-from workbench.theory.posterior.hessian import curvature_range, pair_block_form
-from workbench.theory.posterior.local_posterior import first_order_covariance, item_pairs, pair_covariances
+from workbench.theory.posterior.hessian import curvature_range, pair_block_form, steepest_descent
+from workbench.theory.posterior.pair_blocks import aligned_state, weight_covariances
+from workbench.theory.posterior.second_order import first_order, item_pairs
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
@@ -89,21 +90,20 @@ def damped_pair_form() -> ClosedForm:
     )  # fmt: skip
 
 
-def default_damping(modes: Modes) -> float:
-    """Twice the largest singular value: at least twice what any checkpoint needs.
+def default_damping(modes: Modes, *, depth: int = 2) -> float:
+    """Twice what ``-lambda_min`` never exceeds from a small start on (`steepest_descent`): 2 s_1 for two layers.
 
-    ``lambda_min >= -max_k e_k`` along an aligned trajectory, and no residual exceeds ``s_1``; from small unaligned
-    weights the Hessian starts with the eigenvalues ``+-s_k`` too.
+    From small unaligned weights of two layers the Hessian starts with the eigenvalues ``+-s_k`` too.
     """
-    return 2.0 * float(modes.s[0])
+    return 2.0 * steepest_descent(modes, depth)
 
 
-def required_damping(modes: Modes, a: Array, *, hidden: int, active: int) -> Array:
+def required_damping(modes: Modes, a: Array, *, hidden: int | Sequence[int], active: int, depth: int = 2) -> Array:
     """``(T,)`` damping that each checkpoint must exceed, ``max(-lambda_min, 0)``, from the Hessian's blocks.
 
     Arguments as in `damped_newton`. Units loss / weight^2.
     """
-    return np.maximum(-curvature_range(modes, a, hidden, active)[0], 0.0)
+    return np.maximum(-curvature_range(modes, a, hidden, active, depth=depth)[0], 0.0)
 
 
 def damped_newton(
@@ -112,38 +112,41 @@ def damped_newton(
     times: Array,
     *,
     damping: float,
-    hidden: int,
+    hidden: int | Sequence[int],
     active: int,
+    depth: int = 2,
     indefinite: bool = False,
     progress: Progress | None = None,
 ) -> Array:
-    """``-g_i^T (H + damping)^{-1} g_j`` of a balanced aligned two-layer network, ``(T, P, P)``, units loss.
+    """``-g_i^T (H + damping)^{-1} g_j`` of a balanced aligned network of any depth, ``(T, P, P)``, units loss.
 
     Args:
         modes: modes of the task.
         a: ``(T, K)`` mode strengths at the checkpoints.
         times: ``(T,)``, for error messages.
         damping: added to every eigenvalue of the Hessian, loss / weight^2.
-        hidden: N_h; a unit without a mode lowers the smallest curvature to ``-max_k e_k``.
-        active: how many modes have a hidden unit, ``min(N_h, K)``.
+        hidden: units of the hidden layers, all alike or one number a layer; a unit without a mode lowers the smallest
+            curvature, for two layers to ``-max_k e_k``.
+        active: how many modes have a hidden unit, ``min(K, widths)``.
+        depth: number of layers D.
         indefinite: evaluate below the damping that is needed as well. The numbers are then no steps downhill
             and their signs cannot be trusted: for showing just that.
-        progress: called with 1 after every checkpoint.
+        progress: called with the number of checkpoints done since the last call.
 
     Raises:
         ConditionError: where ``H + damping`` is not positive definite, naming the damping that would do.
     """
     if not indefinite:
-        check_damping(times, required_damping(modes, a, hidden=hidden, active=active), damping)
-    pairs = item_pairs(modes)
+        needed = required_damping(modes, a, hidden=hidden, active=active, depth=depth)
+        check_damping(times, needed, damping)
+    state = aligned_state(modes, a, active, depth)
+    pairs = item_pairs(state.groups.projectors)
     influence = np.empty((len(a), modes.n_items, modes.n_items))
-    for k, strengths in enumerate(a):
-        u = np.zeros(modes.n_items)
-        u[:active] = np.sqrt(strengths[:active])
-        inverse = pair_covariances(u, modes.s_all, modes.c, 1.0, damping)
-        influence[k] = -first_order_covariance(inverse, pairs, u, modes)
+    for checkpoints in state.batches():
+        part = state.part(checkpoints)
+        influence[checkpoints] = -pairs.matrix(first_order(part, weight_covariances(part, 1.0, damping), pairs))
         if progress:
-            progress(1)
+            progress(len(part.w))
     return influence
 
 

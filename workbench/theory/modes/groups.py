@@ -42,10 +42,13 @@ class ModeGroups:
         return np.unique(self.of_mode, return_index=True)[1]
 
 
-def mode_groups(modes: Modes, active: int | None = None, *, null: bool = False) -> ModeGroups:
+def mode_groups(
+    modes: Modes, active: int | None = None, *, null: bool = False, apart: Array | None = None
+) -> ModeGroups:
     """The groups of modes in a network whose ``active`` strongest have a hidden unit (all unless given).
 
-    ``null`` counts the directions without signal as modes of singular value 0 too.
+    ``null`` counts the directions without signal as modes of singular value 0 too. ``apart`` ``(T, modes)`` are
+    strengths that must agree in a group as well, for networks whose equal modes did not start alike.
     """
     active = modes.rank if active is None else active
     if not 0 <= active <= modes.rank:
@@ -56,6 +59,8 @@ def mode_groups(modes: Modes, active: int | None = None, *, null: bool = False) 
     learned = np.arange(len(s)) < active
     # Modes are sorted by strength, so a group is a run of neighbours.
     new = (-np.diff(s) > EQUAL * s[0]) | (np.diff(learned.astype(int)) != 0)
+    if apart is not None and apart.size:
+        new |= np.abs(np.diff(apart, axis=1)).max(axis=0) > EQUAL * np.abs(apart).max()
     of_mode = np.concatenate([[0], np.cumsum(new)]).astype(np.intp)
     members = np.split(np.arange(len(s)), np.flatnonzero(new) + 1)
     return ModeGroups(

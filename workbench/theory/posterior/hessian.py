@@ -7,7 +7,9 @@ block of a pair splits under ``Z_ab <-> X_ba, X_ab <-> Z_ba`` into two 2 x 2 blo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from workbench.errors import ConditionError
 from workbench.semantics.modes import Modes
 from workbench.theory.closed_form import ClosedForm, Step, Variable
+from workbench.theory.posterior.pair_blocks import AlignedState, aligned_state, pair_blocks, self_curvatures
 
 Array = NDArray[np.float64]
 _NOTES = "derived for this project"
@@ -68,67 +71,95 @@ def pair_block_form() -> ClosedForm:
     )
 
 
-def hessian_spectrum(modes: Modes, a: Array, hidden: int, n_inputs: int, n_outputs: int, active: int) -> Array:
-    """All eigenvalues of the Hessian of L on the aligned balanced manifold, ``(T, N_h (N_i + N_o))``, ascending.
+def hessian_spectrum(
+    modes: Modes, a: Array, hidden: int | Sequence[int], n_inputs: int, n_outputs: int, active: int, *, depth: int = 2
+) -> Array:
+    """All eigenvalues of the Hessian of L on the aligned balanced manifold, ``(T, N)``, ascending.
 
     Args:
         modes: modes of the task.
         a: ``(T, K)`` strengths of all modes (0 for those without a hidden unit).
-        hidden: N_h.
+        hidden: units of the hidden layers, all alike or one number a layer.
         n_inputs: N_i.
         n_outputs: N_o.
-        active: how many modes have a hidden direction of their own, ``min(N_h, K)``.
+        active: how many modes have a hidden direction of their own, ``min(K, widths)``.
+        depth: number of layers D.
 
     Units loss / weight^2. Agrees with dense eigenvalues to rounding.
     """
-    T, K, r, c, P = len(a), active, modes.rank, modes.c, modes.n_items
-    learned, s = a[:, :K], modes.s
-    first, second = np.triu_indices(K, 1)
-    a1, a2, s1, s2 = learned[:, first], learned[:, second], s[first], s[second]
-    root_plus = np.sqrt((s1 - s2) ** 2 / 4 + c**2 * a1 * a2)
-    root_minus = np.sqrt(((s1 - s2) / 2 - c * (a1 - a2)) ** 2 + c**2 * a1 * a2)
-    e = s - c * a
-    idle = hidden - K
-    unlearned = s[K:]
-    null = (n_outputs - r) + (P - r)
-    parts = [
-        c * (a1 + a2) - (s1 + s2) / 2 + root_plus,
-        c * (a1 + a2) - (s1 + s2) / 2 - root_plus,
-        (s1 + s2) / 2 + root_minus,
-        (s1 + s2) / 2 - root_minus,
-        3 * c * learned - s[:K],
-        s[:K] - c * learned,
-        (c * learned[:, :, None] + unlearned).reshape(T, -1),
-        (c * learned[:, :, None] - unlearned).reshape(T, -1),
-        np.repeat(c * learned, null, axis=1),
-        np.repeat(e, idle, axis=1),
-        np.repeat(-e, idle, axis=1),
-        np.zeros((T, idle * null + hidden * (n_inputs - P))),
-    ]
-    return np.sort(np.concatenate(parts, axis=1), axis=1)
+    widths = layer_widths(hidden, depth)
+    sizes = [n_inputs, *widths, n_outputs]
+    n_weights = sum(after * before for before, after in pairwise(sizes))
+    if depth == 1:
+        curved = n_outputs * modes.n_items
+        values = np.r_[np.zeros(n_weights - curved), np.full(curved, modes.c)]
+        return np.broadcast_to(values, (len(a), n_weights)).copy()
+    state = aligned_state(modes, a, active, depth)
+    null = modes.c * state.w ** (2 * depth - 2)
+    parts = _curvatures(state, widths)
+    flat = n_outputs - modes.rank + modes.n_items - modes.rank
+    parts.append((null, state.groups.size * state.groups.learned * flat))
+    values = np.concatenate([np.repeat(v, np.asarray(count, dtype=int), axis=1) for v, count in parts], axis=1)
+    # The rest lies in directions that no item feels.
+    return np.sort(np.pad(values, ((0, 0), (0, n_weights - values.shape[1]))), axis=1)
 
 
-def curvature_range(modes: Modes, a: Array, hidden: int, active: int) -> tuple[Array, Array]:
+def curvature_range(
+    modes: Modes, a: Array, hidden: int | Sequence[int], active: int, *, depth: int = 2
+) -> tuple[Array, Array]:
     """``(T,)`` smallest and ``(T,)`` largest eigenvalue of the Hessian, from the same blocks as `hessian_spectrum`.
 
-    The smallest obeys ``lambda_min >= -max_k e_k``, with equality as soon as one hidden unit is idle.
+    For two layers the smallest obeys ``lambda_min >= -max_k e_k``, with equality as soon as one hidden unit is idle;
+    beyond, ``lambda_min >= -(D - 1) max_k e_k max_k w_k^{D-2}`` (`steepest_descent`).
     """
-    learned, s, c = a[:, :active], modes.s, modes.c
-    e = np.maximum(s - c * a, 0)
-    first, second = np.triu_indices(active, 1)
-    a1, a2, s1, s2 = learned[:, first], learned[:, second], s[first], s[second]
-    mean = c * (a1 + a2) - (s1 + s2) / 2
-    spread = np.sqrt((s1 - s2) ** 2 / 4 + c**2 * a1 * a2)
-    odd = np.sqrt(((s1 - s2) / 2 - c * (a1 - a2)) ** 2 + c**2 * a1 * a2)
-    high = [3 * c * learned - s[:active], s[:active] - c * learned, mean + spread, (s1 + s2) / 2 + odd]
-    low = [3 * c * learned - s[:active], mean - spread]
-    if active < modes.rank:
-        high.append(c * learned + s[active])
-        low.append(c * learned - s[active])
-    if hidden > active:
-        high.append(e)
-        low.append(-e)
-    return np.concatenate(low, axis=1).min(axis=1), np.concatenate(high, axis=1).max(axis=1)
+    if depth == 1:
+        return np.full(len(a), modes.c), np.full(len(a), modes.c)
+    parts = _curvatures(aligned_state(modes, a, active, depth), layer_widths(hidden, depth))
+    values = np.concatenate([v[:, np.asarray(count) > 0] for v, count in parts], axis=1)
+    return values.min(axis=1), values.max(axis=1)
+
+
+def layer_widths(hidden: int | Sequence[int], depth: int) -> tuple[int, ...]:
+    """``(D - 1,)`` units of the hidden layers."""
+    return (hidden,) * (depth - 1) if isinstance(hidden, int) else tuple(hidden)
+
+
+def _curvatures(state: AlignedState, widths: Sequence[int]) -> list[tuple[Array, Array]]:
+    """Eigenvalues ``(T, m)`` and how often each occurs ``(m,)``, but for flat directions and outputs without a mode."""
+    D, groups, T = state.depth, state.groups, len(state.w)
+    size, learned, signal = groups.size, groups.learned, state.has_output
+    first, second = np.triu_indices(len(size))
+    both = learned[first] & learned[second]
+    first, second = first[both], second[both]
+    pairs = np.where(first == second, size[first] * (size[first] - 1) / 2, size[first] * size[second])
+    blocks = [_eigenvalues(block) for block in pair_blocks(state, first, second)]
+    along, across = self_curvatures(state)
+    active = int(size[learned].sum())
+    # Beyond two layers a mode without hidden unit has no weight into or out of an idle one that would bend.
+    idle = sum(width - active for width in widths) * size * (learned | (signal & (D == 2)))
+    bend = np.abs(state.e) * state.w ** (D - 2)
+    above, below = np.nonzero(~learned & signal)[0], np.nonzero(learned)[0]
+    missing = size[above][:, None] * size[below]
+    alone = state.c * state.w[:, None, below] ** (2 * D - 2)
+    reach = state.e[:, above, None] * state.w[:, None, below] ** (D - 2)
+    return [
+        *((block.reshape(T, -1), np.repeat(pairs, D)) for block in blocks),
+        (along, size * learned),
+        (across, (D - 1) * size * learned),
+        ((alone + reach).reshape(T, -1), missing.ravel()),
+        ((alone - reach).reshape(T, -1), missing.ravel()),
+        (bend, idle),
+        (-bend, idle),
+    ]
+
+
+def _eigenvalues(blocks: Array) -> Array:
+    """Of symmetric matrices on the last two axes."""
+    if blocks.shape[-1] != 2:
+        return np.asarray(np.linalg.eigvalsh(blocks))
+    mean, half = (blocks[..., 0, 0] + blocks[..., 1, 1]) / 2, (blocks[..., 0, 0] - blocks[..., 1, 1]) / 2
+    spread = np.hypot(half, blocks[..., 0, 1])
+    return np.stack([mean - spread, mean + spread], axis=-1)
 
 
 def default_n_beta(modes: Modes) -> float:
@@ -145,14 +176,24 @@ def ordinary_loss(modes: Modes) -> bool:
     return 0.02 <= modes.learnable_loss <= 200.0
 
 
-def required_gamma(modes: Modes, n_beta: float, safety: float = 20.0) -> float:
+def steepest_descent(modes: Modes, depth: int = 2) -> float:
+    """What ``-lambda_min`` never exceeds from a small start on, ``(D - 1) s_1 (s_1/c)^{(D-2)/D}``; s_1 for D = 2.
+
+    The residual part of the Hessian is a sum over the pairs of layers, each of which is at most ``max_k e_k`` times the
+    ``D - 2`` layers between, and ``2 sum_{l<m} |Z^l| |Z^m| <= (D - 1) sum_l |Z^l|^2``.
+    """
+    s = float(modes.s[0])
+    return float(max(depth - 1, 1) * s * (s / modes.c) ** (max(depth - 2, 0) / depth))
+
+
+def required_gamma(modes: Modes, n_beta: float, safety: float = 20.0, *, depth: int = 2) -> float:
     """Localization that makes the local posterior Gaussian at every checkpoint of training.
 
-    The posterior exists where ``gamma > n beta max_k e_k``, and ``e_k`` never exceeds the largest singular value;
-    ``safety`` times that bound, rounded up to one digit. On the default tree with n beta = 100 it gives 1000,
-    where the Gaussian prediction is within 1% of exact sampling.
+    The posterior exists where ``gamma > -n beta lambda_min``, which `steepest_descent` bounds; ``safety`` times that
+    bound, rounded up to one digit. On the default tree with n beta = 100 and two layers it gives 1000, where the
+    Gaussian prediction is within 1% of exact sampling.
     """
-    exact = safety * n_beta * float(modes.s[0])
+    exact = safety * n_beta * steepest_descent(modes, depth)
     digits = 10.0 ** int(np.floor(np.log10(exact)))
     return float(np.ceil(exact / digits - 1e-9) * digits)
 

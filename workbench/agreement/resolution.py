@@ -1,0 +1,73 @@
+"""Whether sampled influence stands out of its Monte Carlo noise, and how many draws it would take.
+
+The error of a covariance falls with the root of the number of draws. Its relative size over a group of pairs is the
+relative L2 error that chance alone explains, `noise_to_signal`; a group is resolved where that is at most a third: a
+typical entry is then known to three standard errors, and its sign with it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from workbench.agreement.groups import pair_groups
+
+Array = NDArray[np.float64]
+
+#: A group of pairs is resolved where its Monte Carlo error is at most this part of its influence, in L2.
+RESOLVED = 1 / 3
+
+
+def noise_to_signal(influence: Array, stderr: Array) -> float:
+    """``|stderr| / |influence|`` in the Euclidean norm; inf where there is no influence."""
+    size = float(np.linalg.norm(influence))
+    return float(np.linalg.norm(stderr)) / size if size > 0 else math.inf
+
+
+def draws_to_resolve(noise: float, draws: int) -> float:
+    """Draws a chain after which ``noise``, found with ``draws``, is `RESOLVED`; two digits, nan where unknown."""
+    if not math.isfinite(noise):
+        return math.nan
+    needed = draws * (noise / RESOLVED) ** 2
+    return float(f"{math.ceil(needed):.2g}") if needed > draws else float(draws)
+
+
+def unresolved(ds: xr.Dataset, measure: str = "local_bif") -> dict[str, tuple[float, float]]:
+    """Groups of pairs whose sampled entries are noise: relative Monte Carlo error, and the draws that would resolve it.
+
+    Against the prediction where the dataset has one, else against what was sampled less its noise.
+    """
+    sampled, stderr = f"{measure}_simulated", f"{measure}_simulated_stderr"
+    if sampled not in ds or stderr not in ds or "draws" not in ds[sampled].attrs:
+        return {}
+    draws, groups = int(ds[sampled].attrs["draws"]), {}
+    for group, mask in pair_groups(ds).items():
+        error = ds[stderr].values[:, mask]
+        noise = noise_to_signal(_signal(ds, measure)[:, mask], error)
+        if RESOLVED < noise < math.inf:
+            groups[group] = noise, draws_to_resolve(noise, draws)
+    return groups
+
+
+def _signal(ds: xr.Dataset, measure: str) -> Array:
+    if f"{measure}_analytic" in ds:
+        return np.asarray(ds[f"{measure}_analytic"].values)
+    seen, error = ds[f"{measure}_simulated"].values, ds[f"{measure}_simulated_stderr"].values
+    return np.asarray(np.sqrt(np.maximum(seen**2 - error**2, 0.0)))
+
+
+def resolution_notes(ds: xr.Dataset) -> list[str]:
+    """One sentence where sampled influence between items is noise entry by entry; none where it is not."""
+    groups = unresolved(ds)
+    if not groups:
+        return []
+    draws = ds["local_bif_simulated"].attrs["draws"]
+    each = ", ".join(f"{noise:.2g} times for {name} ({needed:g} draws)" for name, (noise, needed) in groups.items())
+    return [
+        f"{draws} draws a chain are too few to read single entries of the sampled local_bif: their Monte Carlo error "
+        f"over the influence, and the draws a chain that would bring it to a third, are {each}; what is pooled over "
+        "many pairs can be read"
+    ]

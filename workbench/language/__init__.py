@@ -1,0 +1,1 @@
+"""Language models: how the influence between classes of tokens changes while a transformer learns."""
