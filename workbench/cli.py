@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from workbench import __version__
 from workbench.commands import bench, compare, derive, explore, figures, verify
-from workbench.commands.console import Help, Parser
+from workbench.commands.console import STAGE, Help, Parser
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
+from workbench.interruption import interruptible
 
 _ABOUT = """\
 How does one training item's influence on another change while a network learns?
@@ -60,67 +58,65 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
     # A letter that the font lacks is drawn as a box: nothing that the user could mend.
     warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-    try:
-        with _interruptible():
-            args = parser().parse_args(argv)
+    # Everything is drawn into files; a backend that the environment asks for may not even exist.
+    os.environ["MPLBACKEND"] = "agg"
+    given = sys.argv[1:] if argv is None else list(argv)
+    with interruptible(watched=given[:1] != ["explore"], last=argv is None) as interruption:
+        try:
+            args = parser().parse_args(given)
             return int(args.run(args))
-    except _Interrupted as caught:
-        print(f"workbench: {caught.word}; {_notes(caught) or 'nothing was written'}", file=sys.stderr)
-        return 128 + caught.number
-    except WorkbenchError as error:
-        return _refuse(str(error), error)
-    except MemoryError as error:
-        return _refuse("out of memory; use fewer --checkpoints, --chains or a smaller --hidden", error)
-    except OverflowError:
-        return _refuse("a number grows beyond what can be computed with; use settings nearer to the defaults")
-    except BrokenPipeError:
+        except BaseException as error:
+            if interruption.number is not None:
+                # Whatever it has become on its way through the libraries.
+                code = interruption.say(_notes(error))
+                return 128 + interruption.number if code is None else code
+            return _answer(error)
+
+
+def _answer(error: BaseException) -> int:
+    """One line and the exit code for everything that a user can meet; anything else is raised again."""
+    if isinstance(error, WorkbenchError):
+        return _refuse(spelled(str(error)), error)
+    if isinstance(error, BrokenPipeError):
         # Whoever read the output has left; the interpreter must not complain about it when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        return _refuse(f"cannot read or write{f' {error.filename}' if error.filename else ''}: {error.strerror}", error)
+    if isinstance(error, OSError):
+        where = f" {error.filename}" if error.filename else ""
+        return _refuse(f"cannot read or write{where}: {error.strerror}", error)
+    words = " ".join(str(error).split())[:200]
+    if isinstance(error, MemoryError) or "allocate" in words or "out of memory" in words:
+        return _refuse(
+            f"out of memory{_at(error)} ({words or 'no size given'}); ask for less, or for smaller sizes", error
+        )
+    if isinstance(error, OverflowError):
+        return _refuse(
+            f"a number grows beyond what can be computed with{_at(error)}; use settings nearer to the defaults", error
+        )
+    if isinstance(error, ArithmeticError | RuntimeError) or type(error).__name__ == "LinAlgError":
+        return _refuse(
+            f"the computation failed{_at(error)} ({type(error).__name__}: {words}); use settings nearer to the "
+            "defaults, and please report this command",
+            error,
+        )
+    raise error
 
 
-def _refuse(message: str, error: BaseException | None = None) -> int:
-    line = "; ".join(filter(None, (spelled(message), _notes(error))))
+def _at(error: BaseException) -> str:
+    """Which stage an error comes from, if it is known."""
+    stages = [note for note in getattr(error, "__notes__", ()) if note.startswith(STAGE)]
+    return f" during {stages[0].removeprefix(STAGE)}" if stages else ""
+
+
+def _refuse(message: str, error: BaseException) -> int:
+    line = "; ".join(filter(None, (message, _notes(error))))
     print(f"workbench: {' '.join(line.split())}", file=sys.stderr)
     return 2
 
 
-def _notes(error: BaseException | None) -> str:
+def _notes(error: BaseException) -> str:
     """What the command has noted on the error: what it keeps."""
-    return "; ".join(getattr(error, "__notes__", ()))
-
-
-class _Interrupted(KeyboardInterrupt):
-    """A signal asked the program to stop."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-        self.word = "interrupted" if number == signal.SIGINT else "terminated"
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn Ctrl-C and termination into `_Interrupted`, so that both clear up on their way out."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        raise _Interrupted(number)
-
-    # A signal that the parent process has switched off (as for jobs in the background) stays off.
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    before = {n: handler for n, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return "; ".join(note for note in getattr(error, "__notes__", ()) if not note.startswith(STAGE))
 
 
 if __name__ == "__main__":

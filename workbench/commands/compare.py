@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def run(args: argparse.Namespace) -> int:
     task = task_from_spec(args.task, seed=max(args.seed, 0))
     if args.source is not None:
         task.item_index(args.source)
-    from workbench.comparison import Settings, compare, no_bar, run_identity
+    from workbench.comparison import Settings, compare, run_identity
     from workbench.comparison.settings import all_options
     from workbench.report.result import summary, write_result
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     settings = Settings(task=spec, **values(args, all_options()))
-    bar = no_bar if args.quiet else shown_bar
+    bar = partial(shown_bar, quiet=args.quiet)
     store = store_for(args.out, run_identity(task, settings), resume=args.resume, force=args.force)
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
     with keeping(store):

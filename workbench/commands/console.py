@@ -9,6 +9,9 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 
+#: Begins a note on an error that says during which stage it came.
+STAGE = "stage: "
+
 
 class Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     """Keeps paragraphs and shows defaults."""
@@ -43,11 +46,10 @@ class Parser(argparse.ArgumentParser):
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], Any]]:
-    """A progress bar that advances by what it is given."""
+def bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], Any]]:
+    """A progress bar that advances by what it is given; what fails below it is noted to be of that stage."""
     from tqdm import tqdm
 
-    # disable=None: only a terminal gets bars; a log file gets the messages alone.
     with tqdm(
         total=total,
         desc=f"{title:<24}",
@@ -55,9 +57,13 @@ def bar(title: str, total: int) -> Iterator[Callable[[int], Any]]:
         unit_scale=True,
         mininterval=0.2,
         delay=0.5,
-        disable=None,
+        disable=quiet or None,  # None: only a terminal gets bars; a log file gets the messages alone.
     ) as shown:
-        yield shown.update
+        try:
+            yield shown.update
+        except Exception as error:
+            error.add_note(f"{STAGE}{title}")
+            raise
 
 
 def auto(text: str, option: str) -> float | None:

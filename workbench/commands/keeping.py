@@ -37,13 +37,23 @@ def partial_of(out: Path) -> Path:
 @contextmanager
 def keeping(store: Store) -> Iterator[None]:
     """When the run is cut off or fails, leave its pieces and say so on the error; without any, leave nothing."""
-    try:
-        yield
-    except BaseException as error:
-        if store.pieces:
-            error.add_note(f"{store.folder} keeps what is done, add --resume to go on")
-        else:
-            store.remove()
-        raise
-    finally:
-        store.close()
+    from workbench.clearing import cleared_up
+
+    with cleared_up(lambda: _leave(store)):
+        try:
+            yield
+        except BaseException as error:
+            note = _leave(store)
+            if note:
+                error.add_note(note)
+            raise
+        finally:
+            store.close()
+
+
+def _leave(store: Store) -> str:
+    """What the store keeps, in words; it goes if it keeps nothing."""
+    if store.pieces:
+        return f"{store.folder} keeps what is done, add --resume to go on"
+    store.remove()
+    return ""

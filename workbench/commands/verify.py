@@ -43,12 +43,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         check_file(args.json)
     from workbench import __version__
-    from workbench.influence import no_bar
     from workbench.verification import all_claims
     from workbench.verification.claims import claims_table, select, verify
 
     claims = select(all_claims(), args.only) if args.only else all_claims()
-    with (no_bar if args.quiet else shown_bar)("verify", len(claims)) as advance:
+    with shown_bar("verify", len(claims), quiet=args.quiet) as advance:
         results = verify(claims, advance)
     print(claims_table(results))
     if args.json is not None:

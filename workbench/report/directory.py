@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from workbench.clearing import cleared_up
 from workbench.errors import WorkbenchError
-from workbench.store.abrupt import cleared_up
 from workbench.store.files import check_writable
 from workbench.store.manifest import MARKER, check_ours, seal
 
