@@ -299,5 +299,5 @@ def test_the_draws_that_resolve_bring_the_noise_to_a_third():
     assert left == pytest.approx(noise / 8, rel=0.1)
     assert draws_to_resolve(1.0, 100) == 900 and draws_to_resolve(0.1, 100) == 100
     assert math.isnan(draws_to_resolve(math.inf, 100))
-    (note,) = resolution_notes(few)
-    assert group in note and f"{needed:g} draws" in note
+    noisy, short = resolution_notes(few)
+    assert group in noisy and f"{needed:g} draws" in noisy and "200 draws in all" in short

@@ -20,6 +20,7 @@ from workbench.simulation.sampling.batch_means import (
     covariance_of_mean,
     mean_over_batches,
     shares,
+    squared_error,
     variance_of_mean,
 )
 
@@ -70,7 +71,8 @@ class CovarianceEstimate:
 
     Attributes:
         covariance: ``(T, P, P)``, centred within each chain and corrected for the finite length.
-        stderr: ``(T, P, P)`` Monte Carlo standard error by batch means (`batch_means.variance_of_mean`).
+        stderr: ``(T, P, P)`` Monte Carlo standard error by batch means, widened so that 2 of them cover 95% where draws
+            are few (`batch_means.squared_error`).
         stderr_between: ``(T, P, P)`` the same from the spread between whole chains (C values: rougher).
         parts: ``(T, G, P, P)`` up to `MOST_PARTS` nearly independent estimates whose mean is the covariance: of each
             chain, of groups of many chains, or of stretches in time of few.
@@ -128,16 +130,16 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
     over_items = batch_mean.mean(dim=3)
     found = {
         "covariance": covariance,
-        "stderr": variance_of_mean(about, lengths).sqrt_(),
+        "stderr": squared_error(about, lengths).sqrt_(),
         "stderr_between": between,
         "parts": _parts(about, own_means, lengths),
         "mean": reference.view(T, chains, P)[:, 0] + chain_mean.mean(dim=1),
         "rhat": rhat,
         "ess": (variance / variance_of_means).clamp_(max=total * chains),
         **_correlation(covariance, about, lengths),
-        "mean_stderr": variance_of_means.sqrt(),
+        "mean_stderr": squared_error(batch_mean, lengths).sqrt_(),
         "excess": mean_over_batches(over_items, lengths).mean(dim=1),
-        "excess_stderr": variance_of_mean(over_items, lengths).sqrt_(),
+        "excess_stderr": squared_error(over_items, lengths).sqrt_(),
     }
     return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in found.items()})
 
@@ -168,7 +170,7 @@ def _correlation(covariance: torch.Tensor, batches: torch.Tensor, lengths: Lengt
     change = batches.mul_(inverse[:, None])
     for own in (relative[..., :, None], relative[..., None, :]):
         change.addcmul_(own, correlation[:, None], value=-0.5)
-    return {"correlation": correlation, "correlation_stderr": variance_of_mean(change, lengths).sqrt_()}
+    return {"correlation": correlation, "correlation_stderr": squared_error(change, lengths).sqrt_()}
 
 
 def _split_rhat(batch_mean: torch.Tensor, batch_second: torch.Tensor, lengths: Lengths) -> torch.Tensor:
