@@ -26,6 +26,7 @@ body { max-width: 1280px; }
 th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-visible { outline: 2px solid var(--link); }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
+td.number, th { padding: .28rem .45rem; }
 tr.control { color: var(--muted); font-style: italic; }
 """
 
@@ -117,7 +118,8 @@ def _cell(value: object, column: str) -> Markup:
         return element("td", element("a", str(value), href=f"#{slug(str(value))}"), data_value=str(value))
     number = float(value)  # type: ignore[arg-type]
     known = bool(np.isfinite(number))
-    return element("td", f"{number:.3g}" if known else "–", class_="number", data_value=repr(number) if known else "")
+    text = "–" if not known else f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return element("td", text, class_="number", data_value=repr(number) if known else "")
 
 
 def _method_section(
