@@ -118,7 +118,11 @@ def labelled(
     task, modes, K = start.task, start.modes, start.modes.rank
     variables: dict[str, Any] = {
         "singular_value": ("mode", modes.s, {"units": "loss / weight^2", "long_name": "singular value of Syx"}),
-        "half_rise_time": ("mode", half_rise_times(start), {"units": "time", "long_name": "half-rise time, the stage"}),
+        "half_rise_time": (
+            "mode",
+            _half_rise_times(start),
+            {"units": "time", "long_name": "half-rise time, the stage"},
+        ),
         "mode_level": ("mode", -np.ones(K, dtype=np.int64) if modes.level is None else modes.level[:K]),
         "Y": (("property", "item"), task.Y),
         "left_mode": (("property", "mode"), modes.U),
@@ -145,12 +149,15 @@ def labelled(
         "n_beta": n_beta,
         "gamma": gamma,
         "hidden": start.hidden,
+        "depth": start.depth,
+        "activation": start.activation,
         "init": str(start.init),
         "seed": start.seed,
         **attrs,
     }
     if start.a0 is not None:
-        said["a0"] = start.a0
+        # What reads a0 evaluates closed forms of two layers.
+        said["a0" if start.depth == 2 else "initial_strength"] = start.a0
     if task.tree is not None and task.tree.branching is not None:
         said["branching"] = list(task.tree.branching)
     items = list(task.items)
@@ -166,3 +173,8 @@ def labelled(
         },
         attrs=said,
     )
+
+
+def _half_rise_times(start: Network) -> Array:
+    """``(K,)``; infinite where theory does not know them."""
+    return half_rise_times(start) if start.activation == "linear" else np.full(start.modes.rank, np.inf)

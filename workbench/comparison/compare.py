@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,17 @@ from workbench.comparison.comparison import Comparison
 from workbench.comparison.limits import refuse_nan, refuse_oversized
 from workbench.comparison.planning import Schedules, notes_on_task, planned_schedules
 from workbench.comparison.settings import Settings
+from workbench.comparison.training import (
+    init_of,
+    initial_network,
+    recipe_of,
+    train,
+    why_unpredicted,
+    why_without_error_bar,
+)
 from workbench.influence import Bar, Measure, Work, no_bar
 from workbench.influence.curvatures import curvatures
-from workbench.networks import Network, choose_init, network
+from workbench.networks import Network
 from workbench.semantics import SemanticTask
 from workbench.store import Slot, Store
 from workbench.trajectory import Trajectory
@@ -48,43 +57,58 @@ def compare(
     settings = settings or Settings()
     if measures is not None:
         settings = replace(settings, measures=tuple(measures))
-    init = choose_init(task, settings.init)
+    init = init_of(task, settings)
     refuse_oversized(task, init, settings)
-    start = network(task, settings.hidden, init, seed=settings.seed)
+    start = initial_network(task, settings, init)
     schedules = planned_schedules(start, settings)
-    predicted = influence.predict(start, schedules.training.times)
+    recipe, again = (recipe_of(settings, schedule) for schedule in (schedules.training, schedules.retraining))
     work = Work(
         bar=bar,
         device=settings.resolve_device(),
         precision=settings.dtype,
-        schedule=schedules.retraining,
+        recipe=again,
         seed=settings.seed,
     )
-    chosen = {measure.name: measure.resolve(predicted, settings.of(measure)) for measure in settings.asked}
-    for measure in settings.asked:
-        if measure.refuse is not None:
-            measure.refuse(predicted, chosen[measure.name], work)
-    trained = _train(start, schedules, work, store)
+    gaps = _gaps(start, settings)
+    predicted = None if why_unpredicted(settings) else influence.predict(start, schedules.training.times)
+    chosen = {} if predicted is None else _chosen(predicted, settings)
+    if predicted is not None:
+        _refuse(predicted, settings.asked, chosen, work)
+    trained = train(start, recipe, settings, work, store)
+    if predicted is None:
+        chosen = _chosen(trained, settings)
     arrays = [
         _once(measure, trajectory, chosen[measure.name], work, store)
         for measure in settings.asked
         for trajectory in (predicted, trained)
-        if influence.side_of(trajectory) in measure.sides
+        if trajectory is not None and _answers(measure, trajectory, gaps)
     ]
-    result = _dataset(predicted, trained, arrays, settings, schedules, chosen)
+    result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
     refuse_nan(result, settings)
-    notes = [*_notes_on_start(start, settings), *schedules.notes, *notes_on_task(start)]
-    notes += _notes_of_measures(settings.asked, chosen, arrays)
+    notes = _notes(start, settings, schedules, chosen, arrays, gaps)
     return Comparison(result, [*notes, *resolution_notes(result)])
 
 
-def _train(start: Network, schedules: Schedules, work: Work, store: Store | None) -> Trajectory:
-    from workbench import simulation
+def _gaps(start: Network, settings: Settings) -> dict[str, str]:
+    """Why measures are not predicted, by name."""
+    reasons = {measure.name: why_unpredicted(settings) or measure.why_unpredicted(start) for measure in settings.asked}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
-    with work.bar("train", schedules.training.total) as advance:
-        return simulation.train(
-            start, schedules.training, device=work.device, progress=advance, slot=Slot(store, "train")
-        )
+
+def _chosen(trajectory: Trajectory, settings: Settings) -> dict[str, dict[str, Any]]:
+    """The options of the measures, all chosen."""
+    return {measure.name: measure.resolve(trajectory, settings.of(measure)) for measure in settings.asked}
+
+
+def _refuse(predicted: Trajectory, asked: Sequence[Measure], chosen: dict[str, dict[str, Any]], work: Work) -> None:
+    for measure in asked:
+        if measure.refuse is not None:
+            measure.refuse(predicted, chosen[measure.name], work)
+
+
+def _answers(measure: Measure, trajectory: Trajectory, gaps: dict[str, str]) -> bool:
+    side = influence.side_of(trajectory)
+    return side in measure.sides and not (side == "analytic" and measure.name in gaps)
 
 
 def _once(
@@ -96,48 +120,58 @@ def _once(
 
 
 def _dataset(
-    predicted: Trajectory,
+    predicted: Trajectory | None,
     trained: Trajectory,
     arrays: Sequence[xr.DataArray],
     settings: Settings,
     schedules: Schedules,
     chosen: dict[str, dict[str, Any]],
+    gaps: dict[str, str],
 ) -> xr.Dataset:
-    variables: dict[str, Any] = {**dataset.of_weights(predicted), **dataset.of_weights(trained)}
+    guide, start, local = predicted or trained, trained.network, influence.local_bif
+    variables: dict[str, Any] = {} if predicted is None else dataset.of_weights(predicted)
+    variables |= dataset.of_weights(trained)
     for array in arrays:
         variables |= dataset.of_influence(array, settings.measure(str(array.attrs["measure"])))
-    local = influence.local_bif
-    posterior = chosen.get(local.name) or local.resolve(predicted, settings.of(local))
+    posterior = chosen.get(local.name) or local.resolve(guide, settings.of(local))
+    attrs: dict[str, Any] = {
+        "eta": schedules.training.eta,
+        "steps": schedules.training.total,
+        "eta_retraining": schedules.retraining.eta,
+        "optimizer": settings.optimizer,
+    }
+    if gaps:
+        attrs["not_predicted"] = json.dumps(gaps)
+    unbounded = why_without_error_bar(start, settings)
+    if unbounded is not None:
+        attrs["no_error_bar"] = unbounded
     return dataset.labelled(
-        predicted.network,
-        predicted.times,
+        start,
+        guide.times,
         variables,
         config=settings.record(),
-        lambda_min=curvatures(predicted)[:, 0],
+        lambda_min=curvatures(guide)[:, 0],
         n_beta=posterior["n_beta"],
         gamma=posterior["gamma"],
-        attrs={
-            "eta": schedules.training.eta,
-            "steps": schedules.training.total,
-            "eta_retraining": schedules.retraining.eta,
-        },
+        attrs=attrs,
     )
 
 
-def _notes_on_start(start: Network, settings: Settings) -> list[str]:
-    if settings.init != "auto" or start.init is None or start.init.scale == 0.01:
-        return []
-    modes = start.modes
-    return [f"init {start.init}: the strongest mode ends at {modes.s[0] / modes.c:.2g}"]
-
-
-def _notes_of_measures(
-    asked: Sequence[Measure], chosen: dict[str, dict[str, Any]], arrays: Sequence[xr.DataArray]
+def _notes(
+    start: Network,
+    settings: Settings,
+    schedules: Schedules,
+    chosen: dict[str, dict[str, Any]],
+    arrays: Sequence[xr.DataArray],
+    gaps: dict[str, str],
 ) -> list[str]:
+    """What the user should know, from the start to the measures."""
+    notes, modes = [], start.modes
+    if settings.init == "auto" and start.init is not None and str(start.init) != "balanced:0.01":
+        notes.append(f"init {start.init}: the strongest mode ends at {modes.s[0] / modes.c:.2g}")
+    notes += [*schedules.notes, *notes_on_task(start)]
     simulated = {str(array.attrs["measure"]): array for array in arrays if array.attrs["side"] == "simulated"}
-    return [
-        note
-        for measure in asked
-        if measure.notes is not None
-        for note in measure.notes(chosen[measure.name], simulated.get(measure.name))
-    ]
+    for measure in settings.asked:
+        if measure.notes is not None:
+            notes += measure.notes(chosen[measure.name], simulated.get(measure.name))
+    return [*notes, *(f"{name} is not predicted: {reason}" for name, reason in gaps.items())]

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.comparison.settings import Settings
+from workbench.comparison.training import why_unpredicted
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence import Request
 from workbench.networks import Init
@@ -20,7 +21,11 @@ _OPTIONAL = {"half_rise_time"}
 def refuse_oversized(task: SemanticTask, init: Init, settings: Settings) -> None:
     """Refuse what would not fit in memory, naming the bytes and what to do instead."""
     T, hidden = settings.checkpoints, settings.hidden
-    numbers = hidden * (task.n_inputs + task.n_outputs)
+    sizes = (task.n_inputs, *[hidden] * (settings.depth - 1), task.n_outputs)
+    request = Request(
+        task, init, sizes, T, _memory(settings.resolve_device()), predicted=why_unpredicted(settings) is None
+    )
+    numbers = request.n_weights
     results = 8.0 * T * task.n_items**2 * sum(measure.arrays for measure in settings.asked)
     # An aligned start draws a rotation of the hidden units; its QR decomposition holds three copies.
     weights = 16.0 * T * numbers + 24.0 * hidden**2 * (init.kind == "balanced")
@@ -30,7 +35,6 @@ def refuse_oversized(task: SemanticTask, init: Init, settings: Settings) -> None
             f"{human_bytes(results + weights)} (limit {human_bytes(_RESULT_LIMIT)}); use fewer `checkpoints`, "
             "`measures` or a smaller `hidden`"
         )
-    request = Request(task, init, hidden, T, _memory(settings.resolve_device()))
     for measure in settings.asked:
         if measure.refuse_size is not None:
             measure.refuse_size(request, settings.of(measure))

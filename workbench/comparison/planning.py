@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.settings import Settings, Spacing
+from workbench.comparison.training import optimizer_of, plain
 from workbench.errors import WorkbenchError
+from workbench.influence.networks import bilinear
 from workbench.networks import Network
 from workbench.parallel import cores
 from workbench.theory import half_rise_times, initial_strengths, settling_time
 
 if TYPE_CHECKING:
     from workbench.simulation import Schedule
+    from workbench.simulation.training.optimizers import Optimizer
 
 Array = NDArray[np.float64]
 
@@ -25,6 +28,8 @@ STRENGTH_ERROR = 1e-3
 _SECONDS = 45.0
 _STEP_SECONDS = 1.2e-5
 _FLOPS_PER_SECOND = 2e10
+#: Adam moves a weight by about the learning rate a step: how far in units of the strongest mode's root, in how many.
+_ADAM_SPAN, _ADAM_STEPS = 10.0, 4000
 #: A schedule that would take longer is a slip of the keyboard.
 _HOURS = 6.0
 #: Checkpoints that fall before the first mode is half learned, at least.
@@ -42,13 +47,18 @@ class Schedules:
 
 def planned_schedules(start: Network, settings: Settings) -> Schedules:
     """The schedules that the settings ask for."""
-    eta = settings.eta
+    eta, end = settings.eta, settings.t_max
     if settings.eta_fraction is not None:
-        eta = fraction_of_stable(start, settings.eta_fraction)
+        eta = fraction_of_stable(start, settings.eta_fraction, optimizer_of(settings))
+    if settings.optimizer == "adam":
+        end = end or _ADAM_SPAN * float(start.modes.s[0] / start.modes.c) ** (1 / start.depth)
+        eta = eta or end / _ADAM_STEPS
+    if end is None and (start.activation != "linear" or (start.active is None and start.depth != 2)):
+        end = float(f"{2 * settling_time(start):.2g}")  # a guess from the linear network; layers have to align first
     retrains = any(measure.retrains for measure in settings.asked)
-    return choose_schedules(
-        start, settings.checkpoints, settings.t_max, eta, retrains=retrains, spacing=settings.spacing
-    )
+    chosen = choose_schedules(start, settings.checkpoints, end, eta, retrains=retrains, spacing=settings.spacing)
+    # Retrained runs see the batches and the memory of the run they are compared with only at one learning rate.
+    return chosen if plain(settings) else replace(chosen, training=chosen.retraining)
 
 
 def choose_schedules(
@@ -64,16 +74,19 @@ def choose_schedules(
 
     A mode of singular value s is off by at most ``eta s ln(kappa) / 2`` in relative strength (theory: the step-size
     shift). The learning rates keep that below `STRENGTH_ERROR` unless the work would take too long; they never
-    exceed half of the largest stable one, ``1 / s_max``.
+    exceed half of the largest stable one, ``1 / s_max``. Other depths go by the curvature where training ends in place
+    of ``2 s_max``, other activations by that of the linear network.
 
     Args:
         retrains: whether a measure trains once more for every item.
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
-    s_max, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
-    log_kappa = float(np.log(max(s_max / (start.modes.c * a0), np.e)))
+    s, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
+    s_max = s if start.depth == 2 else 1 / fraction_of_stable(replace(start, activation="linear"), 1.0)
+    log_kappa = float(np.log(max(s / (start.modes.c * a0), np.e)))
     sharpness = s_max * log_kappa / 2
-    grid = _grid(start, end, checkpoints, log_kappa / (2 * s_max), spacing)
+    first = log_kappa / (2 * s) if start.depth == 2 else float(half_rise_times(start).min())
+    grid = _grid(start, end, checkpoints, first, spacing)
     runs = start.task.n_items + 1 if retrains else 1
     largest_step = eta if eta is not None else 0.5 / s_max
     _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
@@ -106,11 +119,11 @@ def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
         )
 
 
-def fraction_of_stable(start: Network, fraction: float) -> float:
+def fraction_of_stable(start: Network, fraction: float, optimizer: Optimizer | None = None) -> float:
     """A learning rate as a fraction of the largest at which training can settle, ``1 / s_max`` for two layers."""
     from workbench.simulation import learning_rate
 
-    return learning_rate(start, fraction)
+    return learning_rate(start, fraction, optimizer)
 
 
 def _grid(start: Network, end: float, checkpoints: int, first_stage: float, spacing: Spacing) -> Array:
@@ -145,6 +158,8 @@ def _hit(grid: Array, eta: float) -> Schedule:
 
 def _seconds_per_step(start: Network, runs: int) -> float:
     task = start.task
+    if not bilinear(start):
+        return 40 * _STEP_SECONDS + 6.0 * runs * start.n_weights * task.n_items / _FLOPS_PER_SECOND
     outputs = min(task.n_outputs, start.modes.rank + (0 if start.active is not None else start.hidden))
     side_by_side = min(runs, cores())
     return _STEP_SECONDS + 6.0 * runs * start.hidden * outputs * task.n_inputs / (_FLOPS_PER_SECOND * side_by_side)
@@ -163,7 +178,7 @@ def notes_on_task(start: Network) -> list[str]:
     modes, notes = start.modes, []
     if all(_is_number(name) for name in start.task.properties):
         notes.append("all property names are numbers: if the table has no header, its first item was taken for one")
-    if start.hidden < modes.rank:
+    if start.hidden < modes.rank and start.activation == "linear":
         lost = float((modes.s[start.hidden :] ** 2).sum() / (modes.s**2).sum())
         notes.append(
             f"{start.hidden} hidden units for {modes.rank} modes: the {modes.rank - start.hidden} weakest are never "

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from workbench import influence
 from workbench.errors import WorkbenchError
 from workbench.influence import DEFAULT_MEASURES, Measure, Option
+from workbench.networks import Activation
 
 Spacing = Literal["even", "log", "stages"]
 
@@ -28,11 +29,20 @@ OPTIONS: tuple[Option, ...] = (
         group=_NETWORK,
         metavar="N",
     ),
+    Option("depth", "integer", "layers of weights", default=2, group=_NETWORK, metavar="D"),
+    Option(
+        "activation",
+        "word",
+        "of the hidden layers; relu and tanh are trained and measured, without a prediction",
+        default="linear",
+        choices=("linear", "relu", "tanh"),
+        group=_NETWORK,
+    ),
     Option(
         "init",
         "word",
         "balanced:a0 starts every mode at strength a0 (the closed forms' case); gaussian:sigma independent weights; "
-        "auto: balanced:0.01, smaller for a table in small numbers",
+        "auto: balanced:0.01, smaller for a table in small numbers; gaussian for relu and tanh",
         default="auto",
         group=_NETWORK,
         metavar="I",
@@ -69,6 +79,15 @@ OPTIONS: tuple[Option, ...] = (
         group=_NETWORK,
         metavar="X",
     ),
+    Option(
+        "optimizer",
+        "word",
+        "gradient descent, momentum 0.9 in its averaged form, or Adam, whose steps follow no flow: not predicted",
+        default="gd",
+        choices=("gd", "momentum", "adam"),
+        group=_NETWORK,
+    ),
+    Option("train_batch", "integer", "items a mini-batch of training (default: all)", group=_NETWORK, metavar="N"),
     Option("measures", "words", "which of {measures}, separated by commas", default=DEFAULT_MEASURES, metavar="M,M"),
     Option("seed", "integer", "of everything random", default=0, group=_RUNNING, metavar="N"),
     Option(
@@ -114,17 +133,22 @@ class Settings:
         measures: names of measures, and `Measure` objects of the user's own.
         options: the options of measures by name; they are keyword arguments and attributes as well. Those of no measure
             at hand are dropped.
-        hidden, init, checkpoints, spacing, t_max, eta, eta_fraction, seed, device, dtype: see `OPTIONS`.
+        hidden, depth, activation, init, checkpoints, spacing, t_max, eta, eta_fraction, optimizer, train_batch, seed,
+            device, dtype: see `OPTIONS`.
     """
 
     task: str | None
     hidden: int
+    depth: int
+    activation: Activation
     init: str
     checkpoints: int
     spacing: Spacing
     t_max: float | None
     eta: float | None
     eta_fraction: float | None
+    optimizer: Literal["gd", "momentum", "adam"]
+    train_batch: int | None
     measures: tuple[str | Measure, ...]
     seed: int
     device: str
@@ -189,6 +213,10 @@ class Settings:
             )
         if self.hidden < 1:
             raise WorkbenchError(f"`hidden` {self.hidden}; a network needs at least 1 hidden unit")
+        if self.depth < 1:
+            raise WorkbenchError(f"`depth` {self.depth}; a network has at least 1 layer of weights")
+        if self.train_batch is not None and self.train_batch < 1:
+            raise WorkbenchError(f"`train_batch` {self.train_batch}; give 1 item or more")
         if self.checkpoints < 4:
             raise WorkbenchError(f"`checkpoints` {self.checkpoints}; give at least 4, so that curves can be told apart")
         if not 0 <= self.seed < 2**63:

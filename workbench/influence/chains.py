@@ -10,7 +10,7 @@ from workbench.errors import WorkbenchError
 from workbench.parallel import cores
 from workbench.simulation import Plan, Sampling
 from workbench.simulation.sampling.diagnostics import check_planned_length
-from workbench.trajectory import Trajectory
+from workbench.simulation.sampling.plan import Checkpoints
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ _HOURS = 6.0
 _STUCK = 1e-9
 
 
-def plan_ahead(predicted: Trajectory, ends: Array, n_beta: float, gamma: float, sampling: Sampling) -> Plan:
+def plan_ahead(predicted: Checkpoints, ends: Array, n_beta: float, gamma: float, sampling: Sampling) -> Plan:
     """The plan on the predicted network, whose curvatures ``(T, 2)`` are known before training.
 
     Raises:
@@ -55,7 +55,7 @@ def _refuse_step(times: Array, precision: Array, sampling: Sampling) -> None:
         )
 
 
-def _refuse_endless(predicted: Trajectory, planned: Plan, sampling: Sampling) -> None:
+def _refuse_endless(predicted: Checkpoints, planned: Plan, sampling: Sampling) -> None:
     N, P = predicted.W1[0].size + predicted.W2[0].size, predicted.task.n_items
     steps = float(planned.steps(sampling.draws)) * sampling.chains * len(predicted.times)
     seconds = 1e-6 + N * (5e-10 * P + 6e-9)

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.influence.networks import bilinear
 from workbench.theory.posterior.hessian import curvature_range
 from workbench.trajectory import Trajectory
 
@@ -22,5 +23,7 @@ def curvatures(trajectory: Trajectory) -> Array:
         return np.stack(curvature_range(network.modes, a, network.widths, active, depth=network.depth), axis=1)
     from workbench import simulation
 
+    if not bilinear(network):
+        return simulation.NetworkCheckpoints.of(trajectory).curvatures()
     weights = zip(trajectory.W1, trajectory.W2, strict=True)
     return np.array([simulation.extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])

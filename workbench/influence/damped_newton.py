@@ -10,17 +10,24 @@ import numpy as np
 import xarray as xr
 
 from workbench import theory
+from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence.curvatures import curvatures
 from workbench.influence.measure import Array, Expectation, Measure, Measured, Options, Request
+from workbench.influence.networks import bilinear, unknown_hessian
 from workbench.influence.option import Option
 from workbench.influence.work import Work
 from workbench.theory.influence.damped_newton import check_damping, refuse_if_too_large
+from workbench.theory.posterior.dense_posterior import MEMORY_LIMIT
 from workbench.trajectory import Trajectory
 
 
 def _choose_damping(trajectory: Trajectory, options: Options) -> float:
     """Twice what no checkpoint exceeds: of two layers, twice the largest singular value of the task."""
-    return theory.default_damping(trajectory.network.modes, depth=trajectory.network.depth)
+    network = trajectory.network
+    if network.activation == "linear":
+        return theory.default_damping(network.modes, depth=network.depth)
+    needed = float(np.maximum(-curvatures(trajectory)[:, 0], 0).max())
+    return 2 * needed or float(network.modes.s[0])
 
 
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
@@ -50,16 +57,25 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
 
     task, times, damping = trajectory.task, trajectory.times, options["damping"]
     with work.bar("damped newton, trained", len(times)) as advance:
-        values: Array = simulation.damped_newton(
-            task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
-        )
+        values: Array
+        if bilinear(trajectory.network):
+            values = simulation.damped_newton(
+                task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
+            )
+        else:
+            values = simulation.network_damped_newton(trajectory, damping)
     return Measured(values, attrs={"damping": damping})
 
 
 def _refuse_size(request: Request, options: Options) -> None:
-    task = request.task
-    if request.init.kind == "gaussian":
-        refuse_if_too_large(task.n_inputs, request.hidden, task.n_outputs, task.n_items)
+    task, sizes, needed = request.task, request.sizes, 24.0 * request.n_weights**2
+    if len(sizes) == 3 and request.init.kind == "gaussian" and request.predicted:
+        refuse_if_too_large(task.n_inputs, sizes[1], task.n_outputs, task.n_items)
+    elif len(sizes) != 3 and needed > MEMORY_LIMIT:
+        raise WorkbenchError(
+            f"a dense Hessian of {request.n_weights} weights takes {human_bytes(needed)} (limit "
+            f"{human_bytes(MEMORY_LIMIT)}); use a smaller `hidden` or `depth`, or `measures` without damped_newton"
+        )
 
 
 def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
@@ -88,7 +104,7 @@ damped_newton = Measure(
             "damping",
             "number",
             "added to the Hessian, whose negative eigenvalues it must exceed at every checkpoint; auto: twice the "
-            "largest singular value, enough everywhere",
+            "largest singular value, enough everywhere (of other networks: twice what the worst checkpoint needs)",
             choose=_choose_damping,
             zero=True,  # refused where the smallest curvature is known, with the value that would do
             metavar="X",
@@ -98,6 +114,7 @@ damped_newton = Measure(
         ),
     ),
     pace="one step of Newton at $t$: most where the loss is flat",
+    unpredicted=unknown_hessian,
     refuse_size=_refuse_size,
     refuse=_refuse,
     notes=_notes,

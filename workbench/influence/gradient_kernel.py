@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from workbench import theory
 from workbench.influence.measure import Array, Expectation, Measure, Options
+from workbench.influence.networks import bilinear
 from workbench.influence.work import Work
 from workbench.trajectory import Trajectory
 
@@ -16,13 +17,16 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
     task, network = trajectory.task, trajectory.network
     if network.active is None:
         return theory.gradient_kernel_from_weights(task.X, task.Y, *trajectory.weights)
-    return theory.gradient_kernel(network.modes, theory.mode_strengths(network, trajectory.times), depth=network.depth)
+    strengths = theory.mode_strengths(network, trajectory.times)
+    return theory.gradient_kernel(network.modes, strengths, depth=network.depth)
 
 
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Array:
     from workbench import simulation
 
     task = trajectory.task
+    if not bilinear(trajectory.network):
+        return -simulation.network_kernel(trajectory)
     return -simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from workbench import theory
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence.curvatures import curvatures
 from workbench.influence.measure import Array, Beside, Expectation, Measure, Measured, Options, Request
+from workbench.influence.networks import bilinear, unknown_hessian
 from workbench.influence.option import Option
 from workbench.influence.work import Work
 from workbench.theory.posterior.dense_posterior import refuse_if_too_large
@@ -31,7 +33,11 @@ def choose_n_beta(trajectory: Trajectory, options: Options) -> float:
 
 def choose_gamma(trajectory: Trajectory, options: Options) -> float:
     """Localization for which the posterior is Gaussian at every checkpoint, from the largest singular value."""
-    return required_gamma(trajectory.network.modes, options["n_beta"], depth=trajectory.network.depth)
+    network, n_beta = trajectory.network, options["n_beta"]
+    if network.activation == "linear":
+        return required_gamma(network.modes, n_beta, depth=network.depth)
+    needed = float(np.maximum(-curvatures(trajectory)[:, 0], 0).max()) or float(network.modes.s[0])
+    return float(f"{20 * n_beta * needed:.1g}")
 
 
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
@@ -63,11 +69,12 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
 
     local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
     sampling = sampling_of(options, work)
-    plan = simulation.plan(trajectory, local["n_beta"], local["gamma"], sampling)
+    points = checkpoints(trajectory)
+    plan = simulation.plan(points, local["n_beta"], local["gamma"], sampling, curvatures=curvatures(trajectory))
     steps = plan.steps(sampling.draws) * sampling.chains * len(trajectory.times)
     with work.bar("local posterior, chains", steps) as advance:
         samples = simulation.sample_local_posterior(
-            trajectory, sampling=sampling, planned=plan, progress=advance, slot=work.slot, **local
+            points, sampling=sampling, planned=plan, progress=advance, slot=work.slot, **local
         )
     estimate = samples.estimate
     volume = simulation.local_learning_coefficient(estimate, local["n_beta"])
@@ -100,6 +107,13 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
     )
 
 
+def checkpoints(trajectory: Trajectory) -> Any:
+    """The checkpoints of a trajectory as the samplers take them."""
+    from workbench.simulation import NetworkCheckpoints
+
+    return trajectory if bilinear(trajectory.network) else NetworkCheckpoints.of(trajectory)
+
+
 def sampling_of(options: Options, work: Work) -> Any:
     """The `simulation.Sampling` that the options ask for."""
     import torch
@@ -121,8 +135,7 @@ def sampling_of(options: Options, work: Work) -> Any:
 
 
 def _refuse_size(request: Request, options: Options) -> None:
-    task, hidden, chains = request.task, request.hidden, options["chains"]
-    numbers = hidden * (task.n_inputs + task.n_outputs)
+    task, chains, numbers = request.task, options["chains"], request.n_weights
     # A chain has its weights and its noise; those of one checkpoint keep their sums over pairs of items together.
     one = 64.0 * numbers + 4.0 * min(64 * numbers, 2**20)
     needed = one + chains * 16.0 * _BATCHES * task.n_items**2
@@ -131,8 +144,8 @@ def _refuse_size(request: Request, options: Options) -> None:
             f"{chains} chains of {numbers} weights take {human_bytes(needed)} "
             f"(limit {human_bytes(request.memory)}); use fewer `chains` and more `draws`"
         )
-    if request.init.kind == "gaussian":
-        refuse_if_too_large(task.n_inputs, hidden, task.n_outputs, task.n_items)
+    if request.init.kind == "gaussian" and request.predicted and len(request.sizes) == 3:
+        refuse_if_too_large(task.n_inputs, request.sizes[1], task.n_outputs, task.n_items)
 
 
 def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
@@ -140,7 +153,7 @@ def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
 
     ends, n_beta, gamma = curvatures(predicted), options["n_beta"], options["gamma"]
     check_local_posterior(predicted.times, ends[:, 0], n_beta, gamma)
-    plan_ahead(predicted, ends, n_beta, gamma, sampling_of(options, work))
+    plan_ahead(checkpoints(predicted), ends, n_beta, gamma, sampling_of(options, work))
 
 
 def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
@@ -177,7 +190,7 @@ _OPTIONS = (
     Option(
         "gamma",
         "number",
-        "localization; auto: 20 n beta x the largest singular value",
+        "localization; auto: 20 n beta x the largest singular value (not two linear layers: x the downward curvature)",
         choose=choose_gamma,
         group=_POSTERIOR,
         metavar="X",
@@ -281,6 +294,7 @@ local_bif = Measure(
     beside=_BESIDE,
     pace="how losses vary together near $t$: ways down count more, so it is ahead",
     quick_up_to=200,
+    unpredicted=unknown_hessian,
     refuse_size=_refuse_size,
     refuse=_refuse,
     notes=_notes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,16 +13,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
-from workbench.errors import WorkbenchError
+from workbench.errors import ConditionError, WorkbenchError
 from workbench.influence.option import Option
 from workbench.influence.work import Precision, Progress, Work
-from workbench.networks import Init
+from workbench.networks import Init, Network
 from workbench.semantics import SemanticTask
 from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from workbench.simulation import Schedule
+    from workbench.simulation import Recipe, Schedule
 
 Array = NDArray[np.float64]
 Options = Mapping[str, Any]
@@ -120,16 +121,23 @@ class Request:
 
     Attributes:
         task: what is to be learned.
-        init: how the network starts. hidden: its units.
+        init: how the network starts. sizes: units of every layer, inputs first.
         checkpoints: how many.
         memory: bytes there are for one checkpoint's chains.
+        predicted: whether there will be a prediction.
     """
 
     task: SemanticTask
     init: Init
-    hidden: int
+    sizes: tuple[int, ...]
     checkpoints: int
     memory: float
+    predicted: bool = True
+
+    @property
+    def n_weights(self) -> int:
+        """N."""
+        return sum(before * after for before, after in pairwise(self.sizes))
 
 
 SideOf = Callable[[Trajectory, Options, Work], "Measured | Array"]
@@ -158,6 +166,7 @@ class Measure:
         refuse_size: ``(request, options)``: raise before anything is allocated that would not fit.
         refuse: ``(predicted, options, work)``: raise before long work what could not be measured.
         notes: ``(options, simulated)``: lines for the user; simulated is the array of that side or None.
+        unpredicted: why there is no analytic side for a linear network, or None if there is one.
         expectations: what verdicts judge.
     """
 
@@ -181,6 +190,7 @@ class Measure:
     refuse_size: Callable[[Request, Options], None] | None = None
     refuse: Callable[[Trajectory, Options, Work], None] | None = None
     notes: Callable[[Options, xr.DataArray | None], list[str]] | None = None
+    unpredicted: Callable[[Network], str | None] | None = None
     expectations: tuple[Expectation, ...] = ()
 
     def __post_init__(self) -> None:
@@ -193,6 +203,14 @@ class Measure:
     def sides(self) -> tuple[Side, ...]:
         """The sides there are, theory first."""
         return tuple(side for side in SIDES if getattr(self, side) is not None)
+
+    def why_unpredicted(self, network: Network) -> str | None:
+        """Why the analytic side does not answer for a network; None where it does."""
+        if self.analytic is None:
+            return f"{self.short} has no analytic side"
+        if network.activation != "linear":
+            return f"{network.activation} hidden layers have no closed form"
+        return None if self.unpredicted is None else self.unpredicted(network)
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -217,7 +235,7 @@ class Measure:
         slot: Slot = NOWHERE,
         device: str = "cpu",
         precision: Precision = "float64",
-        schedule: Schedule | None = None,
+        schedule: Schedule | Recipe | None = None,
         seed: int = 0,
         **named: Any,
     ) -> xr.DataArray:
@@ -228,15 +246,21 @@ class Measure:
             values, named: options, in their order or by name; those left out, or None, are chosen.
             progress: called with the work done since the last call.
             slot: where the simulated side keeps its work so far, and goes on with what was kept.
-            device, precision, schedule, seed: of the simulated side; see `Work`.
+            device, precision, seed: of the simulated side; see `Work`.
+            schedule: of retraining, or the whole recipe, if not gradient descent at the trajectory's learning rate.
         """
+        recipe = None
+        if schedule is not None:
+            from workbench.simulation import Recipe, Schedule
+
+            recipe = Recipe(schedule) if isinstance(schedule, Schedule) else schedule
         given = dict(zip(self.option_names, values, strict=False)) | named
         work = Work(
             bar=lambda title, total: nullcontext(progress or (lambda done: None)),
             slot=slot,
             device=device,
             precision=precision,
-            schedule=schedule,
+            recipe=recipe,
             seed=seed,
         )
         return self.measure(trajectory, self.resolve(trajectory, given), work)
@@ -258,6 +282,9 @@ class Measure:
         """`__call__` with all options given."""
         side = side_of(trajectory)
         compute = getattr(self, side)
+        reason = self.why_unpredicted(trajectory.network) if side == "analytic" else None
+        if compute is not None and reason is not None:
+            raise ConditionError("a network for which theory has this measure", reason, "train it: workbench.train")
         if compute is None:
             raise WorkbenchError(f"{self.name} has no {side} side; it is known for {self.sides[0]} trajectories only")
         measured = compute(trajectory, options, work)

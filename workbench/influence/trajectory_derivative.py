@@ -15,7 +15,7 @@ from workbench.trajectory import Trajectory
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
     network, times = trajectory.network, trajectory.times
     with work.bar("derivative, theory", PARTS) as advance:
-        if network.active is not None and network.a0 is not None:
+        if network.active is not None and network.a0 is not None and network.depth == 2:
             return theory.trajectory_derivative(network.modes, times, a0=network.a0, active=network.active)
         return theory.trajectory_derivative_from_start(network, times, progress=in_parts(advance))
 
@@ -23,14 +23,11 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     from workbench.simulation.influence.trajectory_derivative import trajectory_derivative as through_steps
     from workbench.simulation.training.descent import Place
-    from workbench.simulation.training.recipes import Recipe
 
-    schedule = work.retraining(trajectory)
-    with work.bar("derivative, training", schedule.total) as advance:
-        values = through_steps(
-            trajectory.network, Recipe(schedule), place=Place(work.device), progress=advance, slot=work.slot
-        )
-    return Measured(values, attrs={"eta": schedule.eta})
+    recipe = work.retraining(trajectory)
+    with work.bar("derivative, training", recipe.schedule.total) as advance:
+        values = through_steps(trajectory.network, recipe, place=Place(work.device), progress=advance, slot=work.slot)
+    return Measured(values, attrs={"eta": recipe.schedule.eta})
 
 
 trajectory_derivative = Measure(

@@ -38,20 +38,19 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     from workbench.simulation.influence.window_removal import window_removal as by_retraining
     from workbench.simulation.training.descent import Place
-    from workbench.simulation.training.recipes import Recipe
 
-    schedule = work.retraining(trajectory)
-    with work.bar("window removal, retrain", schedule.total) as advance:
+    recipe = work.retraining(trajectory)
+    with work.bar("window removal, retrain", recipe.schedule.total) as advance:
         removed = by_retraining(
             trajectory.network,
-            Recipe(schedule),
+            recipe,
             _pairs(options["window"]),
             convention=options["convention"],
             place=Place(work.device),
             progress=advance,
             slot=work.slot,
         )
-    return _measured(removed, options, eta=schedule.eta)
+    return _measured(removed, options, eta=recipe.schedule.eta)
 
 
 def _pairs(window: ArrayLike) -> list[tuple[float, float]]:

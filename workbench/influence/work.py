@@ -14,7 +14,7 @@ from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from workbench.simulation import Schedule
+    from workbench.simulation import Recipe, Schedule
 
 #: ``bar(title, total)`` opens a progress bar and yields a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
@@ -39,7 +39,8 @@ class Work:
         slot: where unfinished work is kept, and gone on with.
         device: of the simulated side, ``"cpu"`` or ``"cuda"``.
         precision: of sampled chains; training is always float64.
-        schedule: of retraining, if not the trajectory's own; the flow times must be the same.
+        recipe: of retraining: schedule, rule and mini-batches; None: gradient descent at the trajectory's own learning
+            rate. The flow times must be the trajectory's.
         seed: of everything random.
     """
 
@@ -47,18 +48,20 @@ class Work:
     slot: Slot = NOWHERE
     device: str = "cpu"
     precision: Precision = "float64"
-    schedule: Schedule | None = None
+    recipe: Recipe | None = None
     seed: int = 0
 
-    def retraining(self, trajectory: Trajectory) -> Schedule:
-        """The schedule of a retraining that must meet the trajectory's checkpoints."""
-        schedule = self.schedule or schedule_of(trajectory)
-        here, there = schedule.times, trajectory.times
+    def retraining(self, trajectory: Trajectory) -> Recipe:
+        """The recipe of a retraining that must meet the trajectory's checkpoints."""
+        from workbench.simulation import Recipe
+
+        recipe = self.recipe or Recipe(schedule_of(trajectory))
+        here, there = recipe.schedule.times, trajectory.times
         if here.shape != there.shape or not np.allclose(here, there, rtol=1e-9, atol=0):
             raise WorkbenchError(
                 "the schedule's flow times differ from the trajectory's checkpoints; use Schedule.finer"
             )
-        return schedule
+        return recipe
 
 
 def schedule_of(trajectory: Trajectory) -> Schedule:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError
 from workbench.networks import Network
 from workbench.theory.modes.balanced import half_rise_form, mode_strength_form, residual_form
-from workbench.theory.modes.strength import mode_strength
+from workbench.theory.modes.strength import half_rise_time, mode_strength, rise_time
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -38,26 +38,39 @@ def mode_strengths(start: Network, times: ArrayLike) -> Array:
 def initial_strengths(start: Network) -> Array:
     """``(K,)`` strength each mode starts with, weight^2; 0 for modes without hidden direction.
 
-    An unaligned network is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
-    ``sigma^2 N_h / 2`` for Gaussian weights. Its modes then grow as aligned ones do until they meet.
+    An unaligned network of two layers is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
+    ``sigma^2 N_h / 2`` for Gaussian weights. Its modes then grow as aligned ones do until they meet. Of any other
+    depth or activation every mode gets the root mean square strength of the initial map, in the same sense a guess.
     """
     modes = start.modes
     if start.a0 is not None and start.active is not None:
         return np.where(np.arange(len(modes.s)) < start.active, start.a0, 0.0)
+    if start.depth != 2 or start.activation != "linear":
+        return np.full(len(modes.s), _map_strength(start))
     V_in = start.task.X @ modes.V[:, : len(modes.s)] / np.sqrt(modes.c * start.task.n_items)
     growing = start.W1 @ V_in + start.W2.T @ modes.U[:, : len(modes.s)]
     return np.asarray((growing**2).sum(axis=0) / 4)
 
 
+def _map_strength(start: Network) -> float:
+    """Root mean square over pairs of modes of ``u_k^T f(V_in)_l``."""
+    modes, here = start.modes, Trajectory(start, "predicted", np.zeros(1), tuple(W[None] for W in start.weights))
+    V = modes.V[:, : modes.rank] / np.sqrt(modes.c * modes.n_items)
+    return float(np.sqrt(np.mean((modes.U.T @ here.outputs[0] @ V) ** 2)))
+
+
 def half_rise_times(start: Network) -> Array:
     """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned.
 
-    Exact for an aligned start, an estimate for any other (see `initial_strengths`).
+    Exact for an aligned start of a linear network, an estimate for any other (see `initial_strengths`).
     """
     s, c, a0 = start.modes.s, start.modes.c, initial_strengths(start)
     rising = (a0 > 0) & (2 * c * a0 < s)
     times = np.full(len(s), np.inf)
-    times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0[rising])
+    if start.depth == 2:
+        times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0[rising])
+    elif rising.any():
+        times[rising] = half_rise_time(s[rising], c=c, a0=a0[rising], depth=start.depth)
     return times
 
 
@@ -99,11 +112,17 @@ def settling_time(start: Network, remaining: float = 0.005) -> float:
     """
     modes, K = start.modes, min(start.hidden, start.modes.rank)
     a0, s = float(initial_strengths(start)[:K].min()), modes.s[:K]
-    a0_safe = min(a0, 0.49 * float(s[-1]) / modes.c)
+    a0_safe, depth = min(a0, 0.49 * float(s[-1]) / modes.c), start.depth
 
     def excess(t: float) -> float:
-        e = residual_form().function(t, s, modes.c, a0_safe)
+        if depth == 2:
+            e = residual_form().function(t, s, modes.c, a0_safe)
+        else:
+            e = s - modes.c * mode_strength(t, s, c=modes.c, a0=a0_safe, depth=depth)
         return float((e**2).sum() / (s**2).sum()) - remaining
 
-    longest = float(np.log(s[-1] / (modes.c * a0_safe)) / (2 * s[-1]) + 10 / s[-1])
+    if depth == 2:
+        longest = float(np.log(s[-1] / (modes.c * a0_safe)) / (2 * s[-1]) + 10 / s[-1])
+    else:
+        longest = float(rise_time(1 - 0.5 * np.sqrt(remaining), s, c=modes.c, a0=a0_safe, depth=depth).max())
     return 1.25 * float(scipy.optimize.brentq(excess, 0.0, longest))
