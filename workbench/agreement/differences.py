@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from workbench import dataset
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.resolution import draws_to_resolve, noise_to_signal
 
@@ -20,13 +21,7 @@ ROUNDING = 1e-9
 
 def measures_in(ds: xr.Dataset) -> list[str]:
     """Measures of which the dataset holds both sides."""
-    return [
-        str(name).removesuffix("_analytic")
-        for name in ds.data_vars
-        if str(name).endswith("_analytic")
-        and f"{str(name).removesuffix('_analytic')}_simulated" in ds
-        and "source" in ds[name].dims
-    ]
+    return [name for name in dataset.measure_names(ds) if len(dataset.sides_of(ds, name)) == 2]
 
 
 def relative_l2(reference: Array, other: Array) -> float:
@@ -59,12 +54,16 @@ def error_table(ds: xr.Dataset) -> pd.DataFrame:
     Columns: ``relative_l2``; ``same_sign``, the share of entries whose sign is the same on both sides, weighed by the
     predicted size; for sampled measures also ``monte_carlo`` (the error that the standard errors alone explain),
     ``within_4_se`` (share of entries) and ``draws_to_resolve`` (`resolution.draws_to_resolve`). Pooled errors are
-    dominated by the diagonal, so the groups are what to read. A group without influence has no relative error (nan).
+    dominated by the diagonal, so the groups are what to read. A group without influence has no relative error (nan),
+    nor has a measure with one side alone.
     """
     off = ~np.eye(ds.sizes["source"], dtype=bool)
     masks = {"all pairs": np.ones_like(off), "item on itself": ~off, "all others": off, **pair_groups(ds)}
-    rows = []
-    for measure in measures_in(ds):
+    rows: list[dict[str, Any]] = []
+    for measure in dataset.measure_names(ds):
+        if len(dataset.sides_of(ds, measure)) < 2:
+            rows += [{"measure": measure, "pairs": group, "relative_l2": np.nan} for group in masks]
+            continue
         analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
         sampled = f"{measure}_simulated_stderr" in ds
         for group, mask in masks.items():

@@ -22,8 +22,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from workbench.agreement.differences import ROUNDING, measures_in
+from workbench import dataset
+from workbench.agreement.differences import ROUNDING
 from workbench.agreement.groups import pair_groups
+from workbench.influence import MEASURES, gradient_kernel
+from workbench.influence.measure import SIDES
 from workbench.semantics import Hierarchy
 from workbench.theory import flip_times
 
@@ -34,7 +37,6 @@ Kind = Literal["flip", "most helpful", "most harmful"]
 VISIBLE = 0.01
 #: Flows are integrated to a relative error of about this.
 INTEGRATED = 1e-8
-_FLOWS = ("leave_one_out", "window_removal")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def event_floor(values: Array, largest: float = 0.0, measure: str = "") -> float
         values: ``(T,)`` the curve.
         largest: of the measure over all pairs, if the curve is one of many.
     """
-    error = INTEGRATED if measure in _FLOWS else ROUNDING
+    error = INTEGRATED if measure in MEASURES and MEASURES[measure].whole_item else ROUNDING
     return max(VISIBLE * float(np.abs(values).max(initial=0.0)), error * largest)
 
 
@@ -143,9 +145,9 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
     learns fastest at that time.
     """
     exact, rows = _closed_form_flips(ds), []
-    for measure in measures_in(ds):
+    for measure in dataset.measure_names(ds):
         for group, mask in pair_groups(ds).items():
-            known = exact.get(group, np.array([])) if measure == "gradient_kernel" else np.array([])
+            known = exact.get(group, np.array([])) if measure == gradient_kernel.name else np.array([])
             rows += list(_rows(ds, measure, group, mask, known))
     columns = ("measure", "pairs", "event", "analytic", "simulated", "difference", "closed_form", "size", "learning")
     return pd.DataFrame(rows, columns=list(columns))
@@ -178,29 +180,32 @@ def _rows(ds: xr.Dataset, measure: str, group: str, mask: NDArray[np.bool_], kno
         yield row(f"flip {k + 1}", first, second, float(known[k]) if k < len(known) else float("nan"))
     for kind in ("most helpful", "most harmful"):
         first, second = (next((event for event in side if event.kind == kind), None) for side in (predicted, seen))
-        if first is not None:
+        if first is not None or (second is not None and f"{measure}_analytic" not in ds):
             yield row(kind, first, second)
 
 
 def events_of_group(ds: xr.Dataset, measure: str, mask: NDArray[np.bool_]) -> tuple[list[Event], list[Event]]:
-    """Events of the mean curve of the pairs in a ``(P, P)`` mask: predicted, and simulated."""
-    analytic, simulated = ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values
-    times, largest = ds["time"].values, float(np.abs(analytic).max())
-    first, second = analytic[:, mask].mean(axis=1), simulated[:, mask].mean(axis=1)
-    noise = None
-    if f"{measure}_simulated_stderr" in ds:
-        # The pairs share their chains; their errors are taken as fully correlated.
-        noise = 2 * ds[f"{measure}_simulated_stderr"].values[:, mask].mean(axis=1)
-    floors = [event_floor(curve, largest, measure) for curve in (first, second)]
-    return curve_events(times, first, floors[0]), curve_events(times, second, floors[1], noise)
+    """Events of the mean curve of the pairs in a ``(P, P)`` mask: predicted, and simulated; none of an absent side."""
+    sides = [dataset.values(ds, measure, side) for side in SIDES]
+    largest = 0.0 if sides[0] is None else float(np.abs(sides[0]).max())
+    error = dataset.stderr(ds, measure)
+    # The pairs share their chains; their errors are taken as fully correlated.
+    noises = [None, None if error is None else 2 * error[:, mask].mean(axis=1)]
+    events: list[list[Event]] = []
+    for values, noise in zip(sides, noises, strict=True):
+        curve = None if values is None else values[:, mask].mean(axis=1)
+        floor = 0.0 if curve is None else event_floor(curve, largest, measure)
+        events.append([] if curve is None else curve_events(ds["time"].values, curve, floor, noise))
+    return events[0], events[1]
 
 
 def _learning(ds: xr.Dataset) -> Any:
     """A function that names the level of the tree, or the mode of a table, whose loss falls fastest at a time."""
-    if "mode_strength_analytic" not in ds:
+    side = next((side for side in SIDES if f"mode_strength_{side}" in ds), None)
+    if side is None:
         return lambda time: ""
     s, c, times = ds["singular_value"].values, float(ds.attrs["input_scale"]), ds["time"].values
-    fall = -np.gradient((s - c * ds["mode_strength_analytic"].values) ** 2, times, axis=0)
+    fall = -np.gradient((s - c * ds[f"mode_strength_{side}"].values) ** 2, times, axis=0)
     level = ds["mode_level"].values
     on_tree = bool((level >= 0).all())
     groups = np.unique(level) if on_tree else np.arange(len(s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,12 +11,14 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from workbench import theory
 from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
 from workbench.agreement.events import event_table
 from workbench.agreement.posterior_verdicts import CHAINS, posterior_verdicts
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
+from workbench.dataset import measure_names, sides_of, variable
+from workbench.influence import MEASURES, damped_newton, gradient_kernel, local_bif
 from workbench.semantics import Modes
-from workbench.theory import damped_newton, gradient_kernel, step_size_shift
 
 Array = NDArray[np.float64]
 
@@ -27,12 +30,23 @@ _COARSE = 0.2
 
 def verdicts(ds: xr.Dataset) -> list[Verdict]:
     """Judge every claim that the dataset can be asked about; each states the smallest error that it would catch."""
-    aligned = "a0" in ds.attrs
-    error = _strength_error(ds) if aligned else 0.0
-    judged = _aligned(ds, error) if aligned else _unaligned(ds)
-    if "local_bif" in measures_in(ds):
+    bounded = "a0" in ds.attrs and "no_error_bar" not in ds.attrs
+    error = _strength_error(ds) if bounded else 0.0
+    judged = _bounded(ds, error) if bounded else _unbounded(ds)
+    if local_bif.name in measures_in(ds):
         judged += posterior_verdicts(ds)
-    return judged if error <= _COARSE else [_withdrawn(verdict, error) for verdict in judged]
+    judged = judged if error <= _COARSE else [_withdrawn(verdict, error) for verdict in judged]
+    return judged + _one_sided(ds)
+
+
+def _one_sided(ds: xr.Dataset) -> list[Verdict]:
+    """Measures that stand alone, with the reason."""
+    reasons: dict[str, str] = json.loads(ds.attrs.get("not_predicted", "{}"))
+    alone = [name for name in measure_names(ds) if len(sides_of(ds, name)) == 1]
+    return [
+        unclaimed(name, f"{name}: {sides_of(ds, name)[0]} side alone", "-", reasons.get(name, "it has one side"))
+        for name in alone
+    ]
 
 
 def _strength_error(ds: xr.Dataset) -> float:
@@ -65,7 +79,7 @@ def _modes_of(ds: xr.Dataset) -> Modes:
     return Modes(ds["left_mode"].values, ds["singular_value"].values, V, None, float(ds.attrs["input_scale"]))
 
 
-def _aligned(ds: xr.Dataset, expected: float) -> list[Verdict]:
+def _bounded(ds: xr.Dataset, expected: float) -> list[Verdict]:
     """Simulated against closed forms; the tolerance is the first-order effect of the learning rate, in closed form.
 
     Args:
@@ -76,22 +90,24 @@ def _aligned(ds: xr.Dataset, expected: float) -> list[Verdict]:
     shift, measures = eta * per_eta, measures_in(ds)
     why = f"first-order effect of the learning rate {eta:.2g}, known in closed form, and 20% for the next order"
     judged = [_strengths(ds, expected, why), _loss(ds, shift, why)]
-    if "gradient_kernel" in measures:
-        inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + shift))
+    if gradient_kernel.name in measures:
+        inherited = relative_l2(
+            theory.gradient_kernel(_modes_of(ds), a), theory.gradient_kernel(_modes_of(ds), a + shift)
+        )
         judged.append(
             judge(
-                "gradient_kernel",
+                gradient_kernel.name,
                 "the gradient kernel follows the closed form (relative L2)",
-                _l2_of(ds, "gradient_kernel"),
+                _l2_of(ds, gradient_kernel.name),
                 1.2 * inherited + 1e-9,
                 why,
                 altered="the predicted kernel",
             )
         )
         judged += _flips(ds, expected)
-    if "damped_newton" in measures:
+    if damped_newton.name in measures:
         judged.append(_newton(ds, a, a + shift, why))
-    return judged + [_through_training(ds, name, a, per_eta) for name in _THROUGH_TRAINING if name in measures]
+    return judged + [_through_training(ds, name, a, per_eta) for name in _sentences("flow") if name in measures]
 
 
 def _l2_of(ds: xr.Dataset, measure: str, pairs: NDArray[np.bool_] | None = None) -> Callable[[float], float]:
@@ -132,30 +148,34 @@ def _loss(ds: xr.Dataset, shift: Array, why: str) -> Verdict:
 def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
     """``(T, K)`` first-order effect of the learning rate on the mode strengths, over the learning rate."""
     s, c, a0 = ds["singular_value"].values, ds.attrs["input_scale"], ds.attrs["a0"]
-    shift = step_size_shift(a, np.maximum(s - c * a, 0), eta=1.0, s=s, c=c, a0=a0)
+    shift = theory.step_size_shift(a, np.maximum(s - c * a, 0), eta=1.0, s=s, c=c, a0=a0)
     return np.where(_learned(ds), shift, 0.0)
 
 
 def _newton(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
     modes, times, hidden = _modes_of(ds), ds["time"].values, int(ds.attrs["hidden"])
-    damping, active = float(ds["damped_newton_simulated"].attrs["damping"]), min(hidden, modes.rank)
-    exact, moved = (damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active) for x in (a, shifted))
+    damping, active = float(ds[variable(damped_newton.name, "simulated")].attrs["damping"]), min(hidden, modes.rank)
+    exact, moved = (
+        theory.damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active) for x in (a, shifted)
+    )
     return judge(
-        "damped_newton",
+        damped_newton.name,
         "the damped influence function follows the closed form (relative L2)",
-        _l2_of(ds, "damped_newton"),
+        _l2_of(ds, damped_newton.name),
         1.2 * relative_l2(exact, moved) + 1e-9,
         why,
         altered="the predicted influence",
     )
 
 
-#: Measures that need a whole training run, and how each simulated side comes about.
-_THROUGH_TRAINING = {
-    "leave_one_out": "leave-one-out by retraining follows the flow",
-    "window_removal": "window removal by retraining follows the flow",
-    "trajectory_derivative": "the derivative through training follows the flow's",
-}
+def _sentences(rule: str) -> dict[str, str]:
+    """What is expected of measures by one rule, by measure."""
+    return {
+        name: expectation.sentence
+        for name, measure in MEASURES.items()
+        for expectation in measure.expectations
+        if expectation.rule == rule
+    }
 
 
 def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) -> Verdict:
@@ -173,10 +193,12 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
             altered="an item's influence on itself, were it predicted for another",
         )
     eta = ds[f"{measure}_simulated"].attrs["eta"]
-    inherited = relative_l2(gradient_kernel(_modes_of(ds), a), gradient_kernel(_modes_of(ds), a + eta * per_eta))
+    inherited = relative_l2(
+        theory.gradient_kernel(_modes_of(ds), a), theory.gradient_kernel(_modes_of(ds), a + eta * per_eta)
+    )
     return judge(
         measure,
-        f"{_THROUGH_TRAINING[measure]} (relative L2, other items)",
+        f"{_sentences('flow')[measure]} (relative L2, other items)",
         _l2_of(ds, measure, off),
         4 * inherited + 1e-9,
         f"learning rate {eta:.2g}: the step-size error of the kernel at every step, magnified by the rest of training",
@@ -186,7 +208,7 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
 
 def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
     events = event_table(ds)
-    flips = events[(events["measure"] == "gradient_kernel") & events["event"].str.startswith("flip")]
+    flips = events[(events["measure"] == gradient_kernel.name) & events["event"].str.startswith("flip")]
     if flips.empty:
         return []
     # Both sides are read off the same checkpoints, so that interpolation errs alike on both.
@@ -207,14 +229,16 @@ def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
     return [judge(key, claim, late, FLIP_TOLERANCE, why, altered="every predicted time")]
 
 
-def _unaligned(ds: xr.Dataset) -> list[Verdict]:
+def _unbounded(ds: xr.Dataset) -> list[Verdict]:
+    if "mode_strength_analytic" not in ds:
+        return []
     final = ds["singular_value"].values / ds.attrs["input_scale"]
     difference = np.abs(ds["mode_strength_simulated"].values - ds["mode_strength_analytic"].values) / final
-    reason = "unaligned start: no closed-form error bar for the learning rate and the imbalance of order sigma^2"
+    reason = str(ds.attrs.get("no_error_bar", "unaligned start: no closed-form error bar for the learning rate"))
     claim = "mode strengths (largest difference / final strength)"
     judged = [unclaimed("mode_strengths", claim, f"{difference.max():.2g}", reason)]
     for measure in measures_in(ds):
-        if measure != "local_bif":
+        if measure != local_bif.name:
             error = relative_l2(ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values)
             judged.append(unclaimed(measure, f"{measure} (relative L2, all pairs)", f"{error:.2g}", reason))
     return judged

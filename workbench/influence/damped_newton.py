@@ -103,8 +103,8 @@ damped_newton = Measure(
         Option(
             "damping",
             "number",
-            "added to the Hessian, whose negative eigenvalues it must exceed at every checkpoint; auto: twice the "
-            "largest singular value, enough everywhere (of other networks: twice what the worst checkpoint needs)",
+            "added to the Hessian, whose negative eigenvalues it must exceed at every checkpoint; auto: twice what "
+            "none exceeds, of two linear layers the largest singular value",
             choose=_choose_damping,
             zero=True,  # refused where the smallest curvature is known, with the value that would do
             metavar="X",

@@ -190,7 +190,8 @@ _OPTIONS = (
     Option(
         "gamma",
         "number",
-        "localization; auto: 20 n beta x the largest singular value (not two linear layers: x the downward curvature)",
+        "localization; auto: 20 n beta x what no downward curvature exceeds, of two linear layers the largest singular "
+        "value",
         choose=choose_gamma,
         group=_POSTERIOR,
         metavar="X",
