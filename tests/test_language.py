@@ -196,10 +196,11 @@ def test_curves_are_called_neither_rising_nor_falling_where_there_is_only_noise(
     assert critical_value(12, 6) > critical_value(12, 30) > 2.5
 
 
-def test_half_of_the_gain_is_found_between_steps():
+def test_half_of_the_gain_is_found_between_steps_after_the_highest_loss():
     steps = np.array([0, 10, 20, 30])
-    losses = np.array([[4.0, 1.0], [4.0, 1.0], [2.0, 0.9], [2.0, 1.0]])
-    assert half_gain_steps(steps, losses)[0] == 15 and np.isnan(half_gain_steps(steps, losses)[1])
+    losses = np.array([[4.0, 1.0, 3.0], [4.0, 1.0, 5.0], [2.0, 0.9, 5.0], [2.0, 1.0, 1.0]])
+    half = half_gain_steps(steps, losses)
+    assert half[0] == 15 and np.isnan(half[1]) and half[2] == 25
 
 
 @pytest.mark.parametrize(("last", "count"), [(600, 12), (1200, 24), (30, 24), (5, 5)])

@@ -199,7 +199,7 @@ def test_a_diverged_chain_is_named_with_a_step_that_would_do():
 
     with pytest.raises(SamplingError, match=r"of 2 chains diverged at step 7.*steps below 0\.032") as caught:
         run(0.1)
-    advised = float(str(caught.value).split("use step = ")[1])
+    advised = float(str(caught.value).split("use `step_size` ")[1])
     assert np.isfinite(run(advised).traces).all()
 
 
@@ -273,11 +273,11 @@ def test_a_run_that_was_cut_off_goes_on_bit_by_bit(tmp_path):
         ({"losses": lambda model, rows: quadratic(model, rows)[:2]}, r"gave \(2,\) for a batch of 3"),
         ({"losses": lambda model, rows: quadratic(model, rows) / 0}, "not finite at the checkpoint"),
         ({"checkpoint": {"w": torch.zeros(3)}}, "none of this module"),
-        ({"n_beta": -1.0}, "n_beta must be 0 or more"),
-        ({"gamma": 0.0}, "gamma positive"),
-        ({"sampling": {"batch_size": 4}}, "batch_size 4 of 3 examples"),
+        ({"n_beta": -1.0}, "an n beta of 0 or more"),
+        ({"gamma": 0.0}, "a positive gamma"),
+        ({"sampling": {"batch_size": 4}}, "`batch_size` 4 of 3 examples"),
         ({"sampling": {"parameters": ("head.*",)}}, "no parameter is called"),
-        ({"sampling": {"sampler": "hmc"}}, "sampler 'hmc' is unknown"),
+        ({"sampling": {"sampler": "hmc"}}, "`sampler` 'hmc' is unknown"),
         ({"sampling": {"step": 0.001, "thin": 1, "burn_in": None, "draws": 50}}, "chains too short"),
     ],
 )
@@ -293,7 +293,7 @@ def test_bad_input_is_refused_in_one_line(change, message):
 
 
 def test_where_no_posterior_exists_the_needed_gamma_is_named():
-    with pytest.raises(ConditionError, match=r"use gamma above 8"):
+    with pytest.raises(ConditionError, match=r"use `gamma` above 8"):
         sample_module_posterior(
             Weights(1.0, 1.0, 1.0), lambda m, r: -quadratic(m, r), None, ROWS, n_beta=2.0, gamma=1.0
         )

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.commands import bench, compare, derive, explore, figures, verify
+from workbench.commands import bench, compare, derive, explore, figures, language, verify
 from workbench.commands.console import STAGE, Help, Parser
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
@@ -26,6 +26,8 @@ first steps
       a (2,2,2) hierarchy of living things; then open results/tree/report.html
   workbench compare --task my_table.csv --out results/mine
       your own items x properties: first column item names, header = property names, numbers
+  workbench language --out results/language --quick
+      a small transformer learns a generated language: influence between classes of tokens, in minutes
   workbench figures --out slides --size slide
       twelve figures and two animations for a lecture, in seconds
   workbench derive --list
@@ -46,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, explore, figures, derive, verify, bench):
+    for command in (compare, language, explore, figures, derive, verify, bench):
         command.add_parser(commands)
     return top
 

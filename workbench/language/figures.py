@@ -129,7 +129,7 @@ def _pair(ax: Axes, ds: xr.Dataset, a: int, b: int, style: Style) -> None:
                 ax.axvline(float(ds["learned_at"].values[g]), color=style.muted, lw=0.6, ls=(0, (1, 2)))
     names = ds["class"].values
     step_axis(ax, steps, style, label=False)
-    ax.set_title(str(names[a]) if a == b else f"{names[a]} / {names[b]}", fontsize=style.small)
+    ax.set_title(str(names[a]) if a == b else f"{names[a]} / {names[b]}", fontsize=0.9 * style.small)
 
 
 def stages(ds: xr.Dataset, count: int = 5) -> list[int]:

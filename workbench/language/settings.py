@@ -37,7 +37,7 @@ class Posterior:
     def sampling(self, seed: int) -> ModuleSampling:
         """As `sample_module_posterior` wants it."""
         if self.chains < 2:
-            raise WorkbenchError(f"chains = {self.chains}; give 2 or more, for standard errors from their spread")
+            raise WorkbenchError(f"`chains` {self.chains}; give 2 or more, for standard errors from their spread")
         return ModuleSampling(
             chains=self.chains,
             draws=self.draws,

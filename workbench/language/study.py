@@ -15,9 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
+from workbench.errors import WorkbenchError
 from workbench.language.checkpoint import Arrays, Subject, chain_steps, measure
-from workbench.language.corpus import Corpus, Grammar, check_classes, class_counts
+from workbench.language.corpus import CONTEXT, Corpus, Grammar, check_classes, class_counts
 from workbench.language.model import Shape, Transformer, token_losses
+from workbench.language.rules import byte_pairs, corpus_of_text, with_enough
 from workbench.language.settings import LanguageSettings, Posterior
 from workbench.language.training import Trained, Training, half_gain_steps, log_spaced, train
 from workbench.simulation.module.result import SIGN
@@ -27,6 +29,9 @@ from workbench.store import NOWHERE, Slot, Store
 Array = NDArray[np.float64]
 #: Opens a progress bar: ``bar(title, total)`` gives a function that advances it.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
+
+#: Of a text: fewer do not teach a transformer anything.
+_LEAST_DOCUMENTS = 100
 
 _DIMS = {
     "class_loss": ("class",),
@@ -66,19 +71,20 @@ def no_bar(title: str, total: int) -> AbstractContextManager[Callable[[int], Any
 
 
 def language_study(
-    settings: LanguageSettings | None = None, *, bar: Bar = no_bar, store: Store | None = None
+    settings: LanguageSettings | None = None, text: str | None = None, *, bar: Bar = no_bar, store: Store | None = None
 ) -> xr.Dataset:
     """Train the small transformer on the generated corpus and measure influence class to class at its checkpoints.
 
     Args:
-        settings: sizes, chains and seed. bar: opens progress bars.
+        settings: sizes, chains and seed. text: learned in place of the generated corpus, its classes found by rule.
+        bar: opens progress bars.
         store: where unfinished work is kept, and found again.
 
     Returns:
         The dataset that ``language.nc`` holds.
     """
     asked = settings or LanguageSettings()
-    corpus, held_out = corpora(asked)
+    corpus, held_out = corpora(asked) if text is None else corpora_of(text)
     model = Transformer(
         Shape(len(corpus.words), corpus.tokens.shape[1], asked.width, asked.heads, asked.layers), asked.seed
     )
@@ -119,6 +125,19 @@ def corpora(settings: LanguageSettings) -> tuple[Corpus, Corpus]:
     """Documents to train on, and held-out ones of the same grammar."""
     grammar = Grammar()
     return grammar.corpus(settings.documents, seed=2 * settings.seed), grammar.corpus(400, seed=2 * settings.seed + 1)
+
+
+def corpora_of(text: str) -> tuple[Corpus, Corpus]:
+    """Documents of a text, of which every tenth is held out, without classes that are too rare."""
+    encode, words = byte_pairs(text)
+    whole = corpus_of_text(text, encode, CONTEXT, words)
+    if whole.documents < _LEAST_DOCUMENTS:
+        raise WorkbenchError(
+            f"the text has {whole.documents} documents of {CONTEXT} tokens; give one of {_LEAST_DOCUMENTS} or more"
+        )
+    out = np.arange(whole.documents) % 10 == 0
+    held_out = with_enough(whole.chosen(np.flatnonzero(out)))
+    return whole.chosen(np.flatnonzero(~out)), held_out
 
 
 def observed_documents(held_out: Corpus, count: int) -> Corpus:

@@ -82,7 +82,7 @@ def log_spaced(last: int, count: int) -> Ints:
     Small numbers are skipped where there are too few of them to be all different.
     """
     if count < 2 or last < count:
-        raise WorkbenchError(f"{count} checkpoints in {last} steps; give at least 2, and no more than steps")
+        raise WorkbenchError(f"`checkpoints` {count} in `steps` {last}; give at least 2, and no more than steps")
     for more in range(count, 20 * count):
         steps = np.unique(np.round(np.geomspace(1, last, more - 1)).astype(np.int64))
         if len(steps) >= count - 1:
@@ -171,17 +171,18 @@ def class_means(losses: Array, corpus: Corpus) -> Array:
 _LEAST_GAIN = 0.3
 
 
-def half_gain_steps(steps: NDArray[np.int64], losses: Array) -> Array:
-    """``(G,)`` first step from which on half of the gain from the start to the least loss is made; nan for none."""
+def half_gain_steps(steps: Ints, losses: Array) -> Array:
+    """``(G,)`` step at which half of the way from the highest to the lowest loss after it is gone; nan for no gain."""
     found = np.full(losses.shape[1], np.nan)
     for g, curve in enumerate(losses.T):
-        if not curve[0] - curve.min() > _LEAST_GAIN:
+        top = int(np.argmax(curve)) if np.isfinite(curve).all() else len(curve) - 1
+        fall = curve[top:]
+        if not fall[0] - fall.min() > _LEAST_GAIN:
             continue
-        level = (curve[0] + curve.min()) / 2
-        k = int(np.flatnonzero(curve > level).max()) if (curve > level).any() else 0
-        if k + 1 < len(curve):
-            share = (curve[k] - level) / (curve[k] - curve[k + 1])
-            found[g] = steps[k] + share * (steps[k + 1] - steps[k])
+        level = (fall[0] + fall.min()) / 2
+        k = top + int(np.argmax(fall <= level))
+        share = (curve[k - 1] - level) / (curve[k - 1] - curve[k])
+        found[g] = steps[k - 1] + share * (steps[k] - steps[k - 1])
     return found
 
 

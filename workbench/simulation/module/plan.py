@@ -54,16 +54,16 @@ class ModuleSampling:
     def __post_init__(self) -> None:
         for name, options in (("sampler", ("sgld", "rmsprop")), ("batching", ("auto", "vmap", "loop"))):
             if getattr(self, name) not in options:
-                raise WorkbenchError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(options)}")
+                raise WorkbenchError(f"`{name}` {getattr(self, name)!r} is unknown; use {', '.join(options)}")
         if self.chains < 1 or self.draws < max(4, self.batches) or self.batches < 4:
             raise WorkbenchError(
-                f"chains {self.chains}, draws {self.draws}, batches {self.batches}; give at least 1 chain, 4 batches, "
-                "and a draw a batch"
+                f"`chains` {self.chains}, `draws` {self.draws}, `batches` {self.batches}; give at least 1 chain, 4 "
+                "batches, and a draw a batch"
             )
         positive = {"step": self.step, "thin": self.thin, "batch_size": self.batch_size}
         for name, value in positive.items():
             if value is not None and not value > 0:
-                raise WorkbenchError(f"{name} = {value:g}; it must be positive")
+                raise WorkbenchError(f"`{name}` = {value:g}; it must be positive")
 
     @property
     def any_length(self) -> bool:
@@ -98,8 +98,8 @@ def module_plan(model: ModuleLosses, data: Data, n_beta: float, gamma: float, sa
     if low <= 0:
         raise ConditionError(
             "the local posterior exists (gamma > -n beta lambda_min)",
-            f"gamma = {gamma:g}, where lambda_min = {least:.4g}",
-            f"use gamma above {-n_beta * least:.4g} (20 times that for accuracy), or a smaller n beta",
+            f"`gamma` = {gamma:g}, where lambda_min = {least:.4g}",
+            f"use `gamma` above {-n_beta * least:.4g} (20 times that for accuracy), or a smaller n beta",
         )
     scale = _scale(sampling, high)
     step = sampling.step if sampling.step is not None else 0.1 / (high * scale)
@@ -132,7 +132,7 @@ def diverged(
     precision = n_beta * extreme_curvatures(model, data)[1] + gamma if n_beta else gamma
     scale = _scale(sampling, precision)
     stable, advised = 4 / (precision * scale), 0.1 / (precision * scale)
-    remedy = f"step = {advised:.2g}" if advised < plan.step / 2 else "a larger gamma, which keeps chains near it"
+    remedy = f"`step_size` {advised:.2g}" if advised < plan.step / 2 else "a larger `gamma`, which keeps chains near it"
     return SamplingError(
         f"{int((~alive).sum())} of {len(alive)} chains diverged{at}, the first is number {int(alive.int().argmin())}: "
         f"step {plan.step:.3g}, while steps below {stable:.3g} are stable there; use {remedy}"
@@ -152,5 +152,5 @@ def check_measured_length(ess: Array, sampling: ModuleSampling, thin: int) -> No
     raise SamplingError(
         f"chains too short: {sampling.draws} draws {thin} steps apart last {sampling.draws * thin / steps:.2g} "
         f"autocorrelation times ({steps:.3g} steps) of loss {worst}, {diagnostics.LENGTH} are needed: use at least "
-        f"{math.ceil(diagnostics.LENGTH * steps / thin)} draws, or force=True"
+        f"{math.ceil(diagnostics.LENGTH * steps / thin)} draws, or `force`"
     )

@@ -71,9 +71,11 @@ def sample_module_posterior(
     """
     settings = sampling or ModuleSampling()
     if not (np.isfinite(n_beta) and n_beta >= 0 and np.isfinite(gamma) and gamma > 0):
-        raise WorkbenchError(f"n_beta = {n_beta:g}, gamma = {gamma:g}; n_beta must be 0 or more, gamma positive")
+        raise WorkbenchError(
+            f"`n_beta` {n_beta:g}, `gamma` {gamma:g}; give an n beta of 0 or more, and a positive gamma"
+        )
     if settings.batch_size is not None and settings.batch_size > length(data):
-        raise WorkbenchError(f"batch_size {settings.batch_size} of {length(data)} examples; use that many or fewer")
+        raise WorkbenchError(f"`batch_size` {settings.batch_size} of {length(data)} examples; use that many or fewer")
     own = ModuleLosses.at(model, losses, checkpoint, settings.parameters)
     watched = data if observed is None else observed
     reference = own.checked(watched)
