@@ -277,7 +277,7 @@ def test_a_study_is_drawn_and_its_text_written(study):
     assert set(figures) == {
         "class_loss", "influence_over_training", "influence_matrices", "circuits", "kernel_beside", "text",
     }  # fmt: skip
-    assert all(shown.caption and shown.alt and "{" not in shown.caption for shown in figures.values())
+    assert all(shown.words.caption and shown.words.alt and "{" not in shown.words.caption for shown in figures.values())
     token = telling_token(study)
     page = text_html(study, 1, 0, token)
     assert page.count("<span") == CONTEXT and page.count("the chosen token") == 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import xarray as xr
 
+from workbench.figures import Words
 
-def words(name: str, ds: xr.Dataset) -> tuple[str, str, str]:
+
+def words(name: str, ds: xr.Dataset) -> Words:
     """Title, caption, and a description for those who cannot see the figure."""
     title, caption, alt = _WORDS[name]
-    return title, caption.format(chains=ds.attrs["chains"], checkpoints=ds.sizes["time"]), alt
+    return Words(title, caption.format(chains=ds.attrs["chains"], checkpoints=ds.sizes["time"]), alt)
 
 
 _WORDS = {

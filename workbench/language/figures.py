@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.figures import Words
 from workbench.figures.style import PAGE, Style
 from workbench.language.captions import words
 from workbench.language.text import text_figure
@@ -34,9 +35,7 @@ class Drawn:
     """A figure with its words."""
 
     image: Figure
-    title: str
-    caption: str
-    alt: str
+    words: Words
 
 
 def all_figures(ds: xr.Dataset, style: Style = PAGE) -> dict[str, Drawn]:
@@ -49,7 +48,7 @@ def all_figures(ds: xr.Dataset, style: Style = PAGE) -> dict[str, Drawn]:
         "kernel_beside": kernel_beside(ds, style),
         "text": text_figure(ds, style),
     }
-    return {name: Drawn(figure, *words(name, ds)) for name, figure in made.items()}
+    return {name: Drawn(figure, words(name, ds)) for name, figure in made.items()}
 
 
 def class_colours(ds: xr.Dataset, style: Style) -> list[str]:

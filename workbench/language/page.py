@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.figures import Illustration, Rendered, save
-from workbench.language.figures import all_figures, stages
+from workbench.figures import Rendered, save
+from workbench.language.figures import Drawn, all_figures, stages
 from workbench.language.shape import shapes
 from workbench.language.study import Bar, no_bar
 from workbench.language.text import telling_token, text_html
@@ -66,7 +66,7 @@ def write_study(
 def page(
     ds: xr.Dataset,
     shape: pd.DataFrame,
-    figures: Mapping[str, Illustration],
+    figures: Mapping[str, Drawn],
     drawn: Mapping[str, Rendered],
     config: Mapping[str, Any],
 ) -> str:
@@ -112,10 +112,10 @@ def _shape_section(ds: xr.Dataset, shape: pd.DataFrame) -> Markup:
     return together(element("p", said), table("Shape of every curve", shape.drop(columns="sureness"), note))
 
 
-def _figures(figures: Mapping[str, Illustration], drawn: Mapping[str, Rendered]) -> Markup:
+def _figures(figures: Mapping[str, Drawn], drawn: Mapping[str, Rendered]) -> Markup:
     return together(
         *(
-            together(element("h3", shown.title), illustration(name, shown, drawn[name]))
+            together(element("h3", shown.words.title), illustration(name, shown.words, drawn[name]))
             for name, shown in figures.items()
         )
     )
