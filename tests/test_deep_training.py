@@ -24,7 +24,8 @@ from workbench.simulation.training.learning_rate import (
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import ItemWeights, Recipe
 from workbench.simulation.training.two_layer_training import Schedule, train
-from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.rise_time import half_rise_time
+from workbench.theory.modes.strength import mode_strength
 
 TREE = task_from_spec("tree")
 SMALL = task_from_spec("tree:3")

@@ -19,7 +19,8 @@ from workbench.theory.modes.depth import (
     shallow_form,
 )
 from workbench.theory.modes.infinite_depth import infinite_depth_form, infinite_depth_strength
-from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.rise_time import half_rise_time
+from workbench.theory.modes.strength import mode_strength
 
 DEPTHS = (1, 2, 3, 4, 5, 6, 10, 20)
 

@@ -20,7 +20,7 @@ from workbench.explorer.lecture_pair import PairView, pair_anatomy
 from workbench.explorer.model import curves, start_of
 from workbench.explorer.scene import Scene
 from workbench.networks import Network
-from workbench.theory.modes.strength import rise_time
+from workbench.theory.modes.rise_time import rise_time
 
 Array = NDArray[np.float64]
 

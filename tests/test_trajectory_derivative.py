@@ -13,9 +13,10 @@ from workbench.theory.flow.balanced_starts import balanced_start
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.influence.mode_response import equal_mode_response_form, mode_response_form, tree_derivative_form
+from workbench.theory.influence.mode_transport import pair_responses
 from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
-from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups, trajectory_derivative
+from workbench.theory.influence.trajectory_derivative import started_groups, trajectory_derivative
 from workbench.theory.influence.turning_points import derivative_curve, extrema, leave_one_out_curve, sign_flips
 from workbench.theory.posterior.hessian import curvature_range
 
@@ -194,7 +195,7 @@ def test_sech_integrals_equal_gauss_functions():
 def test_formula_of_a_pair_of_modes_agrees_with_the_evaluation_of_all_pairs_at_once():
     s, c, a0 = np.array([0.5, 0.3, 0.1]), 0.125, 0.01
     t = np.array([0.0, 0.5, 5.0, 20.0, 300.0])
-    m, _ = pair_responses(s, np.full(3, c * a0), t)
+    m = c * pair_responses(s, np.full(3, a0), t, c=c)[0]
     for a in range(3):
         equal = equal_mode_response_form()(t=t, s=s[a], c=c, a0=a0)
         np.testing.assert_allclose(m[:, a, a], equal, rtol=1e-11, atol=1e-15)
@@ -207,8 +208,9 @@ def test_formula_of_a_pair_of_modes_agrees_with_the_evaluation_of_all_pairs_at_o
 
 def test_tree_form_evaluates_to_the_entries_of_the_full_derivative():
     start, derivative = aligned("tree")
-    groups, alpha0 = started_groups(start.modes, 0.01)
-    m, e = pair_responses(groups.s, alpha0, TIMES)
+    groups, strengths = started_groups(start.modes, 0.01)
+    x, e = pair_responses(groups.s, strengths, TIMES, c=start.modes.c)
+    m = start.modes.c * x
     values = {f"e_{k}": e[:, k] for k in range(4)} | {f"m_{k}{j}": m[:, k, j] for k in range(4) for j in range(4)}
     for level, target in ((0, 4), (1, 2), (2, 1), (3, 0)):
         by_level = tree_derivative_form(TREE.tree.cover, level)(c=start.modes.c, **values)
@@ -256,7 +258,7 @@ def test_requests_outside_the_conditions_are_refused():
         trajectory_derivative(modes, TIMES, a0=0.0)
     with pytest.raises(ConditionError, match="times finite"):
         trajectory_derivative(modes, [np.nan], a0=0.01)
-    with pytest.raises(ConditionError, match="begin <= end"):
+    with pytest.raises(ConditionError, match="0 <= t0 <= t1"):
         trajectory_derivative(modes, TIMES, a0=0.01, window=(5.0, 2.0))
     with pytest.raises(ConditionError, match="s_a != s_b"):
         mode_response_form()(t=1.0, s_a=0.3, s_b=0.3, c=0.125, a0=0.01)

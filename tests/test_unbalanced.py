@@ -9,7 +9,8 @@ from scipy.integrate import solve_ivp
 from workbench.errors import ConditionError
 from workbench.theory.flow.exact_solution import exact_factors
 from workbench.theory.modes.balanced import half_rise_form, mode_strength_form
-from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.rise_time import half_rise_time
+from workbench.theory.modes.strength import mode_strength
 from workbench.theory.modes.unbalanced import lazy_limit_form, stable_manifold_form, unbalanced_form
 from workbench.theory.modes.unbalanced_weights import initial_pair, mode_weights, unbalanced_weight_form
 

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import WorkbenchError
 from workbench.explorer.lecture import LOOK, Lecture, control
 from workbench.explorer.scales import rounded_up
-from workbench.theory.modes.strength import mode_strength, rise_time
+from workbench.theory.modes.rise_time import rise_time
+from workbench.theory.modes.strength import mode_strength
 
 Array = NDArray[np.float64]
 

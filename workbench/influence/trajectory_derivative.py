@@ -15,8 +15,10 @@ from workbench.trajectory import Trajectory
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
     network, times = trajectory.network, trajectory.times
     with work.bar("derivative, theory", PARTS) as advance:
-        if network.active is not None and network.a0 is not None and network.depth == 2:
-            return theory.trajectory_derivative(network.modes, times, a0=network.a0, active=network.active)
+        if network.active is not None and network.a0 is not None:
+            return theory.trajectory_derivative(
+                network.modes, times, a0=network.a0, active=network.active, depth=network.depth
+            )
         return theory.trajectory_derivative_from_start(network, times, progress=in_parts(advance))
 
 

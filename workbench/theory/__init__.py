@@ -33,9 +33,10 @@ from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.influence.window_removal import window_removal
 from workbench.theory.modes.infinite_depth import infinite_depth_strength
+from workbench.theory.modes.rise_time import half_rise_time
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.modes.step_size import step_size_shift
-from workbench.theory.modes.strength import half_rise_time, mode_strength
+from workbench.theory.modes.strength import mode_strength
 from workbench.theory.modes.unbalanced_weights import mode_weights
 from workbench.theory.posterior.bayesian_learner import bayesian_learner
 from workbench.theory.posterior.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips

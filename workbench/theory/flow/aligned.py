@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
 from workbench.networks import Network
-from workbench.theory.modes.balanced import half_rise_form, mode_strength_form, residual_form
-from workbench.theory.modes.strength import half_rise_time, mode_strength, rise_time
+from workbench.theory.modes.balanced import mode_strength_form, residual_form
+from workbench.theory.modes.rise_time import half_rise_time, rise_time
+from workbench.theory.modes.strength import mode_state
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -25,14 +26,25 @@ def mode_strengths(start: Network, times: ArrayLike) -> Array:
             f"init {start.init}",
             "use init balanced:a0, or exact_solution for other starts",
         )
-    t = np.asarray(times, dtype=np.float64)
-    a = np.zeros((len(t), start.modes.rank))
-    learned, c = start.modes.s[: start.active], start.modes.c
-    if start.depth == 2:
-        a[:, : start.active] = mode_strength_form()(t=t[:, None], s=learned, c=c, a0=start.a0)
-    else:
-        a[:, : start.active] = mode_strength(t[:, None], learned, c=c, a0=start.a0, depth=start.depth)
+    a = np.zeros((len(np.asarray(times)), start.modes.rank))
+    a[:, : start.active] = _learned(start, times)[0]
     return a
+
+
+def mode_residuals(start: Network, times: ArrayLike) -> Array:
+    """``(T, K)`` residuals ``e = s - c a`` without cancellation at late times; s itself for modes never learned."""
+    e = np.broadcast_to(start.modes.s, (len(np.asarray(times)), start.modes.rank)).copy()
+    e[:, : start.active] = _learned(start, times)[1]
+    return e
+
+
+def _learned(start: Network, times: ArrayLike) -> tuple[Array, Array]:
+    """``(T, active)`` strengths and residuals of the modes that have hidden units."""
+    assert start.a0 is not None and start.active is not None
+    t, s, c = np.asarray(times, dtype=np.float64)[:, None], start.modes.s[: start.active], start.modes.c
+    if start.depth == 2:
+        return mode_strength_form()(t=t, s=s, c=c, a0=start.a0), residual_form()(t=t, s=s, c=c, a0=start.a0)
+    return mode_state(t, s, c=c, a0=start.a0, depth=start.depth)
 
 
 def initial_strengths(start: Network) -> Array:
@@ -67,9 +79,7 @@ def half_rise_times(start: Network) -> Array:
     s, c, a0 = start.modes.s, start.modes.c, initial_strengths(start)
     rising = (a0 > 0) & (2 * c * a0 < s)
     times = np.full(len(s), np.inf)
-    if start.depth == 2:
-        times[rising] = half_rise_form()(s=s[rising], c=c, a0=a0[rising])
-    elif rising.any():
+    if rising.any():
         times[rising] = half_rise_time(s[rising], c=c, a0=a0[rising], depth=start.depth)
     return times
 
@@ -95,16 +105,6 @@ def aligned_trajectory(start: Network, times: ArrayLike) -> Trajectory:
     )
 
 
-def mode_residuals(start: Network, times: ArrayLike) -> Array:
-    """``(T, K)`` residuals ``e = s - c a`` without cancellation at late times; s itself for modes never learned."""
-    t = np.asarray(times, dtype=np.float64)
-    e = np.broadcast_to(start.modes.s, (len(t), start.modes.rank)).copy()
-    assert start.active is not None and start.a0 is not None
-    learned = start.modes.s[: start.active]
-    e[:, : start.active] = residual_form()(t=t[:, None], s=learned, c=start.modes.c, a0=start.a0)
-    return e
-
-
 def settling_time(start: Network, remaining: float = 0.005) -> float:
     """When all but a fraction ``remaining`` of the learnable loss is gone, and a quarter of that time more.
 
@@ -115,14 +115,8 @@ def settling_time(start: Network, remaining: float = 0.005) -> float:
     a0_safe, depth = min(a0, 0.49 * float(s[-1]) / modes.c), start.depth
 
     def excess(t: float) -> float:
-        if depth == 2:
-            e = residual_form().function(t, s, modes.c, a0_safe)
-        else:
-            e = s - modes.c * mode_strength(t, s, c=modes.c, a0=a0_safe, depth=depth)
+        e = mode_state(t, s, c=modes.c, a0=a0_safe, depth=depth)[1]
         return float((e**2).sum() / (s**2).sum()) - remaining
 
-    if depth == 2:
-        longest = float(np.log(s[-1] / (modes.c * a0_safe)) / (2 * s[-1]) + 10 / s[-1])
-    else:
-        longest = float(rise_time(1 - 0.5 * np.sqrt(remaining), s, c=modes.c, a0=a0_safe, depth=depth).max())
+    longest = float(rise_time(1 - 0.5 * np.sqrt(remaining), s, c=modes.c, a0=a0_safe, depth=depth).max())
     return 1.25 * float(scipy.optimize.brentq(excess, 0.0, longest))

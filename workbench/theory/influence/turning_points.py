@@ -12,22 +12,25 @@ from workbench.networks import Network
 from workbench.semantics.modes import Modes
 from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.leave_one_out import Convention, held_out_times
-from workbench.theory.influence.trajectory_derivative import pair_responses, started_groups
+from workbench.theory.influence.mode_transport import pair_responses
+from workbench.theory.influence.trajectory_derivative import started_groups
 from workbench.theory.roots import sign_changes
 
 Array = NDArray[np.float64]
 Curve = Callable[[Array], Array]
 
 
-def derivative_curve(modes: Modes, source: int, target: int, *, a0: float, active: int | None = None) -> Curve:
+def derivative_curve(
+    modes: Modes, source: int, target: int, *, a0: float, active: int | None = None, depth: int = 2
+) -> Curve:
     """``t -> dl_target/deps_source`` of an aligned start, for times of any shape."""
-    groups, alpha0 = started_groups(modes, a0, active)
+    groups, strengths = started_groups(modes, a0, active)
     shared = groups.projectors[:, source, target]
-    scale = -(modes.n_items**2) / modes.c
+    scale = -(modes.n_items**2)
 
     def curve(t: Array) -> Array:
-        m, e = pair_responses(groups.s, alpha0, np.ravel(t))
-        return np.asarray(scale * ((e * shared)[:, None, :] @ (m @ shared)[:, :, None])).reshape(np.shape(t))
+        x, e = pair_responses(groups.s, strengths, np.ravel(t), c=modes.c, depth=depth)
+        return np.asarray(scale * ((e * shared)[:, None, :] @ (x @ shared)[:, :, None])).reshape(np.shape(t))
 
     return curve
 

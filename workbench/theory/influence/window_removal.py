@@ -65,7 +65,9 @@ def _first_order(network: Network, t: Array, window: Window, convention: Convent
     """``(T, P, P)``: eps_i = -1/P and, renormalised, eps_j = 1/(P(P-1)) for the others."""
     P = network.task.n_items
     if network.active is not None and network.a0 is not None:
-        derivative = trajectory_derivative(network.modes, t, a0=network.a0, active=network.active, window=window)
+        derivative = trajectory_derivative(
+            network.modes, t, a0=network.a0, active=network.active, depth=network.depth, window=window
+        )
     else:
         derivative = trajectory_derivative_from_start(network, t, window=window, rtol=rtol or 1e-10)
     if convention == "renormalised":

@@ -25,6 +25,8 @@ from workbench.theory.modes.depth import null_mode_form, root_angles
 from workbench.theory.modes.unbalanced_weights import mode_weights
 
 Array = NDArray[np.float64]
+#: Strength and residual.
+State = tuple[Array, Array]
 
 #: Below this y^D the sum over roots cancels and the power series of K, in y^D, needs 32 terms at most.
 _SERIES = 0.3
@@ -49,6 +51,16 @@ def mode_strength(
         a in units of weight^D, exact up to rounding of a and of t: at D >= 3 it is the strength at a time
         within 2e-14 t of the one asked for (against 30-digit quadrature).
     """
+    return mode_state(t, s, c=c, a0=a0, depth=depth, lam=lam)[0]
+
+
+def mode_state(
+    t: ArrayLike, s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0
+) -> State:
+    """Strength a(t) and residual ``e = s - c a``, the latter without cancellation at late times (but for lam != 0).
+
+    Arguments as in `mode_strength`.
+    """
     if depth != int(depth) or depth < 1:
         raise ConditionError("a whole number of layers, depth >= 1", f"depth = {depth}", "use depth 1, 2, 3, ...")
     arrays = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (t, s, c, a0, lam)))
@@ -63,20 +75,31 @@ def mode_strength(
         raise ConditionError("lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0")
     if depth == 1:
         # `depth.shallow_form` without the cancellation of s/c at early times.
-        return np.asarray(a0_ * np.exp(-c_ * t_) - s_ / c_ * np.expm1(-c_ * t_))
+        decayed = np.exp(-c_ * t_)
+        return a0_ * decayed - s_ / c_ * np.expm1(-c_ * t_), (s_ - c_ * a0_) * decayed
     if depth == 2:
         w1, w2 = mode_weights(t_, s_, c=c_, a0=a0_, lam=lam_)
-        return w1 * w2
+        logistic = (lam_ == 0) & (a0_ > 0) & (s_ > 0)
+        return w1 * w2, np.where(logistic, _logistic_residual(t_, s_, c_, a0_), s_ - c_ * w1 * w2)
     # A negative strength is a positive one with the sign of s reversed.
     side = np.where(a0_ < 0, -1.0, 1.0)
-    return side * _deep(t_, side * s_, c_, side * a0_, int(depth))
+    a, e = _deep(t_, side * s_, c_, side * a0_, int(depth))
+    return side * a, side * e
 
 
-def _deep(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
+def _logistic_residual(t: Array, s: Array, c: Array, a0: Array) -> Array:
+    """`balanced.residual_form`, for s > 0 and a0 > 0."""
+    decayed = np.exp(-2 * np.abs(s) * t)
+    rest = s * decayed + c * a0 * (1 - decayed)
+    return np.asarray(np.divide(s * (s - c * a0) * decayed, rest, out=np.zeros(rest.shape), where=rest != 0))
+
+
+def _deep(t: Array, s: Array, c: Array, a0: Array, D: int) -> State:
     a = np.array(a0)
+    e = np.array(s - c * a)
     # Where s is this small y^(2D-2) underflows, long before the signal matters.
     moving, null = (t > 0) & (a0 > 0), np.abs(s) <= 1e-100 * c * a0
-    regimes: tuple[tuple[NDArray[np.bool_], Callable[[Array, Array, Array, Array, int], Array]], ...] = (
+    regimes: tuple[tuple[NDArray[np.bool_], Callable[[Array, Array, Array, Array, int], State]], ...] = (
         (null, _null),
         (~null & (s > c * a0), _rising),
         (~null & (s > 0) & (s < c * a0), _falling),
@@ -85,20 +108,21 @@ def _deep(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
     for where, solve in regimes:
         chosen = moving & where
         if chosen.any():
-            a[chosen] = solve(t[chosen], s[chosen], c[chosen], a0[chosen], D)
-    return a
+            a[chosen], e[chosen] = solve(t[chosen], s[chosen], c[chosen], a0[chosen], D)
+    return a, e
 
 
-def _null(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
-    return np.asarray(null_mode_form(D).function(t, c, a0))
+def _null(t: Array, s: Array, c: Array, a0: Array, D: int) -> State:
+    a = np.asarray(null_mode_form(D).function(t, c, a0))
+    return a, s - c * a
 
 
-def _clock(t: Array, s: Array, c: Array, D: int) -> Array:
+def clock(t: Array, s: Array, c: Array, D: int) -> Array:
     """``tau``, the increase of K over time t."""
     return np.asarray(t * np.abs(s) * (np.abs(s) / c) ** (1 - 2 / D))
 
 
-def _rising(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
+def _rising(t: Array, s: Array, c: Array, a0: Array, D: int) -> State:
     """0 < a < s/c, in ``z = logit(c a/s)``: K is concave, ``dK/dz = y^{D-2}/D``."""
 
     def K(z: Array) -> tuple[Array, Array]:
@@ -106,11 +130,11 @@ def _rising(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
         # ln(y - 1), which behaves as -z - ln D near saturation.
         log_gap = np.where(z > 600, -z - np.log(D), np.log(np.expm1(np.maximum(log_y, 1e-300))))
         y = np.exp(log_y)
-        return _finite_sum(y, log_gap, D, 1), y ** (D - 2) / D
+        return finite_sum(y, log_gap, D, 1), y ** (D - 2) / D
 
     ratio = c * a0 / s
     z0 = np.log(ratio) - np.log1p(-ratio)
-    target = K(z0)[0] + _clock(t, s, c, D)
+    target = K(z0)[0] + clock(t, s, c, D)
     # Lower bounds: K <= z/D + const everywhere, and K <= const + 1 - y^{D-2}/(D-2) where z < 0.
     asymptote, at_infinity = _constants(D)
     power = (D - 2) * np.maximum(1 - (target - at_infinity), 0.5)
@@ -118,10 +142,12 @@ def _rising(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
     middle = K(np.zeros(1))[0]
     start = np.where(target < middle, np.minimum(early, 0), np.maximum(0, D * (target - asymptote)))
     z = _newton(K, target, np.maximum(z0, start))
-    return np.asarray(s / c / (1 + np.exp(-z)))
+    decayed = np.exp(-np.abs(z))
+    less, more = decayed / (1 + decayed), 1 / (1 + decayed)
+    return s / c * np.where(z > 0, more, less), s * np.where(z > 0, less, more)
 
 
-def _falling(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
+def _falling(t: Array, s: Array, c: Array, a0: Array, D: int) -> State:
     """a > s/c > 0, in ``z = ln(c a/s - 1)``: K is convex, ``dK/dz = -y^{2D-2}/D``."""
 
     def K(z: Array) -> tuple[Array, Array]:
@@ -130,15 +156,15 @@ def _falling(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
         y = np.exp(log_y)
         return _accurate_sum(y, log_gap, D, 1), -(y ** (2 * D - 2)) / D
 
-    target = K(np.log(c * a0 / s - 1))[0] + _clock(t, s, c, D)
+    target = K(np.log(c * a0 / s - 1))[0] + clock(t, s, c, D)
     # Lower bounds: K >= -z/D + const and K >= y^{2D-2}/(2D-2).
     log_y = np.log((2 * D - 2) * target) / (2 * D - 2)
     far = np.log(np.expm1(np.maximum(-D * log_y, 1e-300)))
     z = _newton(K, target, np.maximum(far, -D * (target - _constants(D)[0])))
-    return np.asarray(s / c * (1 + np.exp(z)))
+    return s / c * (1 + np.exp(z)), -s * np.exp(z)
 
 
-def _vanishing(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
+def _vanishing(t: Array, s: Array, c: Array, a0: Array, D: int) -> State:
     """s < 0, a decays to 0, in ``z = ln y``: ln K is concave."""
 
     def log_K(z: Array) -> tuple[Array, Array]:
@@ -148,10 +174,11 @@ def _vanishing(t: Array, s: Array, c: Array, a0: Array, D: int) -> Array:
         return np.log(value), y ** (D - 2) / (y**-D + 1.0) / value
 
     z0 = np.log(-s / (c * a0)) / D
-    target = np.log(np.exp(log_K(z0)[0]) + _clock(t, s, c, D))
+    target = np.log(np.exp(log_K(z0)[0]) + clock(t, s, c, D))
     bounds = [(target + np.log(n)) / n for n in (2 * D - 2, D - 2)]
     z = _newton(log_K, target, np.maximum(z0, np.maximum(*bounds)))
-    return np.asarray(-s / c * np.exp(-D * z))
+    a = -s / c * np.exp(-D * z)
+    return a, s - c * a
 
 
 def _newton(K: Callable[[Array], tuple[Array, Array]], target: Array, start: Array) -> Array:
@@ -177,12 +204,12 @@ def _roots(D: int, sign: int) -> tuple[Array, Array]:
 @cache
 def _constants(D: int) -> tuple[float, float]:
     """``lim K - z/D`` towards saturation (from above: K + z/D), and ``lim K + y^{D-2}/(D-2)`` for a -> 0."""
-    asymptote = float(_finite_sum(np.ones(1), np.zeros(1), D, 1)[0]) + np.log(D) / D
+    asymptote = float(finite_sum(np.ones(1), np.zeros(1), D, 1)[0]) + np.log(D) / D
     pairs, _ = _roots(D, 1)
     return asymptote, float(-2 / D * np.sum(np.sin(2 * pairs) * (np.pi - pairs)))
 
 
-def _finite_sum(y: Array, log_gap: Array, D: int, sign: int) -> Array:
+def finite_sum(y: Array, log_gap: Array, D: int, sign: int) -> Array:
     """`depth.primitive` over arrays; ``log_gap = ln|1 - y|`` is given, as y alone does not resolve it."""
     pairs, real = _roots(D, sign)
     # Accumulated root by root: as many temporaries of the size of y as roots would be slower than the loop.
@@ -202,53 +229,4 @@ def _accurate_sum(y: Array, log_gap: Array, D: int, sign: int) -> Array:
     series = np.zeros(y.shape)
     for j in range(32, -1, -1):
         series = series * x + 1 / (2 * D - 2 + j * D)
-    return np.where(y**D < _SERIES, y ** (2 * D - 2) * series, _finite_sum(y, log_gap, D, sign))
-
-
-def half_rise_time(s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0) -> Array:
-    """Time at which a mode reaches half of its final strength s/c; see `rise_time`."""
-    return rise_time(0.5, s, c=c, a0=a0, depth=depth, lam=lam)
-
-
-def rise_time(
-    share: ArrayLike, s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0
-) -> Array:
-    """Time at which a mode reaches a share of its final strength s/c; all arguments but ``depth`` broadcast.
-
-    Conditions: s > 0 and a0 < share s/c, share < 1; a0 > 0 at depth >= 3, and at depth 2 unless lam differs from 0.
-    """
-    arrays = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (share, s, c, a0, lam)))
-    share_, s_, c_, a0_, lam_ = arrays
-    grows = (a0_ > 0) if depth > 2 else (a0_ > 0) | (lam_ != 0) | (depth == 1)
-    if not ((s_ > 0) & (c_ > 0) & (c_ * a0_ < share_ * s_) & (share_ < 1) & grows).all():
-        raise ConditionError(
-            f"s > 0, {1 / np.min(share_):.4g} c a0 < s and a start that grows (a0 > 0, or lam other than 0 at depth 2)",
-            f"s from {s_.min():g}, a0 from {a0_.min():g} to {a0_.max():g}",
-            "leave out modes that are never learned and start from a smaller a0 > 0",
-        )
-    if depth != 2 and lam_.any():
-        raise ConditionError("lam = 0 unless depth = 2", f"depth {depth}, lam = {lam_.max():g}", "use depth 2 or lam 0")
-    if depth == 1:
-        return np.asarray(np.log((1 - c_ * a0_ / s_) / (1 - share_)) / c_)
-    if depth == 2:
-        return _rise_two_layers(share_ * s_ / c_, s_, c_, a0_, lam_)
-    z0 = np.log(c_ * a0_ / s_) - np.log1p(-c_ * a0_ / s_)
-    start, there = np.exp(np.logaddexp(0, -z0) / depth), share_ ** (-1 / depth)
-    K_start, K_there = (_finite_sum(y, np.log(y - 1), depth, 1) for y in (start, there))
-    return np.asarray((K_there - K_start) / _clock(np.ones(s_.shape), s_, c_, depth))
-
-
-def _rise_two_layers(goal: Array, s: Array, c: Array, a0: Array, lam: Array) -> Array:
-    """``r = (Y - Y*)/(Y + lambda^2/Y*)`` decays at the rate kap; ``Y = 2a + sqrt(lambda^2 + 4a^2)``."""
-
-    def difference(a: Array, b: Array) -> Array:
-        """``Y(a) - Y(b)``, which in the lazy regime are nearly equal."""
-        return np.asarray(2 * (a - b) * (1 + 2 * (a + b) / (np.hypot(lam, 2 * a) + np.hypot(lam, 2 * b))))
-
-    def length(a: Array) -> Array:
-        large = np.hypot(lam, 2 * a) + 2 * np.abs(a)
-        return np.asarray(np.where(a < 0, lam**2 / large, large))
-
-    end, rest = s / c, lam**2 / length(s / c)
-    ratio = difference(end, a0) * (length(goal) + rest) / ((length(a0) + rest) * difference(end, goal))
-    return np.asarray(np.log(ratio) / np.hypot(c * lam, 2 * s))
+    return np.where(y**D < _SERIES, y ** (2 * D - 2) * series, finite_sum(y, log_gap, D, sign))
