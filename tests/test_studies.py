@@ -29,7 +29,9 @@ def test_an_unknown_study_is_refused_with_near_names():
 
 def test_a_study_that_needs_a_tree_refuses_a_table():
     with pytest.raises(WorkbenchError, match="has no tree"):
-        study_named("tree_in_influence").run(Inquiry(SemanticTask("flat", ("a", "b"), ("p",), [[1.0, 2.0]]), quick=True))
+        study_named("tree_in_influence").run(
+            Inquiry(SemanticTask("flat", ("a", "b"), ("p",), [[1.0, 2.0]]), quick=True)
+        )
 
 
 def test_the_command_writes_what_it_draws_and_claims(tmp_path, run_cli):
