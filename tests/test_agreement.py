@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from workbench.agreement import (
     Ruling,
@@ -13,11 +14,12 @@ from workbench.agreement import (
     measures_in,
     pair_groups,
     relative_l2,
+    sign_agreement,
     sign_flips,
     verdicts,
 )
 from workbench.agreement.differences import same_sign
-from workbench.agreement.events import _side_by_side, curve_events, event_floor, visible_flips
+from workbench.agreement.events import curve_events, event_floor, side_by_side, visible_flips
 from workbench.comparison import Settings, compare
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec
@@ -239,7 +241,7 @@ def test_defaults_follow_the_units_of_a_table(size):
     ],
 )
 def test_a_flip_that_drowns_in_noise_leaves_a_gap_and_shifts_no_other(predicted, seen, pairs):
-    np.testing.assert_array_equal(_side_by_side(np.array(predicted), np.array(seen)), pairs)
+    np.testing.assert_array_equal(side_by_side(np.array(predicted), np.array(seen)), pairs)
 
 
 def test_items_without_a_common_mode_have_no_influence_and_no_relative_error():
@@ -326,6 +328,29 @@ def test_an_event_says_what_the_network_learns_at_that_time(tree):
     assert events["gradient_kernel", "ancestor on level 0 (root)", "flip 1"] == "level 0"
     assert events["gradient_kernel", "ancestor on level 2 (siblings)", "flip 1"] == "level 2"
     assert events["gradient_kernel", "ancestor on level 2 (siblings)", "most harmful"] == "level 3"
+
+
+def test_signs_agree_or_not_level_by_level_whatever_the_correlation():
+    task = task_from_spec("tree:2,2")
+    items = list(task.items)
+    truth = np.where(task.common_ancestor_level == 0, -1.0, 2.0)
+    other = truth + np.where(task.common_ancestor_level == 0, 1.5, 1.0)
+    arrays = [
+        xr.DataArray([values, 0 * values], dims=("time", "source", "target"), coords=[[3.0, 4.0], items, items])
+        for values in (truth, other)
+    ]
+    off = ~np.eye(4, dtype=bool)
+    assert np.corrcoef(truth[off], other[off])[0, 1] > 0.99
+    table = sign_agreement(*arrays, task)
+    assert table.loc[3.0].tolist() == [0.0, 1.0] and table.loc[4.0].isna().all()
+    swapped = sign_agreement(arrays[0], arrays[1].transpose("target", "source", "time"), task)
+    assert swapped.equals(table)
+
+
+def test_pairs_of_a_task_are_those_of_its_dataset(tree):
+    groups, again = pair_groups(tree), pair_groups(task_from_spec("tree"))
+    assert list(groups) == list(again)
+    assert all((groups[name] == again[name]).all() for name in groups)
 
 
 def test_the_share_of_right_signs_counts_by_size():

@@ -27,6 +27,7 @@ _NAMES = {
     "compare": "workbench.comparison",
     "error_table": "workbench.agreement",
     "event_table": "workbench.agreement",
+    "sign_agreement": "workbench.agreement",
     "verdicts": "workbench.agreement",
 }
 

@@ -3,6 +3,7 @@
 from workbench.agreement.differences import error_table, measures_in, relative_l2, z_scores
 from workbench.agreement.events import event_table, extreme_times, sign_flips
 from workbench.agreement.groups import pair_groups
+from workbench.agreement.signs import sign_agreement
 from workbench.agreement.verdict import Ruling, Verdict
 from workbench.agreement.verdicts import verdict_table, verdicts
 
@@ -15,6 +16,7 @@ __all__ = [
     "measures_in",
     "pair_groups",
     "relative_l2",
+    "sign_agreement",
     "sign_flips",
     "verdict_table",
     "verdicts",

@@ -175,7 +175,7 @@ def _rows(ds: xr.Dataset, measure: str, group: str, mask: NDArray[np.bool_], kno
 
     flips = [[event for event in side if event.kind == "flip"] for side in (predicted, seen)]
     times = [np.array([event.time for event in side]) for side in flips]
-    for k, pair in enumerate(_side_by_side(*times)):
+    for k, pair in enumerate(side_by_side(*times)):
         first, second = (next((e for e in side if e.time == at), None) for side, at in zip(flips, pair, strict=True))
         yield row(f"flip {k + 1}", first, second, float(known[k]) if k < len(known) else float("nan"))
     for kind in ("most helpful", "most harmful"):
@@ -219,7 +219,13 @@ def _learning(ds: xr.Dataset) -> Any:
     return named
 
 
-def _side_by_side(predicted: Array, seen: Array) -> list[tuple[float, float]]:
+def flip_pairs(ds: xr.Dataset, measure: str, mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Times of the flips of the mean curve of a group, predicted and simulated, as in `side_by_side`."""
+    flips = [[event.time for event in side if event.kind == "flip"] for side in events_of_group(ds, measure, mask)]
+    return side_by_side(*map(np.array, flips))
+
+
+def side_by_side(predicted: Array, seen: Array) -> list[tuple[float, float]]:
     """Pairs of flips that are each other's nearest, in order of time; nan beside a flip without partner.
 
     A sampled curve misses flips that drown in its noise, so that the first seen need not be the first predicted.

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from workbench import theory
 from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
-from workbench.agreement.events import event_table
+from workbench.agreement.events import flip_pairs
+from workbench.agreement.groups import pair_groups
 from workbench.agreement.posterior_verdicts import CHAINS, posterior_verdicts
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import measure_names, sides_of, variable
@@ -207,12 +208,11 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
 
 
 def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
-    events = event_table(ds)
-    flips = events[(events["measure"] == gradient_kernel.name) & events["event"].str.startswith("flip")]
-    if flips.empty:
+    flips = [pair for mask in pair_groups(ds).values() for pair in flip_pairs(ds, gradient_kernel.name, mask)]
+    if not flips:
         return []
     # Both sides are read off the same checkpoints, so that interpolation errs alike on both.
-    ratio = (flips["simulated"] / flips["analytic"]).to_numpy()
+    ratio = np.array([simulated / analytic for analytic, simulated in flips])
     missing = bool(np.isnan(ratio).any())
     key, claim = (
         "kernel_flips",
