@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
+from workbench.dataset import labelled
 from workbench.networks import network
 from workbench.semantics import SemanticTask
 from workbench.theory.flow.aligned import half_rise_times, mode_strengths
@@ -57,42 +57,21 @@ def dataset(
             )
             variables["local_bif_rhat"] = (("time", "item"), np.full((len(time), P), 1.01))
             variables["local_bif_ess"] = (("time", "item"), np.full((len(time), P), 400.0))
-    level = np.full(modes.rank, -1) if modes.level is None else modes.level[: modes.rank]
     variables |= {
         "mode_strength_analytic": (("time", "mode"), a),
         "mode_strength_simulated": (("time", "mode"), noisy_a),
-        "singular_value": ("mode", modes.s),
-        "half_rise_time": ("mode", half_rise),
-        "mode_level": ("mode", level),
         "item_loss_analytic": (("time", "item"), item_loss(a)),
         "item_loss_simulated": (("time", "item"), item_loss(noisy_a)),
         "loss_analytic": ("time", item_loss(a).mean(axis=1)),
         "loss_simulated": ("time", item_loss(noisy_a).mean(axis=1)),
-        "Y": (("property", "item"), task.Y),
-        "left_mode": (("property", "mode"), modes.U),
-        "item_mode": (("item", "mode"), modes.V[:, : modes.rank]),
-        "lambda_min": ("time", -(modes.s - modes.c * a).max(axis=1)),
-        "gamma_needed": ("time", 100 * (modes.s - modes.c * a).max(axis=1)),
     }
-    if task.common_ancestor_level is not None:
-        variables["common_ancestor_level"] = (("source", "target"), task.common_ancestor_level)
-    items = list(task.items)
-    return xr.Dataset(
+    return labelled(
+        start,
+        time,
         variables,
-        coords={
-            "time": time,
-            "source": items,
-            "target": items,
-            "item": items,
-            "mode": np.arange(modes.rank),
-            "property": list(task.properties),
-        },
-        attrs={
-            "task": task.name,
-            "config": json.dumps({"task": task.name, "seed": seed, "init": "balanced:0.01"}),
-            "code_version": "0.1.0",
-            "sign_convention": "negative helps, positive harms",
-            "n_beta": 100.0,
-            "gamma": 1000.0,
-        },
+        config={"task": task.name, "seed": seed, "init": "balanced:0.01"},
+        lambda_min=-(modes.s - modes.c * a).max(axis=1),
+        n_beta=100.0,
+        gamma=1000.0,
+        attrs={},
     )

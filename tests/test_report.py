@@ -20,9 +20,12 @@ from workbench import figures
 from workbench.agreement import Ruling, Verdict
 from workbench.errors import WorkbenchError
 from workbench.report import write_report
-from workbench.report.equations import equation, mathml
+from workbench.report.conclusion import agreed, conclusion, turning_times
+from workbench.report.equations import equation, mathml, wrapped
 from workbench.report.markup import Markup, element, slug
+from workbench.report.page import CSS
 from workbench.report.tables import MAX_ROWS, table, verdict_table
+from workbench.report.wording import errors_for_people, events_for_people, typeset
 from workbench.semantics import Hierarchy, SemanticTask
 from workbench.theory.closed_form import ClosedForm, Step, Variable
 from workbench.theory.influence.gradient_kernel import kernel_form
@@ -146,7 +149,7 @@ def test_links_of_the_contents_lead_to_unique_places(page: str) -> None:
     places = [attributes["id"] for _, attributes in parsed.found if "id" in attributes]
     assert len(places) == len(set(places))
     links = [str(attributes["href"]).removeprefix("#") for attributes in parsed.all("a")]
-    assert len(links) == 12
+    assert len(links) == 13
     assert set(links) <= set(places)
 
 
@@ -292,3 +295,97 @@ def test_markup_escapes_text_and_attributes_and_leaves_markup_alone() -> None:
     assert element("p", inner, "<", title='"<') == '<p title="&quot;&lt;"><i>&lt;&amp;</i>&lt;</p>'
     assert isinstance(inner, Markup)
     assert slug("What is <shown>?") == "what-is-shown"
+
+
+@pytest.fixture(scope="module")
+def short(tree: xr.Dataset) -> str:
+    """The conclusion of the tree, as text."""
+    return Page(conclusion(tree, [])).text
+
+
+def test_the_conclusion_says_what_is_learned_in_the_order_of_the_half_rise_times(tree: xr.Dataset, short: str) -> None:
+    times = [f"half learned at t = {t:.3g}" for t in np.unique(tree["half_rise_time"].values.round(9))]
+    places = [short.index(words) for words in times]
+    assert places == sorted(places)
+    assert "what all items share (level 0" in short
+    assert "to tell dog, cat, … from oak, pine, … (level 1" in short
+
+
+def test_the_conclusion_says_when_help_turns_into_harm(short: str) -> None:
+    # Flip times of the 8-item tree from an ODE solver with explicit gradients.
+    for pair, flip in (("dog and oak", 5.8193), ("dog and sparrow", 7.0922), ("dog and cat", 10.1965)):
+        course = rf"{pair} \([a-z0-9 ]+\) help each other until t = ([0-9.]+) .*?, then harm to the end"
+        told = re.search(course, short)
+        assert told is not None
+        # Read off 30 checkpoints, told with three digits.
+        assert float(told[1]) == pytest.approx(flip, rel=0.01)
+
+
+def test_turning_times_of_a_measure_are_where_its_mean_curve_turns_to_harm(tree: xr.Dataset) -> None:
+    turns = turning_times(tree)
+    assert list(turns.columns) == ["gradient kernel", "local BIF", "leave-one-out"]
+    times = tree["time"].values
+    for pair, j in (("dog and oak", "oak"), ("dog and cat", "cat")):
+        curve = tree["gradient_kernel_analytic"].sel(source="dog", target=j).values
+        k = int(np.flatnonzero((curve[:-1] < 0) & (curve[1:] > 0))[0])
+        found = turns[turns.index.str.startswith(pair)]["gradient kernel"].iloc[0]
+        assert times[k] < found < times[k + 1]
+
+
+def test_the_conclusion_counts_claims_and_names_the_sharpest_the_weakest_and_the_failed() -> None:
+    def claim(key: str, ruling: Ruling, power: float) -> Verdict:
+        return Verdict(key, f"claim {key}", "0.5", "0.1", "because", ruling, altered="everything", power=power)
+
+    told = " ".join(
+        agreed([claim("a", Ruling.HOLDS, 0.3), claim("b", Ruling.HOLDS, 0.01), claim("c", Ruling.FAILS, 0)])
+    )
+    assert told.startswith("2 of 3 claims that could be tested hold.")
+    assert "Sharpest: claim b; it would have caught 1% of everything." in told
+    assert "Weakest: claim a; it would have caught only 30% of everything." in told
+    assert "Fails: claim c (found 0.5, allowed 0.1)." in told
+    assert "All 1 claims" in agreed([claim("a", Ruling.HOLDS, 0.3)])[0]
+    assert "Not claimed, for the reasons below: claim d." in agreed([claim("d", Ruling.NOT_CLAIMED, np.nan)])
+
+
+def test_noise_is_called_noise_beside_every_large_relative_difference(tree: xr.Dataset) -> None:
+    drowned = tree.copy()
+    drowned["local_bif_simulated_stderr"] = 50 * tree["local_bif_simulated_stderr"]
+    drowned["local_bif_simulated"].attrs["draws"] = 500
+    assert "are noise" in Page(conclusion(drowned, [])).text and "Noise." in Page(conclusion(drowned, [])).text
+    errors = errors_for_people(drowned)
+    others = errors[(errors["measure"] == "local BIF") & errors["items"].str.contains("dog and")]
+    assert len(others) == 3 and (others["read as"] == "entries are noise").all()
+
+
+def test_tables_speak_of_items_and_events_and_have_no_empty_columns(tree: xr.Dataset) -> None:
+    for shown in (errors_for_people(tree), events_for_people(tree)):
+        written = shown.to_string()
+        for code in ("relative_l2", "within_4_se", "closed_form", "ancestor on level", "flip 1", "gradient_kernel"):
+            assert code not in written
+        assert not shown.isna().all().any()
+    assert "first change of sign" in set(events_for_people(tree)["event"])
+
+
+def test_one_side_alone_has_a_conclusion_of_its_own(tree: xr.Dataset) -> None:
+    for side in ("analytic", "simulated"):
+        names = [name for name in tree.data_vars if str(name).endswith(side) or "stderr" in str(name)]
+        told = Page(conclusion(tree.drop_vars(names), [])).text
+        assert "dog and cat (siblings) help each other until" in told
+        assert "one of the sides is missing" in told
+
+
+def test_formulas_in_plain_text_get_the_signs_of_mathematics() -> None:
+    assert typeset("-g_i . g_j at the checkpoint, g_i = grad l_i") == "−gᵢ · gⱼ at the checkpoint, gᵢ = ∇lᵢ"
+    assert typeset("held-out (H + damping)^{-1}") == "held-out (H + damping)⁻¹"
+
+
+def test_a_long_sum_is_written_term_by_term_so_that_a_page_can_wrap_it() -> None:
+    terms = sp.symbols("long_name_0:12")
+    assert wrapped(sp.Add(*terms)).count('class="term"') == 12
+    assert wrapped(sp.Add(*terms[:2])) == mathml(sp.Add(*terms[:2]))
+
+
+def test_paper_unfolds_derivations_and_leaves_no_heading_alone() -> None:
+    paper = CSS.split("@media print")[1]
+    assert "details-content { content-visibility: visible" in paper
+    assert re.search(r"h2, h3, dt, caption[^{]*{ break-after: avoid", paper)

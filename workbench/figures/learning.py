@@ -201,9 +201,16 @@ FIGURES = (
         purpose="progressive differentiation: broad distinctions first, fine ones last",
         title="Progressive differentiation",
         caption="Strength of each mode over time: predicted (lines) and simulated (points). The broad distinctions are "
-        "learned first, the fine ones last; each in a sigmoid of its own. Modes of one level of the tree share a line. "
+        "learned first, the fine ones last; each in a sigmoid of its own. {sharing}"
         "Below, simulation against prediction where there are both.",
         alt="Sigmoid curves of the mode strengths over flow time; half learned: {stages}.",
+        facts={
+            "sharing": lambda s: (
+                "Modes of one level of the tree share a line. "
+                if any(len(group.members) > 1 for group in mode_groups(s.ds))
+                else ""
+            )
+        },
         draw=lambda s: mode_strengths(s.ds, s.style),
         table=lambda s: strength_table(s.ds),
         sets=("report", "lecture"),

@@ -22,6 +22,22 @@ _CHARACTERS = {
 }
 
 
+#: Characters of plain text beyond which a sum is written in pieces that a narrow page can wrap.
+LONG = 90
+
+
+def wrapped(expression: Any) -> Markup:
+    """`mathml`, of a long sum term by term, so that it breaks between terms where it is wider than the page."""
+    if not isinstance(expression, sp.Add) or len(str(expression)) <= LONG:
+        return mathml(expression)
+    pieces: list[str] = []
+    for term in expression.as_ordered_terms():
+        minus = term.could_extract_minus_sign()
+        sign = "− " if minus else "+ " if pieces else ""
+        pieces.append(together(element("span", sign, mathml(-term if minus else term), class_="term"), " "))
+    return together(*pieces)
+
+
 def mathml(expression: Any) -> Markup:
     """``<math>`` of a sympy object; its plain text in ``<code>`` where sympy has no presentation for it."""
     try:
@@ -83,7 +99,7 @@ def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
                 "li",
                 step.statement,
                 element("span", mark, class_=style),
-                element("div", mathml(step.expression), class_="formula"),
+                element("div", wrapped(step.expression), class_="formula"),
             )
         )
     checked = sum(result.checked for result in checks.values())
@@ -100,7 +116,7 @@ def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
         element("h3", form.title),
         element("div", _equality(form), class_="formula"),
         element("p", f"Unit: {powers(form.unit)}. Source: {form.source}.", class_="note"),
-        together(element("p", "Holds where"), element("ul", *conditions)) if conditions else "",
+        together(element("p", "Holds where", class_="lead"), element("ul", *conditions)) if conditions else "",
         element(
             "details",
             element("summary", f"Symbols, and the derivation in {len(steps)} steps ({checked} checked by sympy)"),
@@ -113,7 +129,9 @@ def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
 
 
 def _equality(form: ClosedForm) -> Markup:
-    left, right = mathml(form.quantity), mathml(form.expression)
+    left, right = mathml(form.quantity), wrapped(form.expression)
+    if isinstance(form.expression, sp.Add) and len(str(form.expression)) > LONG:
+        return together(left, " = ", right)
     if "<math" not in left or "<math" not in right:
         return together(left, " = ", right)
     opening, closing = '<math displaystyle="true">', "</math>"

@@ -11,6 +11,7 @@ from workbench.figures.reading import measures, powers
 from workbench.influence import MEASURES
 from workbench.report.markup import Markup, element, together
 from workbench.report.tables import value_text
+from workbench.report.wording import typeset
 
 
 def introduction(ds: xr.Dataset) -> Markup:
@@ -20,16 +21,12 @@ def introduction(ds: xr.Dataset) -> Markup:
     return together(
         element(
             "p",
-            f"A two-layer linear network learns which of {properties} properties each of {items} items has "
+            f"{_network(ds)} learns which of {properties} properties each of {items} items has "
             f"(task: {task}). It does so in stages: one after another it picks up the {modes} singular modes "
             "of the data, the broadest distinctions first. The question is how the influence of one item on "
             "another changes meanwhile: does more weight on item i help or harm item j, and when?",
         ),
-        element(
-            "p",
-            "The answer is given twice and independently: predicted by formulas (lines) and measured on "
-            "simulated networks (points). Time is flow time t, the learning rate times the number of steps.",
-        ),
+        element("p", f"{_sides(ds)} Time is flow time t, the learning rate times the number of steps."),
         element(
             "p",
             element("strong", "Sign. "),
@@ -40,6 +37,24 @@ def introduction(ds: xr.Dataset) -> Markup:
     )
 
 
+def _network(ds: xr.Dataset) -> str:
+    depth, activation = int(ds.attrs.get("depth", 2)), str(ds.attrs.get("activation", "linear"))
+    layers = {1: "one layer", 2: "two layers", 3: "three layers", 4: "four layers"}.get(depth, f"{depth} layers")
+    return f"A {activation} network of {layers}"
+
+
+def _sides(ds: xr.Dataset) -> str:
+    sides = {side for measure in measures(ds) for side in dataset.sides_of(ds, measure.name)}
+    if len(sides) == 2:
+        return (
+            "The answer is given twice and independently: predicted by formulas (lines) and measured on simulated "
+            "networks (points)."
+        )
+    if sides == {"analytic"}:
+        return "The answer is predicted by formulas; nothing was simulated."
+    return "The answer is measured on simulated networks; the theory makes no prediction for this network."
+
+
 def _measures(ds: xr.Dataset) -> Markup:
     entries = []
     for measure in measures(ds):
@@ -48,7 +63,7 @@ def _measures(ds: xr.Dataset) -> Markup:
         known = MEASURES.get(measure.name)
         described = [str(facts[0].get("meaning", known.meaning if known else ""))]
         if "formula" in facts[0]:
-            described.append(f"In symbols: {facts[0]['formula']}.")
+            described.append(f"In symbols: {typeset(str(facts[0]['formula']))}.")
         described += [
             f"{side.capitalize()}: {f['method']}." for side, f in zip(sides, facts, strict=True) if "method" in f
         ]

@@ -12,6 +12,7 @@ import xarray as xr
 
 from workbench.agreement import Verdict
 from workbench.figures import Rendered, Words
+from workbench.report.conclusion import conclusion
 from workbench.report.equations import equation
 from workbench.report.images import illustration
 from workbench.report.introduction import introduction, parameters
@@ -42,13 +43,14 @@ nav li { break-inside: avoid; }
 figure { margin: .6rem 0 2rem; }
 figure img { display: block; height: auto; background: #fff; border: 1px solid var(--line); border-radius:
   6px; padding: 8px; }
+td.words, tbody th { min-width: 6rem; }
 figcaption, .note { color: var(--muted); font-size: .92rem; max-width: 46rem; margin-top: .45rem; }
 .scroll { overflow-x: auto; margin: 1rem 0 .4rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding-bottom: .35rem; }
-th, td { padding: .28rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
-  }
-thead th { border-bottom: 2px solid var(--muted); }
+th, td { padding: .28rem .7rem; text-align: left; vertical-align: top; overflow-wrap: anywhere;
+  border-bottom: 1px solid var(--line); }
+thead th { border-bottom: 2px solid var(--muted); overflow-wrap: normal; }
 tbody th { font-weight: 500; }
 td.number { text-align: right; white-space: nowrap; }
 .verdict { font-weight: 700; white-space: nowrap; }
@@ -57,7 +59,7 @@ td.number { text-align: right; white-space: nowrap; }
   padding: .6rem 1rem; margin: 1rem 0; }
 .notes ul { margin: .3rem 0; padding-left: 1.2rem; }
 .formula { overflow-x: auto; padding: .35rem 0; }
-math { font-size: 1.08rem; }
+math { font-size: 1.08rem; } .term { white-space: nowrap; }
 dt math, dt { font-weight: 600; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
 dl.measures { display: block; } dl.measures dd { margin: 0 0 .6rem 0; }
@@ -67,7 +69,19 @@ summary { cursor: pointer; color: var(--link); padding: .3rem 0; }
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; border-radius:
   6px; }
 @media (max-width: 40rem) { nav ol { columns: 1; } dl { display: block; } }
-@media print { body { max-width: none; } figure, table { break-inside: avoid; } }
+@media print {
+  body { max-width: none; padding: 0; font-size: 11pt; }
+  figure, tr, article > .formula, li { break-inside: avoid; }
+  h1, h2, h3, dt, caption, summary, thead, .lead { break-after: avoid; }
+  h2 { break-before: auto; }
+  figure img { max-height: 21cm; width: auto !important; max-width: 100%; }
+  .scroll, .formula, pre { overflow: visible; } pre { white-space: pre-wrap; }
+  table { font-size: 8.5pt; } th, td { padding: .2rem .35rem; }
+  nav { display: none; }
+  /* Paper cannot be unfolded. */
+  details::details-content { content-visibility: visible !important; height: auto !important; }
+  details > summary { list-style: none; color: inherit; }
+}
 """
 
 
@@ -146,6 +160,7 @@ def _sections(
     facts = pd.DataFrame(parameters(ds), columns=["name", "value"]).set_index("name")
     written = json.dumps(config, indent=2, sort_keys=True, default=str, ensure_ascii=False)
     everything = [
+        ("In short", conclusion(ds, verdicts)),
         ("What is shown", introduction(ds)),
         ("Verdicts", verdict_table(verdicts) if verdicts else Markup()),
         ("Figures", together(*shown)),

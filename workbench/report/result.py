@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.agreement import Ruling, Verdict, error_table, event_table, verdicts
+from workbench.agreement import Ruling, Verdict, error_table, verdicts
 from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.figures import Rendered, Subject, Words, figure_set, save
 from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
+from workbench.report.wording import errors_for_people, events_for_people
 from workbench.store.files import netcdf_bytes, write_file
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.influence.flips import flip_equation_form
@@ -117,19 +118,20 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
     return (
         (
             "Differences between the sides",
-            error_table(ds),
-            "Relative L2 error over all checkpoints, and the share of the predicted influence whose sign is right. For "
-            "sampled measures, monte_carlo is the error that the standard errors alone explain, and draws_to_resolve "
-            "the draws a chain that would bring it to a third; single entries of a group beyond that are noise. Pooled "
-            "errors are dominated by an item's influence on itself: read the groups.",
+            errors_for_people(ds),
+            "Relative difference (L2) over all checkpoints, and the share of the predicted influence whose sign is "
+            "right. For sampled measures, what chance alone explains of it, and the draws a chain that would bring "
+            "that to a third: beyond a third single entries are noise, and a large relative difference says nothing. "
+            "Pooled differences are dominated by an item's influence on itself: read the groups.",
         ),
         (
             "Sign flips and peaks",
-            event_table(ds),
-            "Flow times read off the mean curve of each group in the same way on both sides; closed_form is the root "
-            "of the flip equation. An event needs a size: 1% of its curve's largest value, more than the rounding or "
-            "integration of its side, and 2 standard errors of a sampled curve; a dash stands where there is none "
-            "near a predicted one. learning: the level or mode whose loss falls fastest at that time.",
+            events_for_people(ds),
+            "Flow times read off the mean curve of all pairs related like the two named, in the same way on both "
+            "sides; closed form: the root of the flip equation. An event needs a size: 1% of its curve's largest "
+            "value, more than the rounding or integration of its side, and 2 standard errors of a sampled curve; a "
+            "dash stands where there is none near a predicted one. While learning: the level or mode whose loss falls "
+            "fastest at that time.",
         ),
     )
 

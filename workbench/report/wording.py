@@ -1,0 +1,107 @@
+"""The words of people for what datasets and tables name by identifiers: pairs of items, events, columns, formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from workbench.agreement import error_table, event_table, pair_groups
+from workbench.agreement.resolution import RESOLVED
+from workbench.figures.reading import measures
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+_EVENTS = {"most helpful": "helps most", "most harmful": "harms most"}
+_COLUMNS = {
+    "measure": "measure",
+    "pairs": "items",
+    "event": "event",
+    "analytic": "predicted t",
+    "simulated": "simulated t",
+    "difference": "difference",
+    "closed_form": "closed form t",
+    "size": "size",
+    "learning": "while learning",
+    "relative_l2": "relative difference",
+    "same_sign": "right sign",
+    "monte_carlo": "by chance alone",
+    "draws_to_resolve": "draws to read entries",
+    "within_4_se": "within 4 s.e.",
+}
+#: What plain text writes in ASCII, longest first.
+_SYMBOLS = {
+    "^{-1}": "⁻¹",
+    "sum_i": "Σᵢ",
+    "n beta": "nβ",
+    "gamma": "γ",
+    "grad ": "∇",
+    "eps": "ε",
+    " . ": " · ",
+    "_i": "ᵢ",
+    "_j": "ⱼ",
+    "^2": "²",
+    " d l": " dl",
+    "-": "−",
+}
+
+
+def typeset(formula: str) -> str:
+    """A formula in plain ASCII with the signs of mathematics; a hyphen inside a word stays one."""
+    for plain, sign in _SYMBOLS.items():
+        if plain != "-":
+            formula = formula.replace(plain, sign)
+    letters = list(formula)
+    for k, letter in enumerate(letters):
+        inside = 0 < k < len(letters) - 1 and letters[k - 1].isalpha() and letters[k + 1].isalpha()
+        if letter == "-" and not inside:
+            letters[k] = _SYMBOLS["-"]
+    return "".join(letters)
+
+
+def pair_words(ds: xr.Dataset) -> dict[str, str]:
+    """For every group of pairs, two items that belong to it, and how they are related."""
+    names = [str(name) for name in ds["source"].values]
+    told = {}
+    for group, mask in pair_groups(ds).items():
+        i, j = np.argwhere(mask)[0]
+        told[group] = f"{names[i]} and {names[j]} ({relation(group)})"
+    return told
+
+
+def relation(group: str) -> str:
+    """How the items of a group are related, from its name."""
+    where = group.removeprefix("ancestor on ")
+    if where == group:
+        return group
+    level, _, kind = where.partition(" (")
+    return {"root)": "meeting at the root", "siblings)": "siblings"}.get(kind, f"meeting on {level}")
+
+
+def errors_for_people(ds: xr.Dataset) -> pd.DataFrame:
+    """The error table in words; what chance alone explains beyond a third is called noise."""
+    table = error_table(ds)
+    if "monte_carlo" in table:
+        share = table["monte_carlo"]
+        table["read as"] = np.select([share.isna(), share <= RESOLVED], ["", "signal"], "entries are noise")
+    return _in_words(ds, table)
+
+
+def events_for_people(ds: xr.Dataset) -> pd.DataFrame:
+    """The event table in words, without columns in which nothing stands."""
+    table = event_table(ds)
+    table["event"] = [_event(event) for event in table["event"]]
+    return _in_words(ds, table)
+
+
+def _event(event: str) -> str:
+    kind, _, number = event.partition(" ")
+    if kind == "flip" and number.isdigit():
+        k = int(number)
+        return f"{_ORDINALS[k - 1] if k <= len(_ORDINALS) else f'{k}th'} change of sign"
+    return _EVENTS.get(event, event)
+
+
+def _in_words(ds: xr.Dataset, table: pd.DataFrame) -> pd.DataFrame:
+    titles = {measure.name: measure.title for measure in measures(ds)}
+    table = table.assign(measure=table["measure"].replace(titles), pairs=table["pairs"].replace(pair_words(ds)))
+    return table.dropna(axis="columns", how="all").rename(columns=_COLUMNS)
