@@ -19,7 +19,8 @@ from workbench.agreement import (
     verdicts,
 )
 from workbench.agreement.differences import same_sign
-from workbench.agreement.events import curve_events, event_floor, side_by_side, visible_flips
+from workbench.agreement.event_table import side_by_side
+from workbench.agreement.events import curve_events, event_floor, visible_flips
 from workbench.comparison import Settings, compare
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import SemanticTask, task_from_spec

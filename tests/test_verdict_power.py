@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.stats import kstest
 
 from workbench.agreement import Ruling, pair_groups, verdicts
-from workbench.agreement.posterior_verdicts import _told_apart
+from workbench.agreement.posterior_verdicts import _told_apart, chain_verdicts, posterior_verdicts
 from workbench.agreement.resolution import draws_to_resolve, noise_to_signal, resolution_notes, unresolved
 from workbench.agreement.slopes import group_slopes, step_bias
 from workbench.agreement.verdict import judge, scaled_l2, smallest_error
@@ -222,9 +222,7 @@ def test_a_group_that_noise_hides_is_not_claimed_and_says_how_many_draws_would_d
 
 
 def _posterior(ds):
-    from workbench.agreement.posterior_verdicts import posterior_verdicts
-
-    return posterior_verdicts(ds)
+    return [*posterior_verdicts(ds), *chain_verdicts(ds)]
 
 
 def test_one_chain_agrees_with_no_other_and_claims_no_slope():

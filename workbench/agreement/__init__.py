@@ -1,7 +1,8 @@
 """How far the two sides agree: errors, events and verdicts, read off a dataset."""
 
 from workbench.agreement.differences import error_table, measures_in, relative_l2, z_scores
-from workbench.agreement.events import event_table, extreme_times, sign_flips
+from workbench.agreement.event_table import event_table
+from workbench.agreement.events import extreme_times, sign_flips
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.signs import sign_agreement
 from workbench.agreement.verdict import Ruling, Verdict

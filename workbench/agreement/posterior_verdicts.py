@@ -29,7 +29,7 @@ _PREDICTED = "sampled covariances are those of the Gaussian prediction"
 
 
 def posterior_verdicts(ds: xr.Dataset) -> list[Verdict]:
-    """Covariances where the prediction's conditions hold, what they are where not, and whether the chains agree."""
+    """Covariances where the prediction's conditions hold, and what they are where not."""
     ratio = ds.attrs["gamma"] / np.maximum(ds["gamma_needed"].values, 1e-300)
     local = ratio >= VALID_RATIO
     quadratic = _quadratic(ds)
@@ -51,7 +51,7 @@ def posterior_verdicts(ds: xr.Dataset) -> list[Verdict]:
             share = f"{100 * float((~inside[others]).mean()):.2f}%"
             claim = f"{_PREDICTED} (share of entries further than 4 standard errors), {int(others.sum())} others"
             verdicts.append(unclaimed(f"{ENTRIES}/{key}", claim, share, condition))
-    return [*verdicts, *_chains(ds)]
+    return verdicts
 
 
 def _slopes(ds: xr.Dataset, claimed: Mask) -> list[Verdict]:
@@ -160,11 +160,11 @@ def _quadratic(ds: xr.Dataset) -> Mask:
     return np.asarray(_predicted_variance(ds) >= FOURTH_ORDER * left_out)
 
 
-def _chains(ds: xr.Dataset) -> list[Verdict]:
-    """Split R-hat against what chains of this length show by chance, and how far apart chains it would tell."""
-    rhat, ess = ds["local_bif_rhat"].values, ds["local_bif_ess"].values
-    if not np.isfinite(rhat).any():
+def chain_verdicts(ds: xr.Dataset) -> list[Verdict]:
+    """Whether chains agree: split R-hat against that by chance, and how far apart it would tell chains."""
+    if "local_bif_rhat" not in ds or not np.isfinite(ds["local_bif_rhat"].values).any():
         return []
+    rhat, ess = ds["local_bif_rhat"].values, ds["local_bif_ess"].values
     C, largest = int(ds["local_bif_simulated"].attrs["chains"]), float(np.nanmax(rhat))
     claim, found = "the chains of a checkpoint agree (largest split R-hat)", f"{largest:.4f}"
     if C < 2:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from workbench import theory
 from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
-from workbench.agreement.events import flip_pairs
+from workbench.agreement.event_table import flip_pairs
 from workbench.agreement.groups import pair_groups
-from workbench.agreement.posterior_verdicts import CHAINS, posterior_verdicts
+from workbench.agreement.posterior_verdicts import CHAINS, chain_verdicts, posterior_verdicts
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import measure_names, sides_of, variable
 from workbench.influence import MEASURES, damped_newton, gradient_kernel, local_bif
@@ -36,6 +36,7 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     judged = _bounded(ds, error) if bounded else _unbounded(ds)
     if local_bif.name in measures_in(ds):
         judged += posterior_verdicts(ds)
+    judged += chain_verdicts(ds)
     judged = judged if error <= _COARSE else [_withdrawn(verdict, error) for verdict in judged]
     return judged + _one_sided(ds)
 
