@@ -68,10 +68,12 @@ def step_by_step() -> Iterator[None]:
         yield
 
 
-def chain_steps(device: str, chains: int, stepwise: bool, **settings: object) -> float:
+def chain_steps(
+    device: str, chains: int, stepwise: bool, dtype: torch.dtype = torch.float64, **settings: object
+) -> float:
     """Chain-steps a second of whole calls."""
     run = checkpoints(60 if chains % 60 == 0 else 1)
-    sample, planned = sampler(run, chains // len(run.times), device=device, **LENGTHS, **settings)
+    sample, planned = sampler(run, chains // len(run.times), place=Place(device, dtype), **LENGTHS, **settings)
     with step_by_step() if stepwise else nullcontext():
         return planned.steps(LENGTHS["draws"]) * chains / best_seconds(sample, device)  # type: ignore[arg-type]
 

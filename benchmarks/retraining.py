@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.networks import Network, network
 from workbench.semantics import task_from_spec
-from workbench.simulation import Schedule, leave_one_out_weights, retrain_weighted
+from workbench.simulation import Schedule, leave_one_out_weights, retrained_losses
 
 Array = NDArray[np.float64]
 STEPS, ETA = 200, 5e-3
@@ -46,9 +46,9 @@ def compared(spec: str, hidden: int) -> dict[str, Cost]:
     ways: dict[str, Callable[[], Array]] = {
         "autograd, torch.optim.SGD, one run at a time": lambda: optimizer_loop(start, weights),
         "closed-form gradients, one run at a time": lambda: np.concatenate(
-            [retrain_weighted(start, schedule, row[None])[-1] for row in weights]
+            [retrained_losses(start, schedule, row[None])[-1] for row in weights]
         ),
-        "workbench: all runs in one batch": lambda: retrain_weighted(start, schedule, weights)[-1],
+        "workbench: all runs in one batch": lambda: retrained_losses(start, schedule, weights)[-1],
     }
     losses = [way() for way in ways.values()]
     for other in losses[1:]:

@@ -167,14 +167,13 @@ def test_the_measure_agrees_on_both_sides_up_to_the_learning_rate(init):
 
 def test_conjugate_gradients_and_factorisation_give_the_same(monkeypatch):
     _, _, path = aligned(TREE, 9)
-    given = (TREE.X, TREE.Y, path.W1, path.W2, TIMES)
-    factorised = newton.damped_newton(*given, damping=0.6)
+    factorised = newton.damped_newton(path, 0.6)
     monkeypatch.setattr(newton, "_DENSE", 0)
-    iterated = newton.damped_newton(*given, damping=0.6)
+    iterated = newton.damped_newton(path, 0.6)
     # Conjugate gradients stop at a relative residual of 1e-10; the condition number is below 30.
     np.testing.assert_allclose(iterated, factorised, atol=3e-9 * np.abs(factorised).max())
     with pytest.raises(ConditionError, match=r"damping = 0\.2 at t = 0, where lambda_min = -0\.48"):
-        newton.damped_newton(*given, damping=0.2)
+        newton.damped_newton(path, 0.2)
 
 
 def test_the_trajectory_derivative_of_a_prediction_is_the_closed_form():

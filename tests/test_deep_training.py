@@ -9,21 +9,19 @@ import torch
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation.influence.gradient_kernel import network_kernel
-from workbench.simulation.influence.leave_one_out import retrained_losses
-from workbench.simulation.influence.trajectory_derivative import hessian_products
-from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights, retrain_weighted
-from workbench.simulation.training.checkpoints import log_spaced_times, schedule_near, stage_times
-from workbench.simulation.training.descent import Place, train_networks
+from workbench.simulation.influence.gradient_kernel import gradient_kernel
+from workbench.simulation.influence.leave_one_out import leave_one_out_weights, retrained_losses
+from workbench.simulation.network.curvature import hessian_products, largest_curvature
+from workbench.simulation.running.place import Place
+from workbench.simulation.training.descent import train, train_networks
 from workbench.simulation.training.learning_rate import (
     balanced_curvature,
-    largest_curvature,
     largest_stable_eta,
     learning_rate,
 )
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import ItemWeights, Recipe
-from workbench.simulation.training.two_layer_training import Schedule, train
+from workbench.simulation.training.schedule import Schedule, log_spaced_times, schedule_near, stage_times
 from workbench.theory.modes.rise_time import half_rise_time
 from workbench.theory.modes.strength import mode_strength
 
@@ -97,17 +95,19 @@ def test_rules_are_those_of_torch(ours, theirs, batch_size):
     np.testing.assert_allclose(found, trained_by_torch(net, recipe, np.ones(5), theirs), rtol=1e-9)
 
 
-def test_two_linear_layers_train_as_in_descend():
-    start = network(TREE, 6, "gaussian:0.2")
-    schedule = Schedule.even(15.0, 6, 0.01)
-    weights = np.vstack([np.ones(8), leave_one_out_weights(8, "renormalised")])
-    found = retrained_losses(start, Recipe(schedule), weights)
-    np.testing.assert_allclose(found, retrain_weighted(start, schedule, weights), atol=1e-12)
-    (deep,) = train_networks([start], Recipe(schedule))
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_two_linear_layers_train_from_second_moments_as_they_do_from_items(one_hot):
+    start = network(TREE if one_hot else dense_task(), 6, "gaussian:0.2")
+    schedule, P = Schedule.even(15.0, 6, 0.01), start.task.n_items
+    by_items = Recipe(schedule, Momentum(0.0))  # the same rule
+    weights = np.vstack([np.ones(P), leave_one_out_weights(P, "renormalised")])
+    found = retrained_losses(start, by_items, weights)
+    np.testing.assert_allclose(found, retrained_losses(start, schedule, weights), atol=1e-12)
+    deep = train(start, by_items)
     shallow = train(start, schedule)
     np.testing.assert_allclose(deep.weights[0], shallow.W1, atol=1e-12)
     np.testing.assert_allclose(deep.item_losses, shallow.item_losses, atol=1e-12)
-    np.testing.assert_allclose(deep.mode_strengths, shallow.mode_strengths, atol=1e-12)
+    np.testing.assert_allclose(deep.outputs, shallow.outputs, atol=1e-12)
 
 
 @pytest.mark.parametrize("optimizer", [GradientDescent(), Momentum(0.5)])
@@ -265,7 +265,7 @@ def test_the_kernel_of_any_network_is_that_of_autograd(depth, kind):
     losses = item_losses_by_torch(layers, net.task, kind)
     rows = [torch.cat([g.ravel() for g in torch.autograd.grad(l, layers, retain_graph=True)]) for l in losses]
     G = torch.stack(rows)
-    np.testing.assert_allclose(network_kernel(run)[1], G @ G.T, atol=1e-12)
+    np.testing.assert_allclose(gradient_kernel(run)[1], G @ G.T, atol=1e-12)
 
 
 def test_checkpoints_are_log_spaced_or_where_the_stages_are():
@@ -305,7 +305,7 @@ def test_what_cannot_be_trained_is_refused_with_a_remedy():
         retrained_losses(MODES, Recipe(schedule), np.ones((1, 7)))
     with pytest.raises(WorkbenchError, match="share task, layer sizes and activation"):
         train_networks([MODES, network(TREE, 9, "balanced:0.01")], Recipe(schedule))
-    with pytest.raises(WorkbenchError, match=r"diverged before t = .* use a smaller learning rate"):
+    with pytest.raises(WorkbenchError, match=r"diverged before t = .* use a smaller `eta`"):
         train_networks([MODES], Recipe(Schedule(50.0, (0, 400))))
     with pytest.raises(ConditionError, match="found relu hidden layers"):
         learning_rate(network(TREE, 3, "gaussian:0.1", activation="relu"), 0.5)

@@ -13,18 +13,15 @@ from workbench.simulation import (
     Adam,
     GradientDescent,
     Momentum,
-    NetworkCheckpoints,
     Place,
     Recipe,
     Sampling,
     Schedule,
     leave_one_out_weights,
-    retrain_weighted,
     retrained_losses,
     sample_local_posterior,
     train,
     train_networks,
-    train_seeds,
     trajectory_derivative,
     window_removal,
 )
@@ -56,11 +53,11 @@ def agree(found, expected, dtype):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_training_and_retraining_agree_with_the_cpu_up_to_rounding(device, dtype):
-    again = train(START, SCHEDULE, device=device, dtype=dtype)
+    again = train(START, SCHEDULE, place=Place(device, dtype))
     agree(again.W2 @ again.W1, trained().W2 @ trained().W1, dtype)
     weights = leave_one_out_weights(TREE.n_items, "unnormalised")
-    expected = retrain_weighted(START, SCHEDULE, weights)
-    agree(retrain_weighted(START, SCHEDULE, weights, device=device, dtype=dtype), expected, dtype)
+    expected = retrained_losses(START, SCHEDULE, weights)
+    agree(retrained_losses(START, SCHEDULE, weights, place=Place(device, dtype)), expected, dtype)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -92,7 +89,7 @@ def check_samples(sampler, device, dtype):
     # Other seeds than the reference: rounding alone must not be what makes them agree.
     how = {"sampler": sampler, "chains": 8, "draws": 200}
     expected = sample_local_posterior(trained(), sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
-    found = sample_local_posterior(trained(), sampling=Sampling(seed=2, device=device, dtype=dtype, **how), **POSTERIOR)
+    found = sample_local_posterior(trained(), sampling=Sampling(seed=2, place=Place(device, dtype), **how), **POSTERIOR)
     z = (found.estimate.covariance - expected.covariance) / np.hypot(found.estimate.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.98
     assert 0.7 < z.std() < 1.4
@@ -104,8 +101,8 @@ def check_samples(sampler, device, dtype):
 def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
     net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
-    points = NetworkCheckpoints.of(train_networks([net], recipe)[0]) if deep else trained()
-    how = Sampling(chains=3, draws=100, burn_in=10, thin=3, device="cuda", traces=True, force=True, **options)
+    points = train_networks([net], recipe)[0] if deep else trained()
+    how = Sampling(chains=3, draws=100, burn_in=10, thin=3, place=Place("cuda"), traces=True, force=True, **options)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
     monkeypatch.setattr(drivers.Stepwise, "_replay", None)
@@ -126,10 +123,10 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
 @pytest.mark.parametrize("sampler", ["sgld", "hmc"])
 def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
     net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
-    points = NetworkCheckpoints.of(train_networks([net], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0])
+    points = train_networks([net], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0]
     how = {"sampler": sampler, "chains": 8, "draws": 100}
     expected = sample_local_posterior(points, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
-    found = sample_local_posterior(points, sampling=Sampling(seed=2, device=device, **how), **POSTERIOR).estimate
+    found = sample_local_posterior(points, sampling=Sampling(seed=2, place=Place(device), **how), **POSTERIOR).estimate
     z = (found.covariance - expected.covariance) / np.hypot(found.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.96
 
@@ -137,7 +134,7 @@ def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
-    how = Sampling(sampler=sampler, chains=5, draws=60, seed=5, device=device, traces=True)
+    how = Sampling(sampler=sampler, chains=5, draws=60, seed=5, place=Place(device), traces=True)
     whole = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
     # Four checkpoints of five chains: two checkpoints at a time, three chains of one, and chains one by one.
     for fitting in (11, 3, 1):
@@ -152,7 +149,7 @@ def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device,
 
 
 def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
-    how = Sampling(chains=5, draws=60, dtype=torch.float64)
+    how = Sampling(chains=5, draws=60)
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1e9)
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1e6)
     some = sampling_module._chains_at_once(trained(), how)
@@ -165,8 +162,8 @@ def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
 @pytest.mark.parametrize("device", DEVICES)
 def test_training_does_not_depend_on_how_little_memory_there_is(device):
     starts = [network(TREE, 6, "gaussian:0.1", seed=seed) for seed in range(5)]
-    whole, steps = train_seeds(starts, SCHEDULE, device=device), []
-    split = train_seeds(starts, SCHEDULE, device=device, memory=8e3, progress=steps.append)
+    whole, steps = train_networks(starts, SCHEDULE, place=Place(device)), []
+    split = train_networks(starts, SCHEDULE, place=Place(device), memory=8e3, progress=steps.append)
     assert sum(steps) == SCHEDULE.total
     for run, again in zip(whole, split, strict=True):
         # The outputs that can move are those of the starts of one batch: another basis, other rounding.

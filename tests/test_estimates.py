@@ -312,7 +312,7 @@ def test_at_a_regular_minimum_lambda_hat_is_the_learning_coefficient():
     # gamma / (n beta h) is below 1% for every curvature h > 0, which the Gaussian value below takes into account.
     assert abs(found.value[0] - 14) < 0.01 * 14 + 4 * found.stderr[0]
     assert found.stderr[0] < 0.1
-    gaussian = gaussian_expectation(SMALL.X, SMALL.Y, small_run().W1[1], small_run().W2[1], 1e4, 20.0)
+    gaussian = gaussian_expectation(small_run().at(1), 1e4, 20.0)
     assert 14 * 0.99 < gaussian < 14
     assert abs(found.value[0] - gaussian) < 4 * found.stderr[0]
 
@@ -324,9 +324,9 @@ def test_at_a_minimum_the_gaussian_value_is_half_the_sum_over_curvatures():
     for n_beta, gamma in ((10.0, 100.0), (1e4, 3.0), (1e6, 1.0)):
         expected = (n_beta * h / (n_beta * h + gamma)).sum() / 2
         # A flat direction's curvature, 0 up to 1e-16, counts by n beta / gamma times that.
-        assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, n_beta, gamma) == pytest.approx(expected, abs=1e-8)
+        assert gaussian_expectation(small_run().at(1), n_beta, gamma) == pytest.approx(expected, abs=1e-8)
         assert quadratic_expectation(h, n_beta, gamma) == pytest.approx(expected, rel=1e-9)
-    assert gaussian_expectation(SMALL.X, SMALL.Y, W1, W2, 1e8, 1.0) == pytest.approx(14, rel=1e-6)
+    assert gaussian_expectation(small_run().at(1), 1e8, 1.0) == pytest.approx(14, rel=1e-6)
 
 
 def test_the_step_of_sgld_raises_lambda_hat_as_stated():
@@ -350,10 +350,7 @@ def test_along_the_way_lambda_hat_is_what_the_gaussian_says_and_no_volume(sample
     how = Sampling(sampler=sampler, chains=8, draws=500)
     samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1e4, sampling=how)
     found = local_learning_coefficient(samples.estimate, 100.0)
-    gaussian = [
-        gaussian_expectation(TREE.X, TREE.Y, W1, W2, 100.0, 1e4)
-        for W1, W2 in zip(trained().W1, trained().W2, strict=True)
-    ]
+    gaussian = [gaussian_expectation(trained().at(k), 100.0, 1e4) for k in range(len(trained().times))]
     # Far-reaching localization: the loss is quadratic within the posterior, up to 1% of its spread; SGLD's bias is 2.6%
     # of the diffusive part, which is below 0.05 here.
     assert (np.abs(found.value - gaussian) < 4 * found.stderr + 0.01 * np.abs(gaussian) + 0.005).all()

@@ -9,14 +9,14 @@ import torch
 from workbench.errors import WorkbenchError
 from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation.influence.gradient_kernel import network_kernel
+from workbench.simulation.influence.gradient_kernel import gradient_kernel
 from workbench.simulation.influence.leave_one_out import retrained_losses
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
-from workbench.simulation.network.backprop import activities
-from workbench.simulation.training.descent import CPU, train_networks
+from workbench.simulation.network.model import NetworkModel
+from workbench.simulation.training.descent import train_networks
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import Recipe
-from workbench.simulation.training.two_layer_training import Schedule
+from workbench.simulation.training.schedule import Schedule
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative as predicted_derivative
 
@@ -135,7 +135,7 @@ def test_the_first_step_is_the_gradient_kernel(kind):
     eta = 1e-9
     recipe = Recipe(Schedule(eta, (0, 1)))
     (run,) = train_networks([net], recipe)
-    found, kernel = trajectory_derivative(net, recipe), network_kernel(run)[0]
+    found, kernel = trajectory_derivative(net, recipe), gradient_kernel(run)[0]
     assert not found[0].any()
     # g_j is taken after the step: a relative error of eta times the curvature, about 100 at most.
     np.testing.assert_allclose(found[1] / eta, -kernel, atol=1e-6 * kernel.max())
@@ -198,12 +198,11 @@ def test_dropping_the_outputs_that_never_move_changes_nothing():
     net = start
     other = type(net)(turned, (start.W1, start.W2[order]))
     np.testing.assert_allclose(trajectory_derivative(other, recipe), few, atol=1e-11)
-    h = activities([CPU.tensor(W) for W in other.weights], CPU.inputs(turned), "linear")
-    assert h[-1].shape == (15, 8)
+    assert NetworkModel.of(other).trajectory(tuple(W[None] for W in other.weights)).error.shape == (1, 15, 8)
 
 
 def test_what_has_no_derivative_is_refused():
     with pytest.raises(WorkbenchError, match="give 0 <= t0 <= t1"):
         trajectory_derivative(NET, Recipe(Schedule(0.1, (0, 3))), window=(2.0, 1.0))
-    with pytest.raises(WorkbenchError, match="derivative diverged before t"):
+    with pytest.raises(WorkbenchError, match="diverged before t"):
         trajectory_derivative(NET, Recipe(Schedule(40.0, (0, 400))))

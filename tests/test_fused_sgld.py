@@ -6,14 +6,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from chain_noise import endless
+from chain_noise import endless, two_layers
 
 from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
-from workbench.simulation import Sampling, Schedule, sample_local_posterior, train
+from workbench.simulation import Place, Sampling, Schedule, sample_local_posterior, train
 from workbench.simulation.sampling import chains as sampling_module
 from workbench.simulation.sampling import drivers, noise, sgld
-from workbench.simulation.sampling.posterior import LocalPosterior, at_checkpoint, item_losses
 from workbench.store import Slot, Store
 
 pytest.importorskip("triton")
@@ -92,7 +91,7 @@ def problem(dtype, one_hot, chains=3):
     inputs = 4 if one_hot else 5
     X = None if one_hot else normal(inputs, 4)
     star1, star2 = 0.4 * normal(chains, 6, inputs), 0.4 * normal(chains, 7, 6)
-    target = LocalPosterior(normal(7, 4), X, star1, star2, **POSTERIOR)
+    target = two_layers(normal(7, 4), X, star1, star2, **POSTERIOR)
     return target, np.stack([np.arange(chains) % 2, np.arange(chains)], axis=1)
 
 
@@ -103,19 +102,18 @@ def test_the_kernel_does_the_steps_of_sgld(monkeypatch, dtype, one_hot):
     target, places = problem(dtype, one_hot)
     rows = torch.tensor(places, dtype=torch.int32, device=DEVICE)
     eps, burn_in, thin = 1e-4, 3, 2
-    state, driven = sgld.init(target), endless(noise.Noise(target, 9, places))
-    fused, losses, expected = at_checkpoint(target), [], []
+    state, driven = sgld.SGLDState(target.at_checkpoint(), eps), endless(noise.Noise(target, 9, places))
+    fused, losses, expected = target.at_checkpoint(), [], []
     for first, last in ((0, 8), (8, 14)):  # the second ends within four steps
         losses.append(fused_sgld.advance(fused, target, eps, 9, rows, first, last, burn_in, thin))
         for step in range(first, last):
-            sgld.update(state, target, eps, *next(driven)[:2])
+            sgld.update(state, target, *next(driven), step)
             if step >= burn_in and (step - burn_in) % thin == 0:
-                expected.append(item_losses(state.residual))
+                expected.append(state.batch.losses())
     for found, wanted in (
         (torch.cat(losses), torch.stack(expected)),
-        (fused.W1, state.W1),
-        (fused.W2, state.W2),
-        (fused.residual, state.residual),
+        (fused.w, state.batch.w),
+        (fused.error, state.batch.error),
     ):
         assert found.shape == wanted.shape
         np.testing.assert_allclose(
@@ -127,12 +125,12 @@ def test_scales_are_not_rounded_to_single_precision():
     # Without noise and force a step pulls by eps gamma / 2, here 1/3: float32 would be 1e-8 off.
     target, places = problem(torch.float64, one_hot=True)
     target = replace(target, n_beta=0.0)
-    state = at_checkpoint(target)
+    chains = target.at_checkpoint()
     rows = torch.tensor(places, dtype=torch.int32, device=DEVICE)
-    state.W1.add_(1.0)
-    fused_sgld.advance(state, replace(target, gamma=2e15 / 3), 1e-15, 0, rows, 0, 1, 0, 1)
-    drawn = numbers(0, places, n=24, steps=1)[:, 0].reshape(3, 6, 4).astype(np.float64) * 1e-15**0.5
-    np.testing.assert_allclose((state.W1 - target.star1).cpu().numpy() - drawn, 2 / 3, rtol=1e-14)
+    chains.w.add_(1.0)
+    fused_sgld.advance(chains, replace(target, gamma=2e15 / 3), 1e-15, 0, rows, 0, 1, 0, 1)
+    drawn = numbers(0, places, n=66, steps=1)[:, 0].astype(np.float64) * 1e-15**0.5
+    np.testing.assert_allclose((chains.w - target.star).cpu().numpy() - drawn, 2 / 3, rtol=1e-14)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +145,16 @@ def counted(monkeypatch):
 
 
 #: 71 steps: more than one launch of the kernel.
-SHORT = {"chains": 2, "draws": 12, "batches": 4, "burn_in": 37, "thin": 3, "device": DEVICE, "seed": 5, "force": True}
+SHORT = {
+    "chains": 2,
+    "draws": 12,
+    "batches": 4,
+    "burn_in": 37,
+    "thin": 3,
+    "place": Place(DEVICE),
+    "seed": 5,
+    "force": True,
+}
 
 
 def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, run):
@@ -162,12 +169,12 @@ def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, r
 
 def test_which_chains_the_kernel_runs(monkeypatch, counted, run):
     target, places = problem(torch.float64, one_hot=True)
-    how = drivers.Plan(1e-4, 0, 1, 0.0, np.zeros(2), np.zeros(2))
+    how = drivers.Plan(1e-4, 0, 1, 0.0)
     assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Fused)
     for other in (Sampling(sampler="rmsprop"), Sampling(sampler="hmc"), Sampling(batch_size=2)):
         assert isinstance(drivers.driver(other, how, target, places), drivers.Stepwise)
-    wide = torch.zeros(3, 33, 4, dtype=torch.float64, device=DEVICE)
-    too_wide = replace(target, star1=wide, star2=torch.zeros(3, 7, 33, dtype=torch.float64, device=DEVICE))
+    wide, out = (torch.zeros(3, *shape, dtype=torch.float64, device=DEVICE) for shape in ((33, 4), (7, 33)))
+    too_wide = two_layers(target.model.Y, None, wide, out, **POSTERIOR)
     assert isinstance(drivers.driver(Sampling(), how, too_wide, places), drivers.Stepwise)
     monkeypatch.setattr(fused_sgld, "VERSION", (3, 4))
     assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Stepwise)

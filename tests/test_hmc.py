@@ -1,22 +1,23 @@
 """The exact referee, mini-batches, and the order of every sampler's bias in its step size."""
 
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from chain_noise import endless, places
+from chain_noise import endless, flat, places, two_layers
 
 from workbench.errors import SamplingError, WorkbenchError
 from workbench.networks import network
 from workbench.semantics import task_from_spec
 from workbench.simulation import Sampling, Schedule, plan, sample_local_posterior, train
-from workbench.simulation.influence.two_layer_gradients import gradient_kernel
 from workbench.simulation.sampling import chains as sampling_module
 from workbench.simulation.sampling import hmc, minibatch, sgld
 from workbench.simulation.sampling.noise import Noise
-from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan
 from workbench.theory.posterior.dense_posterior import dense_local_bif
 
 TREE = task_from_spec("tree")
@@ -32,12 +33,12 @@ def trained():
 def network_target(chains, checkpoint=2, n_beta=N_BETA, gamma=GAMMA):
     W1, W2 = torch.tensor(trained().W1[checkpoint]), torch.tensor(trained().W2[checkpoint])
     Y = torch.tensor(TREE.Y)
-    return LocalPosterior(Y, None, W1.repeat(chains, 1, 1), W2.repeat(chains, 1, 1), n_beta, gamma)
+    return two_layers(Y, None, W1.repeat(chains, 1, 1), W2.repeat(chains, 1, 1), n_beta, gamma)
 
 
 def isotropic_target(chains, gamma=50.0):
     """n beta = 0 leaves exactly N(w*, 1/gamma) in each of 27 directions."""
-    return LocalPosterior(
+    return two_layers(
         torch.zeros(5, 4, dtype=torch.float64),
         None,
         torch.full((chains, 3, 4), 0.3, dtype=torch.float64),
@@ -56,31 +57,28 @@ class CorrelatedGaussian:
         self.precision = torch.tensor(frame @ np.diag([1.0, 2.0, 4.0, 9.0, 25.0, 60.0]) @ frame.T)
         self.mean = torch.tensor(rng.normal(size=6))
         self.chains = chains
-        self.star1, self.star2 = (torch.zeros(chains, *shape, dtype=torch.float64) for shape in ((1, 2), (2, 2)))
+        self.star, self.n_weights = torch.zeros(chains, 6, dtype=torch.float64), 6
 
-    def deviation(self, W1, W2):
-        return torch.cat([W1.flatten(1), W2.flatten(1)], dim=1) - self.mean
+    def at_checkpoint(self):
+        return SimpleNamespace(w=self.star.clone(), refresh=lambda: None)
 
-    def residual(self, W1, W2):
-        return W1.new_zeros(self.chains, 1, 1)
+    def gradient(self, batch):
+        return (batch.w - self.mean) @ self.precision
 
-    def gradients(self, W1, W2, E):
-        force = self.deviation(W1, W2) @ self.precision
-        return force[:, :2].reshape(-1, 1, 2), force[:, 2:].reshape(-1, 2, 2)
-
-    def potential(self, W1, W2, E):
-        deviation = self.deviation(W1, W2)
+    def potential(self, batch):
+        deviation = batch.w - self.mean
         return ((deviation @ self.precision) * deviation).sum(dim=1) / 2
 
 
 def trajectories(target, eps, leapfrogs, steps, warm_up, adapt=True):
     """Yield the state after each of ``steps`` trajectories that follow ``warm_up`` more."""
     generator = torch.Generator().manual_seed(2)
-    state = hmc.init(target, eps)
-    shapes = target.star1.shape, target.star2.shape, (target.chains, 2)
+    state = hmc.init(target, Plan(eps, warm_up, 1, 0.0, leapfrogs=leapfrogs), Sampling(step=None if adapt else eps))
     for k in range(warm_up + steps):
-        numbers = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
-        hmc.update(state, target, leapfrogs, adapt and k < warm_up, *numbers)
+        numbers = (
+            torch.randn(target.chains, n, generator=generator, dtype=torch.float64) for n in (target.n_weights, 2)
+        )
+        hmc.update(state, target, *numbers, k)
         if k >= warm_up:
             yield state
 
@@ -88,7 +86,7 @@ def trajectories(target, eps, leapfrogs, steps, warm_up, adapt=True):
 def test_hmc_has_the_mean_and_covariance_of_a_correlated_gaussian():
     target = CorrelatedGaussian(chains=400)
     step, leapfrogs, _, tau = hmc.tuned(6, 1.0, 60.0)
-    draws = torch.stack([target.deviation(s.W1, s.W2).clone() for s in trajectories(target, step, leapfrogs, 200, 150)])
+    draws = torch.stack([s.batch.w - target.mean for s in trajectories(target, step, leapfrogs, 200, 150)])
     count = draws.shape[0] * draws.shape[1] / tau
     C = torch.linalg.inv(target.precision)
     scale = C.diagonal().sqrt()
@@ -105,7 +103,7 @@ def test_hmc_has_no_bias_from_its_step_size(h):
     gamma, squares, first = 50.0, [], []
     target = isotropic_target(300, gamma)
     for state in trajectories(target, h / gamma**0.5, max(1, round(1.5 / h)), 250, 200, adapt=False):
-        deviation = torch.cat([(state.W1 - target.star1).flatten(1), (state.W2 - target.star2).flatten(1)], dim=1)
+        deviation = state.batch.w - target.star
         squares.append(deviation.square().mean(dim=1) * gamma)
         first.append(deviation.mean(dim=1) * gamma**0.5)
     # Chains are independent, so their means have an honest spread.
@@ -153,8 +151,10 @@ def test_dual_averaging_reaches_its_target_from_either_side(first):
 def test_the_correlation_of_successive_trajectories_is_the_stated_one():
     gamma, h, leapfrogs = 50.0, 0.1, 13
     target = isotropic_target(400, gamma)
-    draws = torch.stack([s.W1[:, 0, 0].clone() for s in trajectories(target, h / gamma**0.5, leapfrogs, 150, 5, False)])
-    x = (draws - target.star1[0, 0, 0]) * gamma**0.5
+    draws = torch.stack(
+        [s.batch.w[:, 0].clone() for s in trajectories(target, h / gamma**0.5, leapfrogs, 150, 5, False)]
+    )
+    x = (draws - target.star[0, 0]) * gamma**0.5
     phi = leapfrogs * hmc.turn(h / gamma**0.5, gamma)
     linear = np.cos(phi) * np.sinc(hmc.JITTER * phi / np.pi)
     square = (1 + np.cos(2 * phi) * np.sinc(2 * hmc.JITTER * phi / np.pi)) / 2
@@ -174,16 +174,16 @@ def test_gradients_and_potential_agree_with_autograd():
         torch.tensor(rng.normal(size=shape), requires_grad=k < 2)
         for k, shape in enumerate(((3, 4, 5), (3, 15, 4), (3, 4, 5), (3, 15, 4)))
     )
-    target = LocalPosterior(torch.tensor(task.Y), X, star1, star2, 7.0, 3.0)
+    target = two_layers(torch.tensor(task.Y), X, star1, star2, 7.0, 3.0)
     E = torch.tensor(task.Y) - W2 @ W1 @ X
     U = 7.0 * E.square().sum(dim=(1, 2)) / (2 * task.n_items)
     U = U + 1.5 * ((W1 - star1).square().sum(dim=(1, 2)) + (W2 - star2).square().sum(dim=(1, 2)))
     expected = torch.autograd.grad(U.sum(), (W1, W2))
     with torch.no_grad():
-        found = target.gradients(W1, W2, target.residual(W1, W2))
-        torch.testing.assert_close(target.potential(W1, W2, target.residual(W1, W2)), U.detach())
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs)
+        batch = target.model.batch(flat(W1, W2))
+        batch.refresh()
+        torch.testing.assert_close(target.potential(batch), U.detach())
+        torch.testing.assert_close(target.gradient(batch), flat(*expected))
 
 
 @pytest.fixture(scope="module")
@@ -251,14 +251,14 @@ def test_the_bias_of_sgld_is_linear_in_its_step():
     gamma, target, found = 50.0, isotropic_target(50), []
     for eps_p in (0.2, 0.1, 0.05):
         eps, phi = eps_p / gamma, 1 - eps_p / 2
-        state, noise = sgld.init(target), endless(Noise(target, 1, places(50)))
-        exact, squares = torch.zeros_like(target.star1), torch.zeros(2, dtype=torch.float64)
+        state, noise = sgld.SGLDState(target.at_checkpoint(), eps), endless(Noise(target, 1, places(50)))
+        exact, squares = torch.zeros_like(target.star), torch.zeros(2, dtype=torch.float64)
         for k in range(1500):
-            first, second, _ = next(noise)
-            exact = phi * exact + ((1 - phi**2) / gamma) ** 0.5 * first
-            sgld.update(state, target, eps, first, second)
+            xi, extra = next(noise)
+            exact = phi * exact + ((1 - phi**2) / gamma) ** 0.5 * xi
+            sgld.update(state, target, xi, extra, k)
             if k >= 300:
-                squares += torch.stack([(state.W1 - target.star1).square().sum(), exact.square().sum()])
+                squares += torch.stack([(state.batch.w - target.star).square().sum(), exact.square().sum()])
         found.append(float(squares[0] / squares[1]) - 1)
     slopes = np.log2(np.array(found[:-1]) / found[1:])
     # 1 / (1 - eps p / 4) - 1 is eps p / 4 to first order; the next order is 5% at eps p = 0.2.
@@ -287,37 +287,32 @@ def test_mini_batches_are_uniform_subsets_of_the_stated_size():
 @pytest.mark.parametrize("m", [1, 3, 7])
 def test_mini_batch_gradients_are_unbiased_with_the_stated_covariance(m):
     target = network_target(1)
-    E = target.residual(target.star1, target.star2)
+    batch = target.at_checkpoint()
 
     def gradient(factors):
-        first, second = target.gradients(target.star1, target.star2, E * factors)
-        return np.concatenate([first.numpy().ravel(), second.numpy().ravel()])
+        return N_BETA / 8 * batch.gradient(factors[None]).numpy().ravel()
 
     # At the checkpoint the localization exerts no force.
     gradients = np.stack([gradient(factors) for factors in all_subsets(8, m)])
-    np.testing.assert_allclose(gradients.mean(axis=0), gradient(torch.ones(8)), atol=1e-10)
+    np.testing.assert_allclose(gradients.mean(axis=0), gradient(torch.ones(8, dtype=torch.float64)), atol=1e-10)
     Sigma = np.cov(gradients.T, bias=True)
     far_too_local = 1e18  # draws of the weights stay at the checkpoint
     how = {"n_beta": N_BETA, "gamma": far_too_local, "batch_size": m}
-    found = minibatch.gradient_noise(
-        partial(gradient_kernel, TREE.X, TREE.Y), trained().W1[2:3], trained().W2[2:3], **how
-    )
+    one = replace(trained(), times=trained().times[2:3], weights=tuple(W[2:3] for W in trained().weights))
+    found = minibatch.gradient_noise(one, **how)
     assert found == pytest.approx(np.linalg.eigvalsh(Sigma)[-1], rel=1e-6)
 
 
 def test_a_mini_batch_of_all_items_is_the_full_batch():
     target, numbers = network_target(3), torch.Generator().manual_seed(0)
-    full, batch = sgld.init(target), sgld.init(target)
-    for _ in range(5):
-        first, second, extra = (
-            torch.randn(shape, generator=numbers, dtype=torch.float64)
-            for shape in (target.star1.shape, target.star2.shape, (3, 8))
-        )
-        sgld.update(full, target, 1e-4, first, second)
-        minibatch.update(batch, target, 1e-4, 8, sgld.update, first, second, extra)
-    torch.testing.assert_close(batch.W1, full.W1, rtol=1e-12, atol=1e-14)
+    full, batch = (sgld.SGLDState(target.at_checkpoint(), 1e-4, m) for m in (0, 8))
+    for step in range(5):
+        xi, extra = (torch.randn(3, n, generator=numbers, dtype=torch.float64) for n in (target.n_weights, 8))
+        sgld.update(full, target, xi, extra, step)
+        sgld.update(batch, target, xi, extra, step)
+    torch.testing.assert_close(batch.batch.w, full.batch.w, rtol=1e-12, atol=1e-14)
     how = {"n_beta": N_BETA, "gamma": GAMMA, "batch_size": 8}
-    assert minibatch.gradient_noise(partial(gradient_kernel, TREE.X, TREE.Y), trained().W1, trained().W2, **how) == 0.0
+    assert minibatch.gradient_noise(trained(), **how) == 0.0
 
 
 #: n beta times the curvatures is below 2% of gamma: every precision is gamma, and the weights stay at the checkpoint.
@@ -327,22 +322,23 @@ STIFF = {"n_beta": 3000.0, "gamma": 1e5}
 def excess_variance(eps, m, steps=1500, chains=130):
     """Total variance of the first layer with mini-batches minus without, driven by the same noise, and its error."""
     target = network_target(chains, **STIFF)
-    full, batch = sgld.init(target), sgld.init(target)
+    full, batch = (sgld.SGLDState(target.at_checkpoint(), eps, size) for size in (0, m))
     noise = endless(Noise(target, 9, places(chains), extra=8))
     burn_in = int(20 / (eps * STIFF["gamma"]))
     excess = torch.zeros(chains, dtype=torch.float64)
-    means = torch.zeros(2, *target.star1.shape, dtype=torch.float64)
+    first = target.star[:, : target.model.shapes[0][0] * target.model.shapes[0][1]]
+    means = torch.zeros(2, *first.shape, dtype=torch.float64)
     for k in range(steps):
-        first, second, extra = next(noise)
-        sgld.update(full, target, eps, first, second)
-        minibatch.update(batch, target, eps, m, sgld.update, first, second, extra)
+        xi, extra = next(noise)
+        sgld.update(full, target, xi, extra, k)
+        sgld.update(batch, target, xi, extra, k)
         if k >= burn_in:
             for sign, mean, state in ((1, means[0], batch), (-1, means[1], full)):
-                deviation = state.W1 - target.star1
-                excess += sign * deviation.square().sum(dim=(1, 2))
+                deviation = state.batch.w[:, : first.shape[1]] - first
+                excess += sign * deviation.square().sum(dim=1)
                 mean += deviation
     counted = steps - burn_in
-    squared_means = (means.mean(dim=1) / counted).square().sum(dim=(1, 2))
+    squared_means = (means.mean(dim=1) / counted).square().sum(dim=1)
     per_chain = excess.numpy() / counted - float(squared_means[0] - squared_means[1])
     return per_chain.mean(), per_chain.std() / chains**0.5
 
@@ -350,8 +346,8 @@ def excess_variance(eps, m, steps=1500, chains=130):
 def test_the_bias_of_mini_batches_is_linear_in_the_step_and_falls_with_their_size_as_stated():
     gamma, P = STIFF["gamma"], 8
     target = network_target(1, **STIFF)
-    E = target.residual(target.star1, target.star2)
-    first = [target.gradients(target.star1, target.star2, E * f)[0].numpy().ravel() for f in all_subsets(P, 1)]
+    batch, size = target.at_checkpoint(), trained().W1[0].size
+    first = [STIFF["n_beta"] / P * batch.gradient(f[None])[0, :size].numpy() for f in all_subsets(P, 1)]
     sigma_squared = np.cov(np.array(first).T, bias=True).trace()  # of batches of one item
 
     def stated(eps, m):

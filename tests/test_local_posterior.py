@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.networks import network
+from workbench.networks import Network, network
 from workbench.semantics import Hierarchy, SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import extreme_curvatures
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
@@ -108,7 +108,7 @@ def test_lanczos_finds_the_extreme_curvatures():
     task = task_from_spec("tree")
     W1, W2 = rng.normal(size=(16, 8)), rng.normal(size=(15, 16))
     dense = np.linalg.eigvalsh(hessian(task.X, task.Y, W1, W2))
-    np.testing.assert_allclose(extreme_curvatures(task.X, task.Y, W1, W2), dense[[0, -1]], rtol=1e-5)
+    np.testing.assert_allclose(extreme_curvatures(Network(task, (W1, W2))), dense[[0, -1]], rtol=1e-5)
 
 
 def test_the_localised_map_is_stationary_and_agrees_with_newton_on_all_weights():

@@ -86,13 +86,13 @@ def test_rmsprop_gives_the_precisions_of_the_quadratic_within_its_known_bias():
 
 
 def test_it_gives_the_covariance_of_the_sampler_of_two_layer_networks():
+    from workbench.networks import network
     from workbench.semantics import task_from_spec
     from workbench.simulation import Sampling, sample_local_posterior
     from workbench.theory.flow.aligned import aligned_trajectory
-    from workbench.trajectory import Init, initial_weights
 
     task = task_from_spec("tree:2,2")
-    path = aligned_trajectory(initial_weights(task, Init("balanced", 0.01), 3), np.array([5.0]))
+    path = aligned_trajectory(network(task, 3, "balanced:0.01"), np.array([5.0]))
     model, n_beta, gamma, step = TwoLayers(path.W1[0], path.W2[0]), 100.0, 1000.0, 1e-4
     theirs = sample_local_posterior(
         path, n_beta=n_beta, gamma=gamma, sampling=Sampling(chains=16, draws=2000, step=step, burn_in=200, thin=10)

@@ -10,23 +10,21 @@ from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.simulation import (
-    NetworkCheckpoints,
     Recipe,
     Sampling,
     Schedule,
     damped_newton,
+    extreme_curvatures,
+    gradient_kernel,
     item_gradients,
-    network_damped_newton,
-    network_kernel,
     plan,
     sample_local_posterior,
-    train,
     train_networks,
 )
 from workbench.simulation.network.backprop import split_layers
+from workbench.simulation.network.curvature import largest_curvature
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.sampling.posterior import LocalPosterior
-from workbench.simulation.training.descent import CPU
-from workbench.simulation.training.learning_rate import largest_curvature
 
 TREE = task_from_spec("tree:2,2")
 N_BETA, GAMMA = 50.0, 1000.0
@@ -35,82 +33,59 @@ N_BETA, GAMMA = 50.0, 1000.0
 def checkpoints(depth, activation, t=6.0, task=TREE):
     start = network(task, 5, "gaussian:0.5", depth=depth, activation=activation, seed=1)
     trained = train_networks([start], Recipe(Schedule.at([0.0, t], 0.02)))[0]
-    return NetworkCheckpoints.of(trained), trained
+    return trained, trained
+
+
+def random_task(one_hot):
+    rng = np.random.default_rng(0)
+    X = None if one_hot else rng.normal(size=(3, 4))
+    return SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
+
+
+def outputs(w, net):
+    """``(N_o, P)`` outputs of weights ``(N,)``, written out."""
+    h, layers = torch.tensor(net.task.X), split_layers(w, net.shapes)
+    phi = {"linear": lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[net.activation]
+    for W in layers[:-1]:
+        h = phi(W @ h)
+    return layers[-1] @ h
+
+
+NETWORKS = pytest.mark.parametrize(
+    ("depth", "activation"), [(1, "linear"), (2, "linear"), (2, "tanh"), (3, "relu"), (4, "linear"), (4, "tanh")]
+)
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
-@pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "tanh"), (3, "relu"), (4, "linear")])
+@NETWORKS
 def test_gradients_and_potential_agree_with_autograd(depth, activation, one_hot):
-    rng = np.random.default_rng(0)
-    X = None if one_hot else rng.normal(size=(3, 4))
-    task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
-    points, _ = checkpoints(depth, activation, t=1.0, task=task)
-    target = points.target(np.array([0, 1, 1]), 7.0, 3.0, CPU)
-    W1, W2 = (star + 0.3 * torch.tensor(rng.normal(size=star.shape)) for star in (target.star1, target.star2))
-    W1, W2 = W1.requires_grad_(), W2.requires_grad_()
-    x = torch.tensor(task.X)
-    values = []
-    for chain in range(3):
-        flat = torch.cat([W1[chain, 0], W2[chain, 0]])
-        h, used = x, 0
-        for layer, (rows, columns) in enumerate(target.shapes):
-            h = flat[used : used + rows * columns].view(rows, columns) @ h
-            used += rows * columns
-            if layer < depth - 1:
-                h = {"linear": lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[activation](h)
-        values.append(7.0 * (torch.tensor(task.Y) - h).square().sum() / (2 * 4))
-    distance = (W1 - target.star1).square().sum(dim=(1, 2)) + (W2 - target.star2).square().sum(dim=(1, 2))
-    U = torch.stack(values) + 1.5 * distance
-    expected = torch.autograd.grad(U.sum(), (W1, W2))
-    with torch.no_grad():
-        E = target.residual(W1, W2)
-        torch.testing.assert_close(target.potential(W1, W2, E), U.detach())
-        for ours, theirs in zip(target.gradients(W1, W2, E), expected, strict=True):
-            torch.testing.assert_close(ours, theirs)
+    net = network(random_task(one_hot), 5, "gaussian:0.5", depth=depth, activation=activation)
+    rng, P = np.random.default_rng(1), 4
+    star = torch.tensor(rng.normal(size=(3, net.n_weights)))
+    target = LocalPosterior(NetworkModel.of(net), star, 7.0, 3.0)
+    w = (star + 0.3 * torch.tensor(rng.normal(size=star.shape))).requires_grad_()
+    omega = torch.tensor(rng.uniform(size=(3, P)))
+    losses = torch.stack([(torch.tensor(net.task.Y) - outputs(v, net)).square().sum(dim=0) / 2 for v in w])
+    U = 7.0 * losses.mean(dim=1) + 1.5 * (w - star).square().sum(dim=1)
+    expected, weighted = (torch.autograd.grad(f, w, retain_graph=True)[0] for f in (U.sum(), (omega * losses).sum()))
+    batch = target.model.batch(w.detach())
+    batch.refresh()
+    torch.testing.assert_close(batch.losses(), losses.detach())
+    torch.testing.assert_close(target.potential(batch), U.detach())
+    torch.testing.assert_close(target.gradient(batch), expected)
+    torch.testing.assert_close(batch.gradient(omega), weighted)
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
-@pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "tanh"), (3, "relu"), (4, "linear")])
+@NETWORKS
 def test_the_gauss_newton_diagonal_is_that_of_the_jacobian(depth, activation, one_hot):
-    rng = np.random.default_rng(0)
-    X = None if one_hot else rng.normal(size=(3, 4))
-    task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
-    points, _ = checkpoints(depth, activation, t=1.0, task=task)
-    target = points.target(np.array([0, 1]), 7.0, 3.0, CPU)
-    found = torch.cat(target.gauss_newton(target.star1, target.star2), dim=2)[:, 0]
-    for chain in range(2):
-        weights = torch.cat([target.star1, target.star2], dim=2)[chain, 0]
-        first = target.star1.shape[2]
-        residual = lambda w, f=first: target.residual(w[None, None, :f], w[None, None, f:])[0].flatten()  # noqa: E731
-        jacobian = torch.autograd.functional.jacobian(residual, weights)
-        torch.testing.assert_close(found[chain], jacobian.square().sum(dim=0) / task.n_items)
-
-
-def test_the_gauss_newton_diagonal_of_two_layers_is_that_of_general_networks():
-    start = network(TREE, 5, "gaussian:0.3")
-    two = train(start, Schedule.at([0.0, 6.0], 0.02))
-    deep = NetworkCheckpoints.of(train_networks([start], Recipe(Schedule.at([0.0, 6.0], 0.02)))[0])
-    general = deep.target(np.array([1]), 1.0, 1.0, CPU)
-    special = LocalPosterior(
-        torch.tensor(TREE.Y), None, torch.tensor(two.W1[1:]), torch.tensor(two.W2[1:]), n_beta=1.0, gamma=1.0
-    )
-    pairs = (t.gauss_newton(t.star1, t.star2) for t in (general, special))
-    for ours, theirs in zip(*pairs, strict=True):
-        torch.testing.assert_close(ours.flatten(), theirs.flatten(), rtol=1e-6, atol=1e-12)
-
-
-@pytest.mark.parametrize("options", [{}, {"sampler": "hmc"}, {"sampler": "rmsprop"}, {"batch_size": 3}])
-def test_two_linear_layers_draw_the_numbers_of_the_two_layer_sampler(options):
-    start = network(TREE, 5, "gaussian:0.3")
-    schedule = Schedule.at([0.0, 6.0], 0.02)
-    two = train(start, schedule)
-    deep = NetworkCheckpoints.of(train_networks([start], Recipe(schedule))[0])
-    how = Sampling(chains=2, draws=60, seed=4, **options)
-    plain = sample_local_posterior(two, n_beta=N_BETA, gamma=GAMMA, sampling=how)
-    general = sample_local_posterior(deep, n_beta=N_BETA, gamma=GAMMA, sampling=how)
-    assert general.plan.step == pytest.approx(plain.plan.step, rel=1e-6)
-    assert general.plan.expected_bias == pytest.approx(plain.plan.expected_bias, rel=1e-5)
-    np.testing.assert_allclose(general.estimate.covariance, plain.estimate.covariance, rtol=1e-5, atol=1e-9)
+    net = network(random_task(one_hot), 5, "gaussian:0.5", depth=depth, activation=activation)
+    w = torch.tensor(np.random.default_rng(2).normal(size=(2, net.n_weights)))
+    batch = NetworkModel.of(net).batch(w)
+    batch.refresh()
+    for row, found in zip(w, batch.gauss_newton(), strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda v: outputs(v, net).flatten(), row)
+        torch.testing.assert_close(found, jacobian.square().sum(dim=0) / 4)
 
 
 @pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "relu"), (3, "tanh"), (3, "linear")])
@@ -137,7 +112,7 @@ def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activat
 
 def test_the_curvatures_are_those_of_the_hessian():
     points, trained = checkpoints(3, "tanh")
-    ends = points.curvatures()
+    ends = np.array([extreme_curvatures(points.at(k)) for k in range(2)])
     assert ends[1, 1] == pytest.approx(largest_curvature(trained.at(1)), rel=1e-9)
     assert ends[0, 0] < ends[0, 1]
 
@@ -154,7 +129,7 @@ def test_what_cannot_be_sampled_is_refused_with_what_can():
 def test_item_gradients_have_the_gradient_kernel_and_sum_to_the_gradient(depth, activation):
     _, trained = checkpoints(depth, activation)
     g = item_gradients(trained.at(1))
-    np.testing.assert_allclose(g @ g.T, network_kernel(trained)[1], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(g @ g.T, gradient_kernel(trained)[1], rtol=1e-9, atol=1e-12)
     flat = torch.tensor(trained.at(1).flat, requires_grad=True)
     layers = split_layers(flat, trained.network.shapes)
     phi = {"linear": lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[activation]
@@ -167,14 +142,20 @@ def test_item_gradients_have_the_gradient_kernel_and_sum_to_the_gradient(depth, 
         np.testing.assert_allclose(g[item], gradient.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def test_damped_newton_is_that_of_two_layers_and_nears_the_kernel_over_a_large_damping():
-    start = network(TREE, 5, "gaussian:0.3")
-    schedule = Schedule.at([0.0, 6.0], 0.02)
-    two, deep = train(start, schedule), train_networks([start], Recipe(schedule))[0]
-    expected = damped_newton(TREE.X, TREE.Y, two.W1, two.W2, two.times, damping=2.0)
-    np.testing.assert_allclose(network_damped_newton(deep, 2.0), expected, rtol=1e-8, atol=1e-12)
-    _, nonlinear = checkpoints(3, "tanh")
-    far = network_damped_newton(nonlinear, 1e6) * 1e6
-    np.testing.assert_allclose(far, -network_kernel(nonlinear), atol=1e-4)
+def test_damped_newton_nears_the_kernel_over_a_large_damping():
+    nonlinear, _ = checkpoints(3, "tanh")
+    far = damped_newton(nonlinear, 1e6) * 1e6
+    np.testing.assert_allclose(far, -gradient_kernel(nonlinear), atol=1e-4)
     with pytest.raises(ConditionError, match="use a damping above"):
-        network_damped_newton(nonlinear, 1e-6)
+        damped_newton(nonlinear, 1e-6)
+
+
+def test_damped_newton_of_any_network_is_that_of_its_dense_hessian():
+    for depth, activation in ((2, "linear"), (3, "tanh"), (4, "linear")):
+        points, _ = checkpoints(depth, activation)
+        net = points.at(1)
+        w = torch.tensor(net.flat)
+        loss = lambda v, net=net: (torch.tensor(TREE.Y) - outputs(v, net)).square().sum() / 8  # noqa: E731
+        H = torch.autograd.functional.hessian(loss, w).numpy() + 4.0 * np.eye(len(w))
+        g = item_gradients(net)
+        np.testing.assert_allclose(damped_newton(points, 4.0)[1], -g @ np.linalg.solve(H, g.T), rtol=1e-8, atol=1e-12)

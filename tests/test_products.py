@@ -5,12 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from chain_noise import endless, places
+from chain_noise import endless, places, two_layers
 
 from workbench.simulation.running import products
 from workbench.simulation.sampling import sgld
 from workbench.simulation.sampling.noise import Noise, block_steps
-from workbench.simulation.sampling.posterior import LocalPosterior
 
 
 def random(*shape):
@@ -33,13 +32,13 @@ def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, threade
 
 
 def test_chains_that_diverge_are_not_finite_without_a_warning():
-    target = LocalPosterior(random(3, 4), None, random(2, 5, 4), random(2, 3, 5), n_beta=1e3, gamma=1.0)
-    state, noise = sgld.init(target), endless(Noise(target, 1, places(2)))
+    target = two_layers(random(3, 4), None, random(2, 5, 4), random(2, 3, 5), n_beta=1e3, gamma=1.0)
+    state, noise = sgld.SGLDState(target.at_checkpoint(), 1e3), endless(Noise(target, 1, places(2)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(40):
-            sgld.update(state, target, 1e3, *next(noise)[:2])
-    assert not torch.isfinite(state.residual).any()
+            sgld.update(state, target, *next(noise), 0)
+    assert not torch.isfinite(state.batch.losses()).any()
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
@@ -47,24 +46,26 @@ def test_a_step_of_sgld_follows_the_gradient_that_autograd_finds(one_hot):
     B, Ni, Nh, No, P, eps = 3, 4, 6, 5, 4, 1e-2
     Y, star1, star2 = random(No, P), random(B, Nh, Ni), random(B, No, Nh)
     X = None if one_hot else random(Ni, P)
-    target = LocalPosterior(Y, X, star1, star2, n_beta=7.0, gamma=3.0)
-    state = sgld.init(target)
+    target = two_layers(Y, X, star1, star2, n_beta=7.0, gamma=3.0)
+    state = sgld.SGLDState(target.at_checkpoint(), eps)
     for step in range(3):
-        W1, W2 = (w.clone().requires_grad_() for w in (state.W1, state.W2))
+        W1, W2 = (w.clone().requires_grad_() for w in state.batch.layers)
         outputs = W2 @ W1 if X is None else W2 @ W1 @ X
         distance = (W1 - star1).square().sum() + (W2 - star2).square().sum()
         (7.0 / (2 * P) * (Y - outputs).square().sum() + 1.5 * distance).backward()
         noise = random(B, Nh, Ni) + step, random(B, No, Nh) + step
-        sgld.update(state, target, eps, *noise)
-        for new, w, xi in zip((state.W1, state.W2), (W1, W2), noise, strict=True):
+        sgld.update(state, target, torch.cat([xi.flatten(1) for xi in noise], dim=1), torch.empty(0), step)
+        for new, w, xi in zip(state.batch.layers, (W1, W2), noise, strict=True):
             expected = w.detach() - eps / 2 * w.grad + eps**0.5 * xi
             torch.testing.assert_close(new, expected, rtol=1e-12, atol=1e-13)
-        torch.testing.assert_close(state.residual, target.residual(state.W1, state.W2), rtol=1e-12, atol=1e-13)
+        first, second = state.batch.layers
+        error = second @ (first if X is None else first @ X) - Y
+        torch.testing.assert_close(state.batch.error, error, rtol=1e-12, atol=1e-13)
 
 
 def stiff(chains, gamma=50.0):
     """n beta = 0 leaves exactly N(w*, 1/gamma); 16 x 8 and 15 x 16 weights."""
-    return LocalPosterior(
+    return two_layers(
         torch.zeros(15, 8, dtype=torch.float64),
         None,
         random(1, 16, 8).repeat(chains, 1, 1),
@@ -79,10 +80,10 @@ def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution(
     noise = endless(Noise(target, 3, places(40)))
     draws = []
     for _ in range(100):
-        first, second, _ = next(noise)
-        draws.append(torch.cat([first.flatten(1), second.flatten(1)], dim=1).double())
+        xi, _ = next(noise)
+        draws.append(xi.double())
     x = torch.stack(draws)
-    assert first.dtype == torch.float32
+    assert xi.dtype == torch.float32
     n = x.numel()  # 1.5 million
     # Variances of x, x^2, x^3, x^4 under N(0, 1): 1, 2, 15, 96; rounding to 24 bits adds 1e-7.
     for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
@@ -97,13 +98,12 @@ def test_the_noise_in_single_precision_has_the_moments_of_a_normal_distribution(
 def test_single_precision_noise_leaves_mean_and_covariance_of_a_gaussian_target_alone():
     gamma, eps_p, chains, steps, burn_in = 50.0, 0.5, 40, 400, 40
     target = stiff(chains, gamma)
-    state, noise = sgld.init(target), endless(Noise(target, 4, places(chains)))
+    state, noise = sgld.SGLDState(target.at_checkpoint(), eps_p / gamma), endless(Noise(target, 4, places(chains)))
     kept = []
     for k in range(burn_in + steps):
-        sgld.update(state, target, eps_p / gamma, *next(noise)[:2])
+        sgld.update(state, target, *next(noise), k)
         if k >= burn_in:
-            both = (state.W1 - target.star1).flatten(1), (state.W2 - target.star2).flatten(1)
-            kept.append(torch.cat(both, dim=1) * gamma**0.5)
+            kept.append((state.batch.w - target.star) * gamma**0.5)
     x = torch.stack(kept)
     exact, phi = sgld.variance_inflation(eps_p / gamma, gamma), 1 - eps_p / 2
     # Effective draws of x, and of its products, in chains of correlation phi^k.
@@ -124,5 +124,5 @@ def test_the_noise_of_a_chain_continues_from_block_to_block_and_ignores_its_neig
         for mine, ours in zip(a, b, strict=True):
             assert torch.equal(mine[0], ours[1])
         assert not torch.equal(b[0][0], b[0][1])
-        seen.add(float(a[0][0, 0, 0]))
+        seen.add(float(a[0][0, 0]))
     assert len(seen) == 2 * steps + 1

@@ -30,7 +30,7 @@ from workbench.simulation import (
     Sampling,
     Schedule,
     leave_one_out_weights,
-    retrain_weighted,
+    retrained_losses,
     sample_local_posterior,
     subset_losses,
     train,
@@ -38,6 +38,7 @@ from workbench.simulation import (
 )
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
 from workbench.simulation.influence.window_removal import window_removal
+from workbench.simulation.training.descent import stepper
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import Recipe
 from workbench.store import Slot, Store
@@ -239,12 +240,15 @@ def in_two_parts(work, folder: Path, count: int):
     "options",
     [
         {"sampler": "sgld"},
-        {"sampler": "sgld", "traces": True, "dtype": torch.float32},
+        {"sampler": "sgld", "traces": True, "place": Place(dtype=torch.float32)},
         {"sampler": "sgld", "batch_size": 2},
         {"sampler": "rmsprop"},
         {"sampler": "hmc"},
         {"sampler": "hmc", "step": 0.01, "traces": True},
-        *(pytest.param({"sampler": name, "device": "cuda"}, marks=needs_gpu) for name in ("sgld", "rmsprop", "hmc")),
+        *(
+            pytest.param({"sampler": name, "place": Place("cuda")}, marks=needs_gpu)
+            for name in ("sgld", "rmsprop", "hmc")
+        ),
     ],
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
@@ -275,11 +279,11 @@ def test_training_and_retraining_go_on_bit_by_bit(share, device, tmp_path, monke
     keep_often(monkeypatch)
 
     def training(slot, progress):
-        run = train(START, schedule, slot=slot, progress=progress, device=device)
+        run = train(START, schedule, slot=slot, progress=progress, place=Place(device))
         return np.concatenate([run.W1.ravel(), run.W2.ravel()])
 
     def retraining(slot, progress):
-        return retrain_weighted(START, schedule, weights, slot=slot, progress=progress, device=device)
+        return retrained_losses(START, schedule, weights, slot=slot, progress=progress, place=Place(device))
 
     def deep(slot, progress):
         net = network(TASK, 4, "gaussian:0.3", depth=3)
@@ -547,8 +551,14 @@ def test_resuming_computes_only_what_is_missing(resumed, left, uninterrupted, no
 
     # The steps are done, the analytic posterior is kept.
     monkeypatch.setattr("workbench.theory.local_bif", never)
-    monkeypatch.setattr("workbench.simulation.training.two_layer_training._Batch.step", lambda self, eta: never())
-    monkeypatch.setattr("workbench.simulation.retrain_weighted", lambda *a, **k: np.zeros((12, 5, 4)))
+
+    def idle(*args):
+        runs = stepper(*args)
+        runs.step = never
+        return runs
+
+    monkeypatch.setattr("workbench.simulation.training.descent.stepper", idle)
+    monkeypatch.setattr("workbench.simulation.retrained_losses", lambda *a, **k: np.zeros((12, 5, 4)))
     ran = resumed()
     assert ran.code == 0, ran.err
     assert ran.out.startswith("going on with the run that was cut off at 20")

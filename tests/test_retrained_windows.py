@@ -8,12 +8,11 @@ import pytest
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import network
 from workbench.semantics import task_from_spec
-from workbench.simulation.influence.leave_one_out import retrained_losses
-from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights, retrain_weighted
+from workbench.simulation.influence.leave_one_out import leave_one_out_weights, retrained_losses
 from workbench.simulation.influence.window_removal import window_removal, window_steps, window_weights
 from workbench.simulation.training.optimizers import Adam, Momentum
 from workbench.simulation.training.recipes import Recipe
-from workbench.simulation.training.two_layer_training import Schedule
+from workbench.simulation.training.schedule import Schedule
 from workbench.theory.influence.window_removal import window_removal as predicted_removal
 
 TREE, SMALL = task_from_spec("tree"), task_from_spec("tree:3")
@@ -58,7 +57,7 @@ def test_removal_equals_a_plain_loop_over_windows_and_items(convention, batch_si
 def test_the_window_over_all_of_training_is_leave_one_out(convention):
     schedule = Schedule.even(12.0, 5, 0.01)
     weights = np.vstack([np.ones(8), leave_one_out_weights(8, convention)])
-    losses = retrain_weighted(ALIGNED, schedule, weights)
+    losses = retrained_losses(ALIGNED, schedule, weights)
     removal = window_removal(ALIGNED, Recipe(schedule), [(0.0, np.inf)], convention=convention)
     np.testing.assert_allclose(removal[0], losses[:, :1] - losses[:, 1:], atol=1e-11)
 

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from chain_noise import flat, two_layers
 
 from workbench.errors import ConditionError, SamplingError, WorkbenchError
 from workbench.networks import Network, network
@@ -13,7 +14,7 @@ from workbench.simulation import Sampling, Schedule, plan, sample_local_posterio
 from workbench.simulation.sampling import chains as sampling_module
 from workbench.simulation.sampling import rmsprop, sgld
 from workbench.simulation.sampling.moments import BatchMoments, estimate
-from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan
 from workbench.theory.posterior.dense_posterior import dense_local_bif
 from workbench.trajectory import Trajectory
 
@@ -30,20 +31,22 @@ def gaussian_target(chains, gamma=50.0):
     """n beta = 0 leaves exactly N(w*, 1/gamma) in every direction."""
     generator = torch.Generator().manual_seed(0)
     star1, star2 = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((3, 4), (5, 3)))
-    return LocalPosterior(
+    return two_layers(
         torch.zeros(5, 4, dtype=torch.float64), None, star1.repeat(chains, 1, 1), star2.repeat(chains, 1, 1), 0.0, gamma
     )
 
 
 def draw(algorithm, target, eps, steps, burn_in, **kwargs):
     generator = torch.Generator().manual_seed(1)
-    state = algorithm.init(target)
+    state = algorithm.init(target, Plan(eps, 0, 1, 0.0), Sampling())
+    for name, value in kwargs.items():
+        setattr(state, name, value)
     total = squares = torch.zeros(1, dtype=torch.float64)
     for step in range(burn_in + steps):
-        noise = [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in (target.star1, target.star2)]
-        algorithm.update(state, target, eps, *noise, **kwargs)
+        noise = [torch.randn((target.chains, *s), generator=generator, dtype=torch.float64) for s in ((3, 4), (5, 3))]
+        algorithm.update(state, target, flat(*noise), torch.empty(0), step)
         if step >= burn_in:
-            deviation = torch.cat([(state.W1 - target.star1).flatten(1), (state.W2 - target.star2).flatten(1)], dim=1)
+            deviation = state.batch.w - target.star
             total, squares = total + deviation.mean(), squares + deviation.square().mean()
     return float(total / steps), float(squares / steps)
 
@@ -95,8 +98,8 @@ def test_the_default_rmsprop_is_nearly_unbiased():
 
 def test_rmsprop_starts_with_the_mean_square_force_of_the_posterior():
     gamma = 50.0
-    state = rmsprop.init(gaussian_target(2, gamma))
-    assert torch.allclose(state.V1, torch.full_like(state.V1, gamma))
+    state = rmsprop.init(gaussian_target(2, gamma), Plan(1e-3, 0, 1, 0.0), Sampling())
+    assert torch.allclose(state.V, torch.full_like(state.V, gamma))
 
 
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop"])

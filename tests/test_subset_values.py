@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import network
 from workbench.semantics import task_from_spec
-from workbench.simulation.influence.leave_one_out import retrained_losses
+from workbench.simulation.influence.leave_one_out import leave_one_out_weights, retrained_losses
 from workbench.simulation.influence.subset_values import (
     SubsetLosses,
     all_subsets,
@@ -19,11 +19,10 @@ from workbench.simulation.influence.subset_values import (
     subset_losses,
 )
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
-from workbench.simulation.influence.two_layer_retraining import leave_one_out_weights
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.optimizers import Adam
 from workbench.simulation.training.recipes import Recipe
-from workbench.simulation.training.two_layer_training import Schedule
+from workbench.simulation.training.schedule import Schedule
 
 TREE = task_from_spec("tree")
 ALIGNED = network(TREE, 8, "balanced:0.01")

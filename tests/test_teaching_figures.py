@@ -35,7 +35,7 @@ from workbench.figures.timing import curves_of_pair, events
 from workbench.figures.validity import curvatures
 from workbench.report.directory import check_target
 from workbench.semantics import Hierarchy, rumelhart_task
-from workbench.simulation.influence.two_layer_gradients import hessian_products
+from workbench.simulation.network.curvature import hessian_products
 from workbench.simulation.sampling.learning_coefficient import gaussian_expectation
 from workbench.theory.posterior.mode_prior import ModePrior
 from workbench.theory.posterior.scalar_posterior import scalar_posterior
@@ -311,10 +311,8 @@ def test_the_curvature_shown_is_the_smallest_of_the_whole_hessian() -> None:
     t = ds["time"].values[[0, 9, 20]]
     trajectory = theory.aligned_trajectory(start_of(ds), t)
     low, bound = curvatures(ds, t)
-    X, Y = trajectory.task.X, trajectory.task.Y
     for k in range(3):
-        W1, W2 = trajectory.W1[k], trajectory.W2[k]
-        dense = np.linalg.eigvalsh(hessian_products(X, Y, W1, W2, np.eye(W1.size + W2.size)))
+        dense = np.linalg.eigvalsh(hessian_products(trajectory.at(k), np.eye(trajectory.network.n_weights)))
         assert low[k] == pytest.approx(dense[0], abs=1e-10)
         assert low[k] >= bound[k] - 1e-12
 
@@ -373,8 +371,7 @@ def test_the_local_estimate_is_that_of_the_whole_hessian_and_gradient() -> None:
     trajectory = theory.aligned_trajectory(start_of(ds), t)
     found = gaussian_estimate(ds, t, 100.0, 2000.0)
     for k in range(4):
-        W1, W2 = trajectory.W1[k], trajectory.W2[k]
-        expected = gaussian_expectation(trajectory.task.X, trajectory.task.Y, W1, W2, 100.0, 2000.0)
+        expected = gaussian_expectation(trajectory.at(k), 100.0, 2000.0)
         assert found[k] == pytest.approx(expected, rel=1e-9)
 
 

@@ -5,17 +5,20 @@ import pytest
 import torch
 
 from workbench.errors import WorkbenchError
-from workbench.networks import network
+from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, rumelhart_task, task_from_spec
 from workbench.simulation import (
     Schedule,
     gradient_kernel,
     leave_one_out_weights,
-    retrain_weighted,
+    retrained_losses,
     train,
-    train_seeds,
+    train_networks,
 )
-from workbench.simulation.training.two_layer_training import descend, output_basis
+from workbench.simulation.running.place import CPU
+from workbench.simulation.training.descent import descend, stepper
+from workbench.simulation.training.output_basis import output_basis
+from workbench.simulation.training.recipes import ItemWeights, Recipe
 from workbench.theory.flow.aligned import mode_residuals, mode_strengths
 from workbench.theory.influence.flips import flip_times
 from workbench.theory.modes.spectrum import hierarchy_spectrum
@@ -26,18 +29,21 @@ ALIGNED = network(TREE, 16, "balanced:0.01")
 
 
 def one_step(X, Y, W1, W2, weights, eta):
-    """(W1, W2) after one step of `descend`."""
-    kept = {}
-    descend(
-        X,
-        Y,
-        W1[None],
-        W2[None],
-        weights[None],
-        Schedule(eta, (0, 1)),
-        lambda k, a, b: kept.update({k: (a.clone(), b.clone())}),
-    )
-    return (kept[1][0][0].numpy(), kept[1][1][0].numpy())
+    """(W1, W2) after one step."""
+    task = SemanticTask("t", tuple("abcde"), tuple("uvwxyz"), Y, X=X)
+    return [W[1] for W in recorded(Network(task, (W1, W2)), Schedule(eta, (0, 1)), weights)]
+
+
+def recorded(net, schedule, weights):
+    """Both layers ``(T, ...)`` at every checkpoint of one run with these item weights, in the outputs as they are."""
+    recipe, kept = Recipe(schedule), []
+    runs = stepper([net], recipe, 1, CPU)
+
+    def record(k):
+        kept.append([W[0].numpy().copy() for W in runs.layers])
+
+    descend(runs, recipe, ItemWeights.constant(weights[None]), record)
+    return [np.stack(W) for W in zip(*kept, strict=True)]
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
@@ -80,7 +86,7 @@ def test_the_sign_flips_of_the_trained_kernel_are_the_predicted_ones():
     from workbench.agreement import sign_flips
 
     run = train(ALIGNED, Schedule.even(30.0, 60, 1e-3))
-    kernel = gradient_kernel(TREE.X, TREE.Y, run.W1, run.W2)
+    kernel = gradient_kernel(run)
     levels = hierarchy_spectrum(TREE.tree).singular_values(q0=1, q1=1, q2=1, q3=1)
     for pair, flips in zip([(0, 7), (0, 2), (0, 1)], flip_times(TREE.tree, levels, a0=0.01), strict=True):
         seen = sign_flips(run.times, kernel[:, pair[0], pair[1]], 1e-9)
@@ -95,7 +101,7 @@ def test_the_kernel_from_gram_matrices_is_that_of_autograd():
         loss = 0.5 * (torch.tensor(TREE.Y)[:, i] - (B @ A)[:, i]).square().sum()
         rows.append(torch.cat([g.ravel() for g in torch.autograd.grad(loss, [A, B])]).numpy())
     G = np.stack(rows)
-    np.testing.assert_allclose(gradient_kernel(TREE.X, TREE.Y, run.W1, run.W2)[3], G @ G.T, atol=1e-13)
+    np.testing.assert_allclose(gradient_kernel(run)[3], G @ G.T, atol=1e-13)
 
 
 def test_balance_is_conserved_up_to_the_learning_rate():
@@ -110,7 +116,7 @@ def test_balance_is_conserved_up_to_the_learning_rate():
 def test_seeds_in_a_batch_train_as_they_do_alone():
     starts = [network(TREE, 5, "gaussian:0.1", seed=seed) for seed in range(3)]
     schedule = Schedule.even(5.0, 4, 0.01)
-    together = train_seeds(starts, schedule)
+    together = train_networks(starts, schedule)
     for start, run in zip(starts, together, strict=True):
         # Batched and single matrix products may round differently.
         np.testing.assert_allclose(run.W1, train(start, schedule).W1, atol=1e-13)
@@ -125,17 +131,11 @@ def test_training_commutes_with_a_rotation_of_the_hidden_units():
 def test_training_in_the_smallest_output_space_changes_nothing():
     task = rumelhart_task()
     start = network(task, 4, "gaussian:0.1", seed=2)
-    basis = output_basis(task.Y, start.W2)
+    basis = output_basis([start], Recipe(Schedule(0.01, (0, 500))))
     assert basis.shape == (36, 12)  # 8 items and 4 hidden units
-    recorded = []
-    descend(
-        task.X, task.Y, start.W1[None], start.W2[None], np.ones((1, 8)), Schedule(0.01, (0, 500)),
-        lambda k, a, b: recorded.append((a[0].numpy().copy(), b[0].numpy().copy())),
-    )  # fmt: skip
     run = train(start, Schedule(0.01, (0, 500)))
-    for k, (W1, W2) in enumerate(recorded):
-        np.testing.assert_allclose(run.W1[k], W1, atol=1e-12)
-        np.testing.assert_allclose(run.W2[k], W2, atol=1e-12)
+    for ours, theirs in zip(run.weights, recorded(start, Schedule(0.01, (0, 500)), np.ones(8)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 def test_leaving_an_item_out_equals_training_a_smaller_task():
@@ -144,27 +144,23 @@ def test_leaving_an_item_out_equals_training_a_smaller_task():
     smaller = SemanticTask(
         "without 3", tuple(TREE.items[k] for k in kept), TREE.properties, TREE.Y[:, kept], X=np.eye(8)[:, kept]
     )
-    losses = retrain_weighted(ALIGNED, schedule, leave_one_out_weights(8, "renormalised"))[:, 3]
-    recorded = []
-    descend(
-        smaller.X, smaller.Y, ALIGNED.W1[None], ALIGNED.W2[None], np.ones((1, 7)), schedule,
-        lambda k, a, b: recorded.append((b[0] @ a[0]).numpy().copy()),
-    )  # fmt: skip
-    expected = np.stack([0.5 * ((TREE.Y - output) ** 2).sum(axis=0) for output in recorded])
+    losses = retrained_losses(ALIGNED, schedule, leave_one_out_weights(8, "renormalised"))[:, 3]
+    W1, W2 = recorded(Network(smaller, ALIGNED.weights), schedule, np.ones(7))
+    expected = 0.5 * ((TREE.Y - W2 @ W1) ** 2).sum(axis=1)
     np.testing.assert_allclose(losses, expected, atol=1e-12)
 
 
 def test_renormalised_weights_only_speed_up_time():
     plain = Schedule.even(16.0, 5, 1e-3)
     faster = Schedule(plain.eta * 7 / 8, plain.steps)
-    unnormalised = retrain_weighted(ALIGNED, plain, leave_one_out_weights(8, "unnormalised"))
-    renormalised = retrain_weighted(ALIGNED, faster, leave_one_out_weights(8, "renormalised"))
+    unnormalised = retrained_losses(ALIGNED, plain, leave_one_out_weights(8, "unnormalised"))
+    renormalised = retrained_losses(ALIGNED, faster, leave_one_out_weights(8, "renormalised"))
     # eta x weight is the same number up to its last bit in both runs.
     np.testing.assert_allclose(renormalised, unnormalised, atol=1e-11)
 
 
 def test_a_learning_rate_that_diverges_is_reported_with_the_stable_one():
-    with pytest.raises(WorkbenchError, match=r"diverged before t = .* use a smaller --eta"):
+    with pytest.raises(WorkbenchError, match=r"diverged before t = .* use a smaller `eta`"):
         train(ALIGNED, Schedule.even(4000.0, 5, 20.0))
 
 

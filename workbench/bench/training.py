@@ -65,7 +65,7 @@ class Training:
         for wanted in schedule.steps:
             for n, chosen in enumerate(islice(batches, int(wanted) - done), start=done):
                 factors = _of_batch(weights_at(n), chosen)
-                memory = optimizer.step(w, memory, gradient(w, factors), schedule.eta, n + 1)
+                optimizer.step(w, memory, gradient(w, factors), schedule.eta, n + 1)
             done = int(wanted)
             if not bool(torch.isfinite(w).all()):
                 raise WorkbenchError(f"training diverged with eta = {schedule.eta:g}; use a smaller learning rate")
@@ -98,9 +98,9 @@ class Training:
             for n, chosen in enumerate(islice(batches, int(wanted) - done), start=done):
                 factors, dfactors = _of_batch(one, chosen), _of_batch(own, chosen)
                 g, dg = steps(w, factors), every_run(w, factors, S, dfactors)
-                memory = optimizer.step(w, memory, g, schedule.eta, n + 1)
+                optimizer.step(w, memory, g, schedule.eta, n + 1)
                 beside = tuple(m[:, None] for m in memory)
-                dmemory = optimizer.step_derivative(S, beside, dmemory, g[:, None], dg, schedule.eta, n + 1)
+                optimizer.step_derivative(S, beside, dmemory, g[:, None], dg, schedule.eta, n + 1)
             done = int(wanted)
             found.append(of_losses(w, S).numpy())
         return np.stack(found, axis=1)

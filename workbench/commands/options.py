@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Parameters in messages of the library: a name between backquotes.
 _PARAMETER = re.compile(r"`([a-z][a-z_0-9]*)`")
+#: Parameters of `Sampling` whose flags say more, as they stand among the flags of a whole comparison.
+_FLAGS = {"step": "step_size", "force": "force_short"}
 
 
 def flag(name: str) -> str:
@@ -28,7 +30,7 @@ def spelled(message: str) -> str:
     >>> spelled("`n_beta` -1; give a positive number")
     '--n-beta -1; give a positive number'
     """
-    return _PARAMETER.sub(lambda match: flag(match[1]), message)
+    return _PARAMETER.sub(lambda match: flag(_FLAGS.get(match[1], match[1])), message)
 
 
 def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], measures: Mapping[str, Measure]) -> None:

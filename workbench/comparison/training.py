@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from workbench.comparison.settings import Settings
 from workbench.influence import Work
-from workbench.influence.networks import bilinear
 from workbench.networks import Init, Network, choose_init, network
 from workbench.semantics import SemanticTask
 from workbench.store import Slot, Store
@@ -66,10 +65,7 @@ def train(start: Network, recipe: Recipe, settings: Settings, work: Work, store:
 
     slot = Slot(store, "train")
     with work.bar("train", recipe.schedule.total) as advance:
-        if bilinear(start) and plain(settings):
-            return simulation.train(start, recipe.schedule, device=work.device, progress=advance, slot=slot)
-        place = simulation.Place(work.device)
-        return simulation.train_networks([start], recipe, place=place, progress=advance, slot=slot)[0]
+        return simulation.train(start, recipe, place=simulation.Place(work.device), progress=advance, slot=slot)
 
 
 def why_unpredicted(settings: Settings) -> str | None:

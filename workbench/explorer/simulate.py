@@ -137,7 +137,7 @@ def _two_layers(
 def _deep(
     state: ExplorerState, scene: Scene, groups: ModeGroups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
-    from workbench.simulation.influence.gradient_kernel import network_kernel
+    from workbench.simulation.influence.gradient_kernel import gradient_kernel
     from workbench.simulation.training.descent import train_networks
     from workbench.simulation.training.recipes import Recipe
 
@@ -145,7 +145,7 @@ def _deep(
     run = train_networks([net], Recipe(schedule), progress=training)[0]
     strengths = _by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.eta
-    return Simulated(key, run.times, strengths, run.loss, run.times, -network_kernel(run), None, eta)
+    return Simulated(key, run.times, strengths, run.loss, run.times, -gradient_kernel(run), None, eta)
 
 
 def _by_group(strengths: Array, groups: ModeGroups) -> Array:

@@ -10,7 +10,7 @@ from workbench.errors import WorkbenchError
 from workbench.parallel import cores
 from workbench.simulation import Plan, Sampling
 from workbench.simulation.sampling.diagnostics import check_planned_length
-from workbench.simulation.sampling.plan import Checkpoints
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ _HOURS = 6.0
 _STUCK = 1e-9
 
 
-def plan_ahead(predicted: Checkpoints, ends: Array, n_beta: float, gamma: float, sampling: Sampling) -> Plan:
+def plan_ahead(predicted: Trajectory, ends: Array, n_beta: float, gamma: float, sampling: Sampling) -> Plan:
     """The plan on the predicted network, whose curvatures ``(T, 2)`` are known before training.
 
     Raises:
@@ -37,12 +37,9 @@ def plan_ahead(predicted: Checkpoints, ends: Array, n_beta: float, gamma: float,
 
 
 def _refuse_step(times: Array, precision: Array, sampling: Sampling) -> None:
-    """Stable in a direction of precision p are steps below 4/p for SGLD, 4/sqrt p for RMSProp, 2/sqrt p for HMC."""
     step, k = sampling.step or 0.0, int(precision.argmax())
     p = float(precision[k])
-    limit, good = {"sgld": (4 / p, 0.1 / p), "rmsprop": (4 / p**0.5, 0.1 / p**0.5), "hmc": (2 / p**0.5, 0.5 / p**0.5)}[
-        sampling.sampler
-    ]
+    limit, good = sampling.algorithm.stable(p), sampling.algorithm.usual(p)
     if step >= limit:
         raise WorkbenchError(
             f"`step_size` {step:g} of {sampling.sampler}: chains diverge from {limit:.3g} on, at checkpoint t = "
@@ -55,11 +52,11 @@ def _refuse_step(times: Array, precision: Array, sampling: Sampling) -> None:
         )
 
 
-def _refuse_endless(predicted: Checkpoints, planned: Plan, sampling: Sampling) -> None:
-    N, P = predicted.W1[0].size + predicted.W2[0].size, predicted.task.n_items
+def _refuse_endless(predicted: Trajectory, planned: Plan, sampling: Sampling) -> None:
+    N, P = predicted.network.n_weights, predicted.task.n_items
     steps = float(planned.steps(sampling.draws)) * sampling.chains * len(predicted.times)
     seconds = 1e-6 + N * (5e-10 * P + 6e-9)
-    hours = steps * seconds * planned.leapfrogs / cores() / 3600 if sampling.device == "cpu" else 0.0
+    hours = steps * seconds * planned.leapfrogs / cores() / 3600 if sampling.place.device == "cpu" else 0.0
     if hours > _HOURS:
         given = sampling.step is not None
         what = "a larger `step_size`, or leave it out" if given else "fewer `draws`, `chains` or `checkpoints`"

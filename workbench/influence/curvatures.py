@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.influence.networks import bilinear
 from workbench.theory.posterior.hessian import curvature_range
 from workbench.trajectory import Trajectory
 
@@ -17,13 +16,10 @@ Array = NDArray[np.float64]
 @lru_cache(maxsize=4)  # several measures ask about the same trajectory
 def curvatures(trajectory: Trajectory) -> Array:
     """``(T, 2)`` smallest and largest curvature of the loss: by modes if aligned, else from the weights."""
-    network, task = trajectory.network, trajectory.task
+    network = trajectory.network
     if trajectory.side == "predicted" and network.active is not None:
         a, active = trajectory.mode_strengths, network.active
         return np.stack(curvature_range(network.modes, a, network.widths, active, depth=network.depth), axis=1)
     from workbench import simulation
 
-    if not bilinear(network):
-        return simulation.NetworkCheckpoints.of(trajectory).curvatures()
-    weights = zip(trajectory.W1, trajectory.W2, strict=True)
-    return np.array([simulation.extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])
+    return np.array([simulation.extreme_curvatures(trajectory.at(k)) for k in range(len(trajectory.times))])

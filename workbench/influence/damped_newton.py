@@ -13,7 +13,7 @@ from workbench import theory
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence.curvatures import curvatures
 from workbench.influence.measure import Array, Expectation, Measure, Measured, Options, Request
-from workbench.influence.networks import bilinear, unknown_hessian
+from workbench.influence.networks import unknown_hessian
 from workbench.influence.option import Option
 from workbench.influence.work import Work
 from workbench.theory.influence.damped_newton import check_damping, refuse_if_too_large
@@ -55,15 +55,9 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     from workbench import simulation
 
-    task, times, damping = trajectory.task, trajectory.times, options["damping"]
-    with work.bar("damped newton, trained", len(times)) as advance:
-        values: Array
-        if bilinear(trajectory.network):
-            values = simulation.damped_newton(
-                task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
-            )
-        else:
-            values = simulation.network_damped_newton(trajectory, damping)
+    damping = options["damping"]
+    with work.bar("damped newton, trained", len(trajectory.times)) as advance:
+        values: Array = simulation.damped_newton(trajectory, damping, progress=advance)
     return Measured(values, attrs={"damping": damping})
 
 

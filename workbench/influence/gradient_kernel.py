@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from workbench import theory
 from workbench.influence.measure import Array, Expectation, Measure, Options
-from workbench.influence.networks import bilinear
 from workbench.influence.work import Work
 from workbench.trajectory import Trajectory
 
@@ -24,10 +23,7 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Array:
     from workbench import simulation
 
-    task = trajectory.task
-    if not bilinear(trajectory.network):
-        return -simulation.network_kernel(trajectory)
-    return -simulation.gradient_kernel(task.X, task.Y, trajectory.W1, trajectory.W2)
+    return -simulation.gradient_kernel(trajectory)
 
 
 gradient_kernel = Measure(

@@ -10,7 +10,6 @@ import numpy as np
 
 from workbench import theory
 from workbench.influence.measure import Expectation, Measure, Measured, Options
-from workbench.influence.networks import bilinear
 from workbench.influence.retraining import CONVENTION
 from workbench.influence.work import PARTS, Work, in_parts
 from workbench.trajectory import Trajectory
@@ -32,13 +31,8 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
     network, schedule = trajectory.network, recipe.schedule
     runs = np.vstack([np.ones(P), simulation.leave_one_out_weights(P, convention)])
     with work.bar("leave-one-out, retrain", schedule.total) as advance:
-        if bilinear(network) and recipe == simulation.Recipe(schedule):
-            losses = simulation.retrain_weighted(
-                network, schedule, runs, device=work.device, progress=advance, slot=work.slot
-            )
-        else:
-            place = simulation.Place(work.device)
-            losses = simulation.retrained_losses(network, recipe, runs, place=place, progress=advance, slot=work.slot)
+        place = simulation.Place(work.device)
+        losses = simulation.retrained_losses(network, recipe, runs, place=place, progress=advance, slot=work.slot)
     return Measured(losses[:, :1] - losses[:, 1:], attrs={"convention": convention, "eta": schedule.eta})
 
 

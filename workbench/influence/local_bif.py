@@ -15,9 +15,10 @@ from workbench import theory
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence.curvatures import curvatures
 from workbench.influence.measure import Array, Beside, Expectation, Measure, Measured, Options, Request
-from workbench.influence.networks import bilinear, unknown_hessian
+from workbench.influence.networks import unknown_hessian
 from workbench.influence.option import Option
 from workbench.influence.work import Work
+from workbench.simulation.sampling.samplers import SAMPLERS
 from workbench.theory.posterior.dense_posterior import refuse_if_too_large
 from workbench.theory.posterior.hessian import check_local_posterior, required_gamma
 from workbench.trajectory import Trajectory
@@ -69,12 +70,11 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
 
     local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
     sampling = sampling_of(options, work)
-    points = checkpoints(trajectory)
-    plan = simulation.plan(points, local["n_beta"], local["gamma"], sampling, curvatures=curvatures(trajectory))
+    plan = simulation.plan(trajectory, local["n_beta"], local["gamma"], sampling, curvatures=curvatures(trajectory))
     steps = plan.steps(sampling.draws) * sampling.chains * len(trajectory.times)
     with work.bar("local posterior, chains", steps) as advance:
         samples = simulation.sample_local_posterior(
-            points, sampling=sampling, planned=plan, progress=advance, slot=work.slot, **local
+            trajectory, sampling=sampling, planned=plan, progress=advance, slot=work.slot, **local
         )
     estimate = samples.estimate
     volume = simulation.local_learning_coefficient(estimate, local["n_beta"])
@@ -107,18 +107,11 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
     )
 
 
-def checkpoints(trajectory: Trajectory) -> Any:
-    """The checkpoints of a trajectory as the samplers take them."""
-    from workbench.simulation import NetworkCheckpoints
-
-    return trajectory if bilinear(trajectory.network) else NetworkCheckpoints.of(trajectory)
-
-
 def sampling_of(options: Options, work: Work) -> Any:
     """The `simulation.Sampling` that the options ask for."""
     import torch
 
-    from workbench.simulation import Sampling
+    from workbench.simulation import Place, Sampling
 
     return Sampling(
         chains=options["chains"],
@@ -129,8 +122,7 @@ def sampling_of(options: Options, work: Work) -> Any:
         batch_size=options["batch_size"],
         force=options["force_short"],
         seed=work.seed,
-        device=work.device,
-        dtype=torch.float64 if work.precision == "float64" else torch.float32,
+        place=Place(work.device, torch.float64 if work.precision == "float64" else torch.float32),
     )
 
 
@@ -153,7 +145,7 @@ def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
 
     ends, n_beta, gamma = curvatures(predicted), options["n_beta"], options["gamma"]
     check_local_posterior(predicted.times, ends[:, 0], n_beta, gamma)
-    plan_ahead(checkpoints(predicted), ends, n_beta, gamma, sampling_of(options, work))
+    plan_ahead(predicted, ends, n_beta, gamma, sampling_of(options, work))
 
 
 def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
@@ -161,10 +153,10 @@ def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
     if simulated is None:
         return lines
     ran, sampler = simulated.attrs, simulated.attrs["sampler"]
-    if sampler == "hmc":
+    if not ran["expected_step_size_bias"]:
         return [
             *lines,
-            f"sampler hmc: {ran['leapfrogs']} leapfrog steps of {ran['step_size']:.2g} at first, burn-in "
+            f"sampler {sampler}: {ran['leapfrogs']} leapfrog steps of {ran['step_size']:.2g} at first, burn-in "
             f"{ran['burn_in']}, a draw every {ran['thin']} trajectories; no bias from the step",
         ]
     return [
@@ -204,7 +196,7 @@ _OPTIONS = (
         "word",
         "Langevin dynamics, plain or preconditioned; or Hamiltonian Monte Carlo, without a bias from its step",
         default="sgld",
-        choices=("sgld", "rmsprop", "hmc"),
+        choices=tuple(SAMPLERS),
         group=_POSTERIOR,
     ),
     Option("chains", "integer", "chains per checkpoint", default=4, group=_POSTERIOR, metavar="N"),

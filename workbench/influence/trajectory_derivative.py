@@ -24,7 +24,7 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
 
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     from workbench.simulation.influence.trajectory_derivative import trajectory_derivative as through_steps
-    from workbench.simulation.training.descent import Place
+    from workbench.simulation.running.place import Place
 
     recipe = work.retraining(trajectory)
     with work.bar("derivative, training", recipe.schedule.total) as advance:

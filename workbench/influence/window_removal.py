@@ -37,7 +37,7 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
 
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     from workbench.simulation.influence.window_removal import window_removal as by_retraining
-    from workbench.simulation.training.descent import Place
+    from workbench.simulation.running.place import Place
 
     recipe = work.retraining(trajectory)
     with work.bar("window removal, retrain", recipe.schedule.total) as advance:

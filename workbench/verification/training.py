@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.networks import Network, network
 from workbench.semantics import rumelhart_task, task_from_spec
-from workbench.simulation import Schedule, retrain_weighted
+from workbench.simulation import Schedule, retrained_losses
 from workbench.theory import leave_one_out
 from workbench.theory.flow.balanced_starts import balanced_start
 from workbench.theory.influence import mode_response, turning_points
@@ -65,7 +65,7 @@ def _small_reweighting() -> Found:
     start, delta, slopes = _aligned(), 1e-3, []
     runs = np.vstack([1 + delta * np.eye(8), 1 - delta * np.eye(8)])
     for eta in (0.02, 0.01):
-        losses = retrain_weighted(start, Schedule.at(_TIMES, eta), runs)
+        losses = retrained_losses(start, Schedule.at(_TIMES, eta), runs)
         slopes.append(8 * (losses[:, :8] - losses[:, 8:]) / (2 * delta))
     return compared(trajectory_derivative(start.modes, _TIMES, a0=0.01), 2 * slopes[1] - slopes[0])
 
@@ -113,7 +113,7 @@ def _retraining() -> Found:
     runs, losses = np.vstack([np.ones(8), 1 - np.eye(8)]), []
     for eta in (0.02, 0.01):
         schedule = Schedule.at(_TIMES, eta)
-        losses.append(retrain_weighted(start, schedule, runs))
+        losses.append(retrained_losses(start, schedule, runs))
     limit = 2 * losses[1] - losses[0]
     return compared(leave_one_out(start, _TIMES), limit[:, :1] - limit[:, 1:])
 

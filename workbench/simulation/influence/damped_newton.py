@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.simulation.influence.two_layer_gradients import extreme_curvatures, hessian_products
+from workbench.networks import Network
+from workbench.simulation.influence.gradient_kernel import item_gradients
+from workbench.simulation.network.curvature import extreme_curvatures, hessian_operator
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
@@ -24,32 +27,23 @@ _RESIDUAL = 1e-10
 _ITERATIONS = 2000
 
 
-def damped_newton(
-    X: Array,
-    Y: Array,
-    W1: Array,
-    W2: Array,
-    times: Array,
-    *,
-    damping: float,
-    progress: Progress | None = None,
-) -> Array:
-    """``(T, P, P)`` influence at every checkpoint.
+def damped_newton(trajectory: Trajectory, damping: float, *, progress: Progress | None = None) -> Array:
+    """``(T, P, P)`` influence at every checkpoint of a network of any depth and activation.
 
     Args:
-        X: ``(N_i, P)``. Y: ``(N_o, P)``.
-        W1: ``(T, N_h, N_i)``. W2: ``(T, N_o, N_h)``.
-        times: ``(T,)``, for error messages.
+        trajectory: T checkpoints.
         damping: must exceed ``-lambda_min`` of the Hessian at every checkpoint, and 0.
         progress: called with 1 after every checkpoint.
     """
-    influence = np.empty((len(times), X.shape[1], X.shape[1]))
-    solve = _by_cholesky if W1[0].size + W2[0].size <= _DENSE else _by_conjugate_gradients
-    for k, t in enumerate(times):
-        g = _item_gradients(X, Y, W1[k], W2[k])
-        solved = solve(X, Y, W1[k], W2[k], g, damping) if 0 < damping < np.inf else None
+    P = trajectory.task.n_items
+    influence = np.empty((len(trajectory.times), P, P))
+    solve = _by_cholesky if trajectory.network.n_weights <= _DENSE else _by_conjugate_gradients
+    for k, t in enumerate(trajectory.times):
+        network = trajectory.at(k)
+        g = item_gradients(network)
+        solved = solve(network, g, damping) if 0 < damping < np.inf else None
         if solved is None:
-            smallest = extreme_curvatures(X, Y, W1[k], W2[k])[0]
+            smallest = extreme_curvatures(network)[0]
             raise ConditionError(
                 "H + damping is positive definite (damping > -lambda_min and damping > 0)",
                 f"damping = {damping:g} at t = {t:.4g}, where lambda_min = {smallest:.4g}",
@@ -61,20 +55,11 @@ def damped_newton(
     return influence
 
 
-def _item_gradients(X: Array, Y: Array, W1: Array, W2: Array) -> Array:
-    """``(P, N)``, first layer first."""
-    H = W1 @ X
-    R = Y - W2 @ H
-    first = -(W2.T @ R).T[:, :, None] * X.T[:, None, :]
-    second = -R.T[:, :, None] * H.T[:, None, :]
-    return np.concatenate([first.reshape(len(first), -1), second.reshape(len(second), -1)], axis=1)
-
-
-def _by_cholesky(X: Array, Y: Array, W1: Array, W2: Array, g: Array, damping: float) -> Array | None:
+def _by_cholesky(network: Network, g: Array, damping: float) -> Array | None:
     """``(H + damping)^{-1} g`` row by row, or None where the matrix is not positive definite."""
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-    matrix = hessian_products(X, Y, W1, W2, np.eye(g.shape[1]))
+    matrix = hessian_operator(network)(np.eye(g.shape[1]))
     matrix[np.diag_indices_from(matrix)] += damping
     try:
         return np.asarray(cho_solve(cho_factor(matrix), g.T).T)
@@ -82,16 +67,16 @@ def _by_cholesky(X: Array, Y: Array, W1: Array, W2: Array, g: Array, damping: fl
         return None
 
 
-def _by_conjugate_gradients(X: Array, Y: Array, W1: Array, W2: Array, g: Array, damping: float) -> Array | None:
+def _by_conjugate_gradients(network: Network, g: Array, damping: float) -> Array | None:
     """The same without the matrix; None as soon as a direction of negative curvature is met."""
-    x, r = np.zeros_like(g), g.copy()
+    times_hessian, x, r = hessian_operator(network), np.zeros_like(g), g.copy()
     p, size = r.copy(), (r**2).sum(axis=1)
     wanted = _RESIDUAL**2 * size
     for _ in range(_ITERATIONS):
         active = size > wanted
         if not active.any():
             return x
-        image = hessian_products(X, Y, W1, W2, p[active]) + damping * p[active]
+        image = times_hessian(p[active]) + damping * p[active]
         curvature = (p[active] * image).sum(axis=1)
         if (curvature <= 0).any():
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,24 +11,41 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
-from workbench.semantics import SemanticTask
-from workbench.simulation.network.backprop import activities
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
+from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import in_threads, torch_threads
-from workbench.simulation.training.descent import CPU, Place, bytes_per_run, descend_batch
+from workbench.simulation.training.descent import as_recipe, bytes_per_run, descend, stepper
+from workbench.simulation.training.output_basis import on_outputs, output_basis
 from workbench.simulation.training.recipes import ItemWeights, Recipe
-from workbench.simulation.training.two_layer_training import output_basis
+from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
+Convention = Literal["unnormalised", "renormalised"]
 
+#: Weights of all runs of one job together; more do not fit a processor's cache.
+_JOB_WEIGHTS = 1e5
 #: Floating-point operations a step from which sharing the runs among cores pays.
 _WORTH_A_CORE = 1e6
 
 
+def leave_one_out_weights(n_items: int, convention: Convention) -> Array:
+    """``(P, P)`` item weights, row i for the run without item i.
+
+    ``"unnormalised"``: the others keep weight 1, so the loss is ``(1/P) sum over j != i`` (eps_i = -1/P).
+    ``"renormalised"``: they get P/(P-1), the mean over the items kept. The second speeds up every other item and
+    so changes the sign of most early entries; never mix the two.
+    """
+    if convention not in ("unnormalised", "renormalised"):
+        raise WorkbenchError(f"convention {convention!r} is unknown; use 'unnormalised' or 'renormalised'")
+    keep = 1.0 - np.eye(n_items)
+    return keep if convention == "unnormalised" else keep * n_items / (n_items - 1)
+
+
 def retrained_losses(
     network: Network,
-    recipe: Recipe,
+    how: Recipe | Schedule,
     item_weights: ItemWeights | ArrayLike,
     *,
     place: Place = CPU,
@@ -39,7 +57,7 @@ def retrained_losses(
 
     Args:
         network: the start.
-        recipe: how to train.
+        how: recipe of the training, or its schedule.
         item_weights: ``(R, P)`` factors, or `ItemWeights` that change on the way.
         place: device and precision.
         memory: bytes that the runs trained at one time may take; more are trained in several batches. The numbers of
@@ -47,49 +65,40 @@ def retrained_losses(
         progress: called with the number of steps done since the last call, counted once for all runs.
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
+    recipe = as_recipe(how, network)
     weights = item_weights if isinstance(item_weights, ItemWeights) else ItemWeights.constant(item_weights)
     P = network.task.n_items
     if weights.values.shape[2] != P:
         raise WorkbenchError(f"item weights for {weights.values.shape[2]} items; the task has {P}")
-    small = fewer_outputs(network, recipe)
-    inputs, targets = place.inputs(network.task), place.tensor(small.task.Y)
+    small = on_outputs(network, output_basis([network], recipe))
     losses = np.zeros((len(recipe.schedule.steps), weights.runs, P))
-    flops = 6.0 * weights.runs * small.n_weights * P
-    workers = max(1, min(torch.get_num_threads(), int(flops // _WORTH_A_CORE))) if place.device == "cpu" else 1
-    batches = run_batches(weights.runs, bytes_per_run(small), memory / workers, workers)
+    jobs, workers = _jobs(weights.runs, small, place)
+    batches = run_batches(weights.runs, bytes_per_run(small), memory / workers, jobs)
     report = shared_progress(progress, len(batches))
 
-    def train_some(runs: slice, stopped: Event) -> None:
-        def keep(k: int, layers: list[torch.Tensor]) -> None:
+    def train_some(rows: slice, stopped: Event) -> None:
+        chosen, part = weights.of(rows), losses[:, rows]
+        runs = stepper([small], recipe, chosen.runs, place)
+        model = NetworkModel.of(small, place)
+
+        def record(k: int) -> None:
             if stopped.is_set():
                 raise WorkbenchError("stopped: another batch of runs failed")
-            residual = targets - activities(layers, inputs, network.activation)[-1]
-            losses[k, runs] = residual.square().sum(dim=1).mul_(0.5).cpu().numpy()
+            batch = model.batch(torch.cat([W.flatten(1) for W in runs.layers], dim=1))
+            batch.refresh()
+            part[k] = batch.losses().cpu().numpy()
 
-        descend_batch(
-            [small],
-            recipe,
-            weights.of(runs),
-            keep,
-            place=place,
-            progress=report,
-            slot=slot.part(runs.start),
-            recorded={"losses": losses[:, runs]},
-        )
+        descend(runs, recipe, chosen, record, progress=report, slot=slot.part(rows.start), recorded={"losses": part})
 
     with torch_threads(workers):
         in_threads(train_some, batches)
     return losses
 
 
-def fewer_outputs(network: Network, recipe: Recipe) -> Network:
-    """The same problem on the outputs that can move, where the rule does not care about the output basis."""
-    task = network.task
-    if not recipe.optimizer.rotates:
-        return network
-    basis = output_basis(task.Y, network.weights[-1])
-    if basis.shape[1] == task.n_outputs:
-        return network
-    names = tuple(f"direction {k + 1}" for k in range(basis.shape[1]))
-    smaller = SemanticTask(task.name, task.items, names, basis.T @ task.Y, X=task.X)
-    return Network(smaller, (*network.weights[:-1], basis.T @ network.weights[-1]), network.activation)
+def _jobs(runs: int, network: Network, place: Place) -> tuple[int, int]:
+    """Into how many jobs to cut the runs, and how many run at a time: work for every core, and cached jobs."""
+    if place.device != "cpu":
+        return 1, 1
+    flops = 6.0 * runs * network.n_weights * network.task.n_items
+    workers = max(1, min(torch.get_num_threads(), int(flops // _WORTH_A_CORE)))
+    return max(workers, int(np.ceil(runs * network.n_weights / _JOB_WEIGHTS))), workers

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
-from workbench.simulation.influence.leave_one_out import retrained_losses
-from workbench.simulation.influence.two_layer_retraining import Convention
+from workbench.simulation.influence.leave_one_out import Convention, retrained_losses
 from workbench.simulation.running.batches import MEMORY, Progress
-from workbench.simulation.training.descent import CPU, Place
+from workbench.simulation.running.place import CPU, Place
+from workbench.simulation.training.descent import as_recipe
 from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
@@ -81,7 +82,7 @@ def sampled_subsets(n_items: int, count: int, *, fraction: float = 0.5, seed: in
 
 def subset_losses(
     network: Network,
-    recipe: Recipe,
+    how: Recipe | Schedule,
     subsets: Subsets | None = None,
     *,
     convention: Convention = "unnormalised",
@@ -94,12 +95,12 @@ def subset_losses(
 
     Args:
         network: the start; any depth and activation.
-        recipe: how it is trained.
+        how: recipe or schedule of the training.
         subsets: ``(S, P)``; all 2^P unless given (P <= 12).
         convention: an item of a subset weighs 1/P (``"unnormalised"``) or 1/|S| (``"renormalised"``) in the loss.
         place, memory, progress, slot: see `retrained_losses`.
     """
-    P = network.task.n_items
+    recipe, P = as_recipe(how, network), network.task.n_items
     if subsets is None and P > EXHAUSTIVE:
         raise ConditionError(
             f"at most {EXHAUSTIVE} items for all subsets", f"{P} items", "give a sample: sampled_subsets(n_items, 500)"

@@ -15,27 +15,21 @@ between such events, does not see them: retraining with 1e-4 of an item's weight
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
-from workbench.simulation.influence.leave_one_out import fewer_outputs
-from workbench.simulation.network.backprop import (
-    activities,
-    gradient_derivatives,
-    gradients,
-    output_derivatives,
-    split_layers,
-)
+from workbench.simulation.network.backprop import NetworkBatch, split_layers
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
+from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import torch_threads
-from workbench.simulation.training.descent import CPU, Place
-from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.descent import as_recipe, descend
+from workbench.simulation.training.output_basis import on_outputs, output_basis
+from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
@@ -43,7 +37,7 @@ Array = NDArray[np.float64]
 
 def trajectory_derivative(
     network: Network,
-    recipe: Recipe,
+    how: Recipe | Schedule,
     *,
     window: tuple[float, float] = (0.0, np.inf),
     place: Place = CPU,
@@ -51,11 +45,11 @@ def trajectory_derivative(
     progress: Progress | None = None,
     slot: Slot = NOWHERE,
 ) -> Array:
-    """``dl_j(t)/deps_i`` of training by ``recipe``, ``(T, source P, target P)``; negative = helpful.
+    """``dl_j(t)/deps_i`` of training, ``(T, source P, target P)``; negative = helpful.
 
     Args:
         network: the start; any depth and activation.
-        recipe: how it is trained.
+        how: recipe of the training, or its schedule.
         window: eps_i acts only in the steps that begin in ``[t0, t1)``.
         place: device and precision.
         memory: bytes that the derivatives of one batch of items may take; more items go in several batches.
@@ -67,103 +61,72 @@ def trajectory_derivative(
     begin, end = window
     if not 0 <= begin <= end:
         raise WorkbenchError(f"window ({begin:g}, {end:g}); give 0 <= t0 <= t1")
-    small, P = fewer_outputs(network, recipe), network.task.n_items
-    derivative = np.empty((len(recipe.schedule.steps), P, P))
+    recipe = as_recipe(how, network)
+    small, P = on_outputs(network, output_basis([network], recipe)), network.task.n_items
+    derivative = np.zeros((len(recipe.schedule.steps), P, P))
     per_item = 8.0 * (8 * small.n_weights + 6 * P * sum(rows for rows, _ in small.shapes))
     batches = run_batches(P, per_item, memory)
-    report = shared_progress(progress, len(batches))
+    report, phases = shared_progress(progress, len(batches)), _window_weights(recipe.schedule, window, P)
     with torch_threads(1):
         for sources in batches:
-            part = slot.part(sources.start)
-            derivative[:, sources] = _derivatives_of(small, recipe, sources, window, place, report, part)
+            part, runs = derivative[:, sources], _Tangents(small, recipe, place, sources.stop - sources.start)
+
+            def record(k: int, part: Array = part, runs: _Tangents = runs) -> None:
+                part[k] = runs.loss_derivatives()
+
+            kept = {"slot": slot.part(sources.start), "recorded": {"derivative": part}}
+            descend(runs, recipe, phases.of(sources), record, progress=report, **kept)  # type: ignore[arg-type]
     return derivative
 
 
-def _derivatives_of(
-    network: Network,
-    recipe: Recipe,
-    sources: slice,
-    window: tuple[float, float],
-    place: Place,
-    progress: Progress | None,
-    slot: Slot,
-) -> Array:
-    """``(T, M, P)`` for M source items."""
-    kind, optimizer, schedule, P = network.activation, recipe.optimizer, recipe.schedule, network.task.n_items
-    flat = place.tensor(network.flat)
-    S = torch.zeros((sources.stop - sources.start, len(flat)), dtype=flat.dtype, device=flat.device)
-    g, dg = torch.empty_like(flat), torch.empty_like(S)
-    layers, directions, gradient, gradient_derivative = (split_layers(x, network.shapes) for x in (flat, S, g, dg))
-    memory, dmemory, batches = optimizer.init(flat), optimizer.init(S), recipe.batches(P)
-    inputs, Y = place.inputs(network.task), place.tensor(network.task.Y)
-    # What eps of each source does to the item weights, one source a row.
-    own = place.tensor(P * np.eye(P)[sources])[:, None, :]
-    found, done = np.zeros((len(schedule.steps), len(S), P)), 0
-
-    def so_far() -> dict[str, Any]:
-        averages = {f"{what}{n}": x for what, xs in (("m", memory), ("d", dmemory)) for n, x in enumerate(xs)}
-        return {"done": done, "found": found} | {
-            name: x.cpu().numpy() for name, x in (averages | {"w": flat, "S": S}).items()
-        }
-
-    if (kept := slot.load()) is not None:
-        done, found = int(kept["done"]), kept["found"]
-        flat.copy_(torch.from_numpy(kept["w"]))
-        S.copy_(torch.from_numpy(kept["S"]))
-        memory = tuple(torch.from_numpy(kept[f"m{n}"]).to(x) for n, x in enumerate(memory))
-        dmemory = tuple(torch.from_numpy(kept[f"d{n}"]).to(x) for n, x in enumerate(dmemory))
-        batches = islice(batches, done, None)
-        if progress:
-            progress(done)
-    before = done
-    first, last = (np.rint(min(t / schedule.eta, schedule.total)) for t in window)
-    for k, wanted in enumerate(schedule.steps):
-        if wanted < before:
-            continue
-        for n, items in enumerate(islice(batches, wanted - done), start=done):
-            seen = place.chosen(inputs, items)
-            h = activities(layers, seen, kind)
-            residual = (Y if items is None else Y[:, items]) - h[-1]
-            size = residual.shape[1]
-            delta, weights = residual / -size, torch.full_like(residual[0], 1 / size)
-            gradients(layers, h, delta, seen, kind, gradient)
-            pushed = delta * (own if items is None else own[:, :, items]) if first <= n < last else None
-            gradient_derivatives(layers, directions, h, delta, weights, pushed, seen, kind, gradient_derivative)
-            memory = optimizer.step(flat, memory, g, schedule.eta, n + 1)
-            dmemory = optimizer.step_derivative(S, memory, dmemory, g, dg, schedule.eta, n + 1)
-            done = n + 1
-            if progress:
-                progress(1)
-            if slot.due():
-                slot.save(so_far())
-        if not bool(torch.isfinite(S).all()):
-            raise WorkbenchError(
-                f"the derivative diverged before t = {schedule.times[k]:.4g} with eta = {schedule.eta:.3g}; use a "
-                "smaller learning rate"
-            )
-        h = activities(layers, inputs, kind)
-        df = output_derivatives(layers, directions, h, inputs, kind)[-1]
-        found[k] = ((h[-1] - Y) * df).sum(dim=1).cpu().numpy()
-    slot.save(so_far())
-    return found
+def _window_weights(schedule: Schedule, window: tuple[float, float], P: int) -> ItemWeights:
+    """What eps of each source does to the weights of the items, ``P d omega_j / d eps_i``: P inside the window."""
+    first, last = (int(np.rint(min(t / schedule.eta, schedule.total))) for t in window)
+    begins = sorted({0, first, last})
+    return ItemWeights(tuple(begins), np.stack([(first <= n < last) * P * np.eye(P) for n in begins]))
 
 
-def hessian_products(network: Network, vectors: Array) -> Array:
-    """``(M, N)`` products of the Hessian of the mean loss with M vectors ``(M, N)``; any depth and activation."""
-    kind, inputs, V = network.activation, CPU.inputs(network.task), CPU.tensor(vectors)
-    layers = [CPU.tensor(W) for W in network.weights]
-    h = activities(layers, inputs, kind)
-    weights = torch.full_like(h[-1][0], 1 / network.task.n_items)
-    delta, out = (h[-1] - CPU.tensor(network.task.Y)) * weights, torch.empty_like(V)
-    gradient_derivatives(
-        layers,
-        split_layers(V, network.shapes),
-        h,
-        delta,
-        weights,
-        None,
-        inputs,
-        kind,
-        split_layers(out, network.shapes),
-    )
-    return np.asarray(out.numpy())
+class _Tangents:
+    """One run with all items, and the derivatives of its weights by eps of M source items; a `descent.Stepper`."""
+
+    def __init__(self, network: Network, recipe: Recipe, place: Place, sources: int) -> None:
+        self._model, self._recipe = NetworkModel.of(network, place), recipe
+        self._w = place.tensor(network.flat)[None]
+        self._S = self._w.new_zeros((sources, network.n_weights))
+        self._own, self._dg = self._w.new_empty((sources, 1, network.task.n_items)), torch.empty_like(self._S)
+        self._memory, self._dmemory = (recipe.optimizer.init(x) for x in (self._w, self._S))
+        self._directions, self._out = (split_layers(x, network.shapes) for x in (self._S, self._dg))
+        self._batches: dict[int | None, NetworkBatch] = {None: self._model.batch(self._w)}
+
+    def weigh(self, omega: Array) -> None:
+        """``(M, P)`` derivatives of the item weights from now on."""
+        self._own.copy_(torch.tensor(omega)[:, None, :])
+
+    def step(self, items: torch.Tensor | None, n: int) -> None:
+        """See `descent.Stepper.step`."""
+        size, optimizer, eta = None if items is None else len(items), self._recipe.optimizer, self._recipe.schedule.eta
+        if size not in self._batches:
+            self._batches[size] = self._model.batch(self._w, size)
+        batch, own = self._batches[size], self._own
+        if items is not None:
+            batch.choose(items)
+            own = own[:, :, items]
+        batch.refresh()
+        count = own.shape[2]
+        weights = self._w.new_full((1, count), 1 / count)
+        batch.gradient_derivatives(self._directions, weights[0], own / count, self._out)
+        g = batch.gradient(weights)
+        optimizer.step(self._w, self._memory, g, eta, n)
+        optimizer.step_derivative(self._S, self._memory, self._dmemory, g, self._dg, eta, n)
+
+    def numbers(self) -> dict[str, torch.Tensor]:
+        """See `descent.Stepper.numbers`."""
+        averages = {f"m{n}": x for n, x in enumerate(self._memory)}
+        return {"w": self._w, "S": self._S, **averages, **{f"d{n}": x for n, x in enumerate(self._dmemory)}}
+
+    def loss_derivatives(self) -> Array:
+        """``(M, P)``, ``g_j . S_i``."""
+        batch = self._batches[None]
+        batch.refresh()
+        df = batch.output_derivatives(self._directions)[-1]
+        return np.asarray((batch.error * df).sum(dim=1).cpu().numpy(), dtype=np.float64)

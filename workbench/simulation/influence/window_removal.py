@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
 from workbench.networks import Network
-from workbench.simulation.influence.leave_one_out import retrained_losses
-from workbench.simulation.influence.two_layer_retraining import Convention, leave_one_out_weights
+from workbench.simulation.influence.leave_one_out import Convention, leave_one_out_weights, retrained_losses
 from workbench.simulation.running.batches import MEMORY, Progress
-from workbench.simulation.training.descent import CPU, Place
+from workbench.simulation.running.place import CPU, Place
+from workbench.simulation.training.descent import as_recipe
 from workbench.simulation.training.recipes import ItemWeights, Recipe
-from workbench.simulation.training.two_layer_training import Schedule
+from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
@@ -54,7 +54,7 @@ def window_weights(n_items: int, steps: NDArray[np.int64], convention: Conventio
 
 def window_removal(
     network: Network,
-    recipe: Recipe,
+    how: Recipe | Schedule,
     windows: Sequence[Window],
     *,
     convention: Convention = "unnormalised",
@@ -67,13 +67,13 @@ def window_removal(
 
     Args:
         network: the start; any depth and activation.
-        recipe: how it is trained; held-out runs see the same mini-batches, without the item.
+        how: recipe or schedule of the training; held-out runs see the same mini-batches, without the item.
         windows: pairs ``(t0, t1)`` of flow times, ``0 <= t0 <= t1``, rounded to whole steps (`window_steps`).
         convention: weights of the items kept, inside the window: 1 (``"unnormalised"``) or P/(P-1)
             (``"renormalised"``).
         place, memory, progress, slot: see `retrained_losses`.
     """
-    P = network.task.n_items
+    recipe, P = as_recipe(how, network), network.task.n_items
     weights = window_weights(P, window_steps(recipe.schedule, windows), convention)
     losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress, slot=slot)
     change = losses[:, :1] - losses[:, 1:]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import LinearOperator
 
-from workbench.errors import WorkbenchError
 from workbench.simulation.module.losses import Data, ModuleLosses, length, rows
+from workbench.simulation.network.curvature import lanczos
 
 Array = NDArray[np.float64]
 
@@ -27,18 +27,7 @@ def extreme_curvatures(model: ModuleLosses, data: Data) -> tuple[float, float]:
         values = np.linalg.eigvalsh((H + H.T) / 2)
         return float(values[0]), float(values[-1])
     operator = LinearOperator((N, N), matvec=lambda v: hessian_product(model, few, np.ravel(v)), dtype=np.float64)
-    start = np.random.default_rng(0).standard_normal(N)
-    try:
-        # With fewer vectors a start almost free of an end direction converges to its neighbour (seen with 40).
-        least, most = (
-            eigsh(operator, k=1, which=end, v0=start, tol=1e-3, ncv=60, return_eigenvectors=False)[0]
-            for end in ("SA", "LA")
-        )
-    except RuntimeError:
-        raise WorkbenchError(
-            "the extreme curvatures of the loss could not be found; give step, burn_in and thin"
-        ) from None
-    return float(least), float(most)
+    return lanczos(operator, "SA", (1e-3, 1e-2)), lanczos(operator, "LA", (1e-3, 1e-2))
 
 
 def hessian_product(model: ModuleLosses, data: Data, v: Array) -> Array:

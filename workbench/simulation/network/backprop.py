@@ -1,170 +1,184 @@
-"""Outputs, per-item gradients and their directional derivatives by hand-written passes, without autograd.
+"""Losses, gradients and their directional derivatives of layered networks by hand-written passes, without autograd.
 
-Layer l of a run is ``W_l``, ``h_l = phi(W_l h_{l-1})`` for l < D, ``f = W_D h_{D-1}``, and ``r = Y - f``. With the
-loss ``sum_i w_i |r_i|^2 / 2`` the errors run backwards, starting from ``delta_D = -w r``::
+Layer l of a run is ``W_l``, ``h_l = phi(W_l h_{l-1})`` for l < D, ``f = W_D h_{D-1}``, and ``e = f - Y``. With the
+loss ``sum_i w_i |e_i|^2 / 2`` the errors run backwards, starting from ``delta_D = w e``::
 
     grad_l = delta_l h_{l-1}^T,      delta_{l-1} = phi'(h_{l-1}) (W_l^T delta_l)
 
 The derivative of all of this in a direction V of the weights and v of the item weights w is the same pass
-differentiated (Pearlmutter 1994): with v = 0 it gives Hessian-vector products.
-
-Weights may have any number of leading batch dimensions; slopes phi' are functions of the activity h itself.
+differentiated (Pearlmutter 1994): with v = 0 it gives Hessian-vector products. Slopes phi' are functions of the
+activity h itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from workbench.networks import Activation
+from workbench.simulation.running.products import multiply
 
 Tensor = torch.Tensor
+Shapes = Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """Inputs of the items of a batch: columns of X, or of the identity (``X`` is None) where items are one-hot.
-
-    Attributes:
-        X: ``(N_i, B)``, or None for one-hot items.
-        items: ``(B,)`` items of a mini-batch; None for all of them.
-    """
-
-    X: Tensor | None
-    items: Tensor | None = None
-
-    def hidden(self, W: Tensor) -> Tensor:
-        """``W x_i`` of every item, ``(..., n, B)``."""
-        if self.X is not None:
-            return W @ self.X
-        return W if self.items is None else W[..., self.items]
-
-    def gradient(self, delta: Tensor, out: Tensor) -> None:
-        """``delta X^T``, ``(..., n, N_i)``, into ``out``."""
-        if self.X is not None:
-            out.copy_(delta @ self.X.T)
-        elif self.items is None:
-            out.copy_(delta)
-        else:
-            out.zero_()
-            out[..., self.items] = delta
-
-
-def split_layers(flat: Tensor, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+def split_layers(flat: Tensor, shapes: Shapes) -> list[Tensor]:
     """Views ``(..., n_l, n_{l-1})`` of the layers in flat weights ``(..., N)``."""
     parts = torch.split(flat, [rows * columns for rows, columns in shapes], dim=-1)
     return [part.view(*part.shape[:-1], *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def activities(layers: Sequence[Tensor], inputs: Inputs, activation: Activation) -> list[Tensor]:
-    """``[h_1, ..., h_{D-1}, f]``, each ``(..., n_l, B)``."""
-    z = inputs.hidden(layers[0])
-    found = []
-    for W in layers[1:]:
-        h = z if activation == "linear" else torch.relu(z) if activation == "relu" else torch.tanh(z)
-        found.append(h)
-        z = W @ h
-    return [*found, z]
+def _times_slope(delta: Tensor, h: Tensor, activation: Activation) -> Tensor:
+    """``phi' delta`` where the activity is h, in place."""
+    if activation == "tanh":
+        torch.ops.aten.tanh_backward.grad_input(delta, h, grad_input=delta)
+    elif activation == "relu":
+        torch.ops.aten.threshold_backward.grad_input(delta, h, 0, grad_input=delta)
+    return delta
 
 
-def slope(h: Tensor, activation: Activation) -> Tensor | None:
-    """``phi'`` where the activity is h; None for 1."""
-    if activation == "linear":
-        return None
-    return (h > 0).to(h.dtype) if activation == "relu" else 1 - h.square()
+class NetworkBatch:
+    """B networks at weights that change in place, with buffers for their passes; see `model.ModelBatch`.
 
-
-def _scaled(values: Tensor, factor: Tensor | None) -> Tensor:
-    return values if factor is None else values * factor
-
-
-def _each(matrix: Tensor, directions: Tensor) -> Tensor:
-    """The matrix, seen once for every direction."""
-    return matrix.expand(len(directions), -1, -1)
-
-
-def errors_backwards(
-    layers: Sequence[Tensor], h: Sequence[Tensor], delta: Tensor, activation: Activation
-) -> list[Tensor]:
-    """``[delta_1, ..., delta_D]``, each ``(..., n_l, B)``, from the last; of every item on its own."""
-    deltas = [delta]
-    for W, below in zip(reversed(layers[1:]), reversed(h[:-1]), strict=True):
-        deltas.insert(0, _scaled(W.mT @ deltas[0], slope(below, activation)))
-    return deltas
-
-
-def gradients(
-    layers: Sequence[Tensor],
-    h: Sequence[Tensor],
-    delta: Tensor,
-    inputs: Inputs,
-    activation: Activation,
-    out: Sequence[Tensor],
-) -> None:
-    """Gradients of all layers, summed over the items, into ``out``; ``delta`` is ``-w r``."""
-    outer_products(errors_backwards(layers, h, delta, activation), h, inputs, out)
-
-
-def outer_products(deltas: Sequence[Tensor], h: Sequence[Tensor], inputs: Inputs, out: Sequence[Tensor]) -> None:
-    """``delta_l h_{l-1}^T`` of every layer, summed over the items, into ``out``."""
-    first, *others = deltas
-    inputs.gradient(first, out[0])
-    for store, error, below in zip(out[1:], others, h, strict=False):
-        # Products written straight into views of a larger tensor take five times as long.
-        store.copy_(error @ below.mT)
-
-
-def output_derivatives(
-    layers: Sequence[Tensor],
-    directions: Sequence[Tensor],
-    h: Sequence[Tensor],
-    inputs: Inputs,
-    activation: Activation,
-) -> list[Tensor]:
-    """Derivatives ``[dh_1, ..., dh_{D-1}, df]`` of `activities`, ``(M, n_l, B)``, in M directions ``(M, ...)``."""
-    change = inputs.hidden(directions[0])
-    found = []
-    for W, V, below in zip(layers[1:], directions[1:], h, strict=False):
-        found.append(_scaled(change, slope(below, activation)))
-        change = torch.baddbmm(V @ below, _each(W, V), found[-1])
-    return [*found, change]
-
-
-def gradient_derivatives(
-    layers: Sequence[Tensor],
-    directions: Sequence[Tensor],
-    h: Sequence[Tensor],
-    delta: Tensor,
-    item_weights: Tensor,
-    pushed: Tensor | None,
-    inputs: Inputs,
-    activation: Activation,
-    out: Sequence[Tensor],
-) -> None:
-    """Derivatives of `gradients` in M directions at once, into ``out``.
-
-    Args:
-        layers: ``(n_l, n_{l-1})``. directions: ``(M, n_l, n_{l-1})``.
-        h: from `activities`.
-        delta: ``(N_o, B)``, ``-w r``.
-        item_weights: ``(B,)``, w.
-        pushed: ``(M, N_o, B)``, ``-v r``, what the change v of the item weights does to ``-w r``; None for 0.
-        inputs, activation: of the network.
-        out: ``(M, n_l, n_{l-1})``.
+    Attributes:
+        w: ``(B, N)``. layers: views of it, ``(B, n_l, n_{l-1})`` each.
+        h: ``(B, n_l, P)`` activities of the hidden layers at the last `refresh`; with one-hot items, those of a linear
+            first layer are its weights.
+        error: ``(B, N_o, P)``, f - Y.
     """
-    dh = output_derivatives(layers, directions, h, inputs, activation)
-    ddelta = dh[-1] * item_weights
-    if pushed is not None:
-        ddelta += pushed
-    for layer in range(len(layers) - 1, 0, -1):
-        W, V, below, dbelow = layers[layer], directions[layer], h[layer - 1], dh[layer - 1]
-        out[layer].copy_((ddelta @ below.mT).baddbmm_(_each(delta, V), dbelow.mT))
-        back = W.mT @ delta
-        factor = slope(below, activation)
-        ddelta = _scaled(torch.bmm(V.mT, _each(delta, V)).baddbmm_(_each(W.mT, V), ddelta), factor)
-        if activation == "tanh":
-            ddelta -= 2 * below * dbelow * back
-        delta = _scaled(back, factor)
-    inputs.gradient(ddelta, out[0])
+
+    def __init__(
+        self, Y: Tensor, X: Tensor | None, shapes: Shapes, activation: Activation, w: Tensor, size: int | None = None
+    ) -> None:
+        B, P = len(w), size or Y.shape[1]
+        self.w, self.layers, self._activation = w, split_layers(w, shapes), activation
+        self._gradient = torch.empty_like(w)
+        self._gradients = split_layers(self._gradient, shapes)
+        self._all_Y, self._all_X = Y, X
+        self._Y, self._X, self._items = Y, X, None if size is None else torch.arange(P, device=w.device)
+        # With all of the one-hot items the first layer's weights are its activities, and its errors its gradient.
+        self._bare = X is None and size is None
+        *hidden, outputs = (w.new_empty((B, rows, P)) for rows, _ in shapes)
+        *deltas, self._weighted = (w.new_empty((B, rows, P)) for rows, _ in shapes)
+        if self._bare and hidden:
+            deltas[0] = self._gradients[0]
+            hidden[0] = self.layers[0] if activation == "linear" else hidden[0]
+        self.h, self.error, self._deltas = hidden, outputs, deltas
+
+    def choose(self, items: Tensor) -> None:
+        """The mini-batch of the next `refresh`: as many items as there are buffers for."""
+        self._items, self._Y = items, self._all_Y[:, items]
+        self._X = None if self._all_X is None else self._all_X[:, items]
+
+    def refresh(self) -> None:
+        """Activities and errors of the weights as they are now."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = self.layers[0] if self._bare else self._to_items(self.layers[0], (self.h or [self.error])[0])
+            for h, W, out in zip(self.h, self.layers[1:], [*self.h, self.error][1:], strict=True):
+                if self._activation == "tanh":
+                    torch.tanh(z, out=h)
+                elif self._activation == "relu":
+                    torch.clamp(z, min=0, out=h)
+                z = multiply(W, h, out=out)
+            torch.sub(z, self._Y, out=self.error)
+
+    def losses(self) -> Tensor:
+        """``(B, P)`` losses ``|e_i|^2 / 2``."""
+        return self.error.square().sum(dim=1).mul_(0.5)
+
+    def gradient(self, omega: Tensor | None = None) -> Tensor:
+        """``(B, N)``; see `model.ModelBatch.gradient`."""
+        whole = self.error if omega is None else torch.mul(self.error, omega[:, None, :], out=self._weighted)
+        return self._backwards(whole)
+
+    def _backwards(self, delta: Tensor) -> Tensor:
+        g = self._gradients
+        with np.errstate(over="ignore", invalid="ignore"):
+            for l in range(len(self.layers) - 1, 0, -1):
+                multiply(delta, self.h[l - 1].mT, out=g[l])
+                delta = multiply(self.layers[l].mT, delta, out=self._deltas[l - 1])
+                _times_slope(delta, self.h[l - 1], self._activation)
+            if delta is not g[0]:
+                self._to_inputs(delta, g[0])
+        return self._gradient
+
+    def _to_items(self, W: Tensor, out: Tensor | None = None) -> Tensor:
+        """``W x_i`` of every item, ``(..., n, P)``."""
+        if self._X is not None:
+            return W @ self._X if out is None else multiply(W, self._X, out=out)
+        if self._items is None:
+            return W
+        return torch.index_select(W, -1, self._items) if out is None else out.copy_(W[..., self._items])
+
+    def _to_inputs(self, delta: Tensor, out: Tensor) -> None:
+        """``delta X^T``, ``(..., n, N_i)``, into ``out``."""
+        if self._X is not None:
+            multiply(delta, self._X.mT, out=out)
+        elif self._items is None:
+            out.copy_(delta)
+        else:
+            out.zero_().index_copy_(-1, self._items, delta)
+
+    def _passes(self) -> list[tuple[Tensor, Tensor]]:
+        """``(delta_l, h_{l-1})`` of every layer, from the errors last carried back."""
+        B, P = len(self.w), self.error.shape[2]
+        X = torch.eye(P, dtype=self.w.dtype, device=self.w.device) if self._X is None else self._X
+        return list(zip([*self._deltas, self.error], [X.expand(B, -1, -1), *self.h], strict=True))
+
+    def kernel(self) -> Tensor:
+        """``(B, P, P)``, ``sum_l (delta_l^T delta_l) (h_{l-1}^T h_{l-1})``; the gradients are never stored."""
+        self.gradient()
+        return torch.stack([(d.mT @ d) * (a.mT @ a) for d, a in self._passes()]).sum(dim=0)
+
+    def item_gradients(self) -> Tensor:
+        """``(B, P, N)`` gradients of the item losses."""
+        self.gradient()
+        return torch.cat([torch.einsum("bop,bip->bpoi", d, a).flatten(2) for d, a in self._passes()], dim=2)
+
+    def gauss_newton(self) -> Tensor:
+        """``(B, N)``, ``(1/P) sum_i |df(x_i)/dw|^2``: one pass an output."""
+        total, outputs = torch.zeros_like(self.w), self.error.shape[1]
+        for output in range(outputs):
+            one = torch.zeros_like(self.error)
+            one[:, output] = 1.0
+            self._backwards(one)
+            pairs = [*self._passes()[:-1], (one, self._passes()[-1][1])]
+            total += torch.cat([(d.square() @ a.square().mT).flatten(1) for d, a in pairs], dim=1)
+        return total / self.error.shape[2]
+
+    def output_derivatives(self, directions: Sequence[Tensor]) -> list[Tensor]:
+        """Derivatives ``[dh_1, ..., dh_{D-1}, df]``, ``(M, n_l, P)``, in M directions ``(M, n_l, n_{l-1})``; B = 1."""
+        change, derivatives = self._to_items(directions[0]), []
+        for W, V, h in zip(self.layers[1:], directions[1:], self.h, strict=True):
+            own = change if self._activation == "linear" else change.clone()
+            derivatives.append(_times_slope(own, h.expand_as(own), self._activation))
+            change = torch.baddbmm(V @ h[0], W.expand(len(V), -1, -1), derivatives[-1])
+        return [*derivatives, change]
+
+    def gradient_derivatives(
+        self, directions: Sequence[Tensor], item_weights: Tensor, pushed: Tensor | None, out: Sequence[Tensor]
+    ) -> None:
+        """Derivatives of the gradient of ``sum_i w_i l_i`` in M directions at once, into ``out``; B = 1.
+
+        Args:
+            directions: ``(M, n_l, n_{l-1})``.
+            item_weights: ``(P,)``, w.
+            pushed: ``(M, 1, P)`` changes v of the item weights; None for 0.
+            out: ``(M, n_l, n_{l-1})``.
+        """
+        dh, delta, M = self.output_derivatives(directions), self.error[0] * item_weights, len(directions[0])
+        ddelta = dh[-1] * item_weights
+        if pushed is not None:
+            ddelta += pushed * self.error[0]
+        for l in range(len(self.layers) - 1, 0, -1):
+            W, V, h, dbelow = self.layers[l][0], directions[l], self.h[l - 1][0], dh[l - 1]
+            out[l].copy_((ddelta @ h.mT).baddbmm_(delta.expand(M, -1, -1), dbelow.mT))
+            back = W.mT @ delta
+            ddelta = torch.bmm(V.mT, delta.expand(M, -1, -1)).baddbmm_(W.mT.expand(M, -1, -1), ddelta)
+            _times_slope(ddelta, h.expand_as(ddelta), self._activation)
+            if self._activation == "tanh":
+                ddelta -= 2 * h * dbelow * back
+            delta = _times_slope(back, h, self._activation)
+        self._to_inputs(ddelta, out[0])

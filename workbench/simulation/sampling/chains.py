@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.threads import in_threads
 from workbench.simulation.sampling import diagnostics, resuming
 from workbench.simulation.sampling.drivers import bytes_per_chain, driver
 from workbench.simulation.sampling.moments import BatchMoments, CovarianceEstimate, estimate
-from workbench.simulation.sampling.network_posterior import NetworkCheckpoints, NetworkPosterior
-from workbench.simulation.sampling.plan import Checkpoints, Plan, Sampling, plan
-from workbench.simulation.sampling.posterior import LocalPosterior, item_losses
-from workbench.simulation.training.descent import Place
+from workbench.simulation.sampling.plan import Sampling, plan
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan
 from workbench.store import NOWHERE, Slot
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 Progress = Callable[[int], None]
@@ -51,7 +52,7 @@ class LocalSamples:
 
 
 def sample_local_posterior(
-    trajectory: Checkpoints,
+    trajectory: Trajectory,
     *,
     n_beta: float,
     gamma: float,
@@ -66,8 +67,7 @@ def sample_local_posterior(
     may, in the last digits, but not where `fused_sgld` runs.
 
     Args:
-        trajectory: T checkpoints of a two-layer linear network, trained or predicted, or `NetworkCheckpoints` of one of
-            any depth and activation.
+        trajectory: T checkpoints of a network of any depth and activation, trained or predicted.
         n_beta: inverse temperature times number of items. gamma: localization.
         sampling: chains, draws, sampler and seed.
         progress: called with the number of chain-steps done since the last call.
@@ -85,7 +85,7 @@ def sample_local_posterior(
         diagnostics.check_planned_length(settings.draws, how.thin, how.autocorrelation)
     T, C = len(trajectory.times), settings.chains
     fitting = _chains_at_once(trajectory, settings)
-    spread = in_threads if settings.device == "cpu" else _one_by_one
+    spread = in_threads if settings.place.device == "cpu" else _one_by_one
 
     def run(chains: range, stopped: Event) -> _Piece:
         return _run(trajectory, chains, n_beta, gamma, settings, how, progress, stopped, slot.part(chains[0]))
@@ -127,11 +127,11 @@ class _Piece(NamedTuple):
     acceptance: Array | None
 
 
-def _chains_at_once(trajectory: Checkpoints, settings: Sampling) -> int:
+def _chains_at_once(trajectory: Trajectory, settings: Sampling) -> int:
     """How many chains fit the memory (of a GPU: half of it), and on a CPU its cache."""
-    P, N = trajectory.task.n_items, trajectory.W1[0].size + trajectory.W2[0].size
+    P, N = trajectory.task.n_items, trajectory.network.n_weights
     sums, rest = 8.0 * settings.batches * P**2, bytes_per_chain(N)
-    if settings.device == "cpu":
+    if settings.place.device == "cpu":
         return int(max(1, min(_GROUP_BYTES // (sums + rest), max(_GROUP_WEIGHTS // N, 1))))
     # The estimate of all chains at once works on copies of their sums.
     return int(max(1, max(_GROUP_BYTES, torch.cuda.mem_get_info()[1] / 2) // (_COPIES * sums + rest)))
@@ -146,7 +146,7 @@ def _one_by_one(run: Callable[[range, Event], Any], jobs: Sequence[range]) -> li
     return [run(job, Event()) for job in jobs]
 
 
-def _summary(pieces: list[_Piece], trajectory: Checkpoints, settings: Sampling, how: Plan) -> LocalSamples:
+def _summary(pieces: list[_Piece], trajectory: Trajectory, settings: Sampling, how: Plan) -> LocalSamples:
     """Estimates at the checkpoints whose chains are all in the pieces, in order."""
     C, P = settings.chains, trajectory.task.n_items
     traces, acceptance = _joined([p.traces for p in pieces]), _joined([p.acceptance for p in pieces])
@@ -159,7 +159,7 @@ def _summary(pieces: list[_Piece], trajectory: Checkpoints, settings: Sampling, 
 
 
 def _run(
-    trajectory: Checkpoints,
+    trajectory: Trajectory,
     chains: range,
     n_beta: float,
     gamma: float,
@@ -171,14 +171,14 @@ def _run(
 ) -> _Piece:
     places = np.stack(np.divmod(np.array(chains), settings.chains), axis=1)
     index = places[:, 0]
-    target = _target(trajectory, index, n_beta, gamma, Place(settings.device, settings.dtype))
+    target = _target(trajectory, index, n_beta, gamma, settings)
     run = driver(settings, how, target, places)
     state = run.state
-    moments = BatchMoments(item_losses(state.residual), settings.draws, settings.batches)
+    moments = BatchMoments(state.batch.losses(), settings.draws, settings.batches)
     kept: list[torch.Tensor] = []
     total = how.steps(settings.draws)
-    precision = n_beta * how.lambda_max + gamma
-    stable = 4 / precision if settings.sampler == "sgld" else 4 / precision**0.5
+    algorithm = settings.algorithm
+    stable = np.array([algorithm.stable(float(p)) for p in n_beta * how.lambda_max + gamma])
     begin = resuming.resume(slot, kept, run, state=state, moments=moments)
     if progress and begin:
         progress(target.chains * begin)
@@ -190,7 +190,7 @@ def _run(
                 kept.append(losses)
         if stopped.is_set():
             raise SamplingError("sampling was stopped")
-        diagnostics.check_alive(state.residual, trajectory.times[index], how.step, stable[index])
+        diagnostics.check_alive(state.batch.losses(), trajectory.times[index], how.step, stable[index])
         if progress:
             progress(target.chains * (last - first))
         if slot.due():
@@ -199,18 +199,15 @@ def _run(
     traces = acceptance = None
     if settings.traces:
         traces = torch.stack(kept, dim=1).cpu().numpy()
-    if settings.sampler == "hmc":
-        acceptance = state.acceptance.cpu().numpy()
+    if algorithm.acceptance is not None:
+        acceptance = algorithm.acceptance(state).cpu().numpy()
     return _Piece(chains, moments, traces, acceptance)
 
 
 def _target(
-    trajectory: Checkpoints, index: NDArray[np.int64], n_beta: float, gamma: float, place: Place
-) -> LocalPosterior | NetworkPosterior:
+    trajectory: Trajectory, index: NDArray[np.int64], n_beta: float, gamma: float, settings: Sampling
+) -> LocalPosterior:
     """What chains at the checkpoints ``index`` sample."""
-    if isinstance(trajectory, NetworkCheckpoints):
-        return trajectory.target(index, n_beta, gamma, place)
-    task = trajectory.task
-    X = None if task.one_hot else place.tensor(task.X)
-    star1, star2 = place.chosen_rows(trajectory.W1, index), place.chosen_rows(trajectory.W2, index)
-    return LocalPosterior(place.tensor(task.Y), X, star1, star2, n_beta, gamma)
+    flat = np.concatenate([W.reshape(len(W), -1) for W in trajectory.weights], axis=1)
+    star = settings.place.chosen_rows(flat, index)
+    return LocalPosterior(NetworkModel.of(trajectory.network, settings.place), star, n_beta, gamma)

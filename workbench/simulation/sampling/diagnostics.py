@@ -67,8 +67,7 @@ def check_planned_length(draws: int, thin: int, autocorrelation: float) -> None:
         raise SamplingError(
             f"chains too short: {draws} draws {thin} steps apart last {draws * thin / autocorrelation:.2g} "
             f"autocorrelation times ({autocorrelation:.3g} steps) of the slowest direction, {LENGTH} are needed: use "
-            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or force=True "
-            "(--force-short)"
+            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or `force`"
         )
 
 
@@ -91,7 +90,7 @@ def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: _Named) 
     raise SamplingError(
         f"chains too short: {settings.draws} draws {thin} steps apart last {settings.draws * thin / measured:.2g} "
         f"autocorrelation times ({measured:.3g} steps) of the loss of {trajectory.task.items[item]} at t = "
-        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or force=True (--force-short)"
+        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or `force`"
     )
 
 
@@ -122,19 +121,19 @@ def rhat_and_ess(traces: Array) -> tuple[Array, Array]:
     return np.asarray(rhat), np.asarray(ess)
 
 
-def check_alive(residual: torch.Tensor, times: Array, step: float, stable: Array) -> None:
-    """Refuse chains whose ``(B, N_o, P)`` residuals are no longer finite.
+def check_alive(losses: torch.Tensor, times: Array, step: float, stable: Array) -> None:
+    """Refuse chains whose ``(B, P)`` losses are no longer finite.
 
     Args:
         times: ``(B,)`` of the chains' checkpoints. step: in use. stable: ``(B,)`` largest stable ones.
     """
-    alive = torch.isfinite(residual).all(dim=2).all(dim=1).cpu().numpy()
+    alive = torch.isfinite(losses).all(dim=1).cpu().numpy()
     if alive.all():
         return
     k = int(np.argmin(alive))
     smaller = 0.025 * stable[k]
     # Far from the checkpoint the loss is quartic: chains that get there leave at steps that are stable near it.
-    remedy = f"--step-size {smaller:.2g}" if smaller < step / 2 else "a larger --gamma, which keeps chains near it"
+    remedy = f"`step` {smaller:.2g}" if smaller < step / 2 else "a larger `gamma`, which keeps chains near it"
     raise SamplingError(
         f"{int((~alive).sum())} of {len(alive)} chains diverged, the first at checkpoint t = {times[k]:.4g}: "
         f"step {step:.3g}, while steps below {stable[k]:.3g} are stable there; use {remedy}"

@@ -5,8 +5,7 @@ Drivers count steps from 0, stop between blocks of `block` steps, and hand out t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -14,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.simulation.sampling import hmc, minibatch, network_posterior, noise, rmsprop, sgld
-from workbench.simulation.sampling.network_posterior import NetworkPosterior
-from workbench.simulation.sampling.plan import Plan, Sampling
-from workbench.simulation.sampling.posterior import LocalPosterior, at_checkpoint, item_losses
+from workbench.simulation.network.model import ModelBatch
+from workbench.simulation.sampling import noise
+from workbench.simulation.sampling.plan import Sampling
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan, State
 
 Places = NDArray[np.int64]
 
@@ -26,18 +26,16 @@ class Stepwise:
     """Any sampler, one step after the other; on a GPU as a graph of a block of steps, which costs one launch.
 
     Attributes:
-        state: of the sampler; it has ``residual``.
+        state: of the sampler; its ``batch`` holds the chains.
         block: steps between two places to stop at.
     """
 
-    def __init__(
-        self, settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior, places: Places
-    ) -> None:
-        self.state, self._update, extra = _algorithm(settings, how, target)
-        self._noise, self._how = noise.Noise(target, settings.seed, places, extra), how
+    def __init__(self, sampling: Sampling, plan: Plan, target: LocalPosterior, places: Places) -> None:
+        self._algorithm, self._target, self._plan = sampling.algorithm, target, plan
+        self.state: State = self._algorithm.init(target, plan, sampling)
+        self._noise = noise.Noise(target, sampling.seed, places, self._algorithm.extra(target, sampling))
         self.block = self._noise.steps
-        # Steps of HMC adapt, and are counted.
-        self._captures = target.star1.is_cuda and settings.sampler != "hmc"
+        self._captures = target.star.is_cuda and self._algorithm.captured
         self._warm = False
         self._graph: torch.cuda.CUDAGraph | None = None
 
@@ -47,23 +45,23 @@ class Stepwise:
             yield from self._replay(first)
             return
         for step, xi in zip(range(first, last), self._noise.block(last - first), strict=True):
-            self._update(step, *xi)
-            if self._how.draws_at(step):
-                yield item_losses(self.state.residual)
+            self._algorithm.update(self.state, self._target, *xi, step)
+            if self._plan.draws_at(step):
+                yield self.state.batch.losses()
         self._warm = True  # libraries set themselves up in steps of their own
 
     def _replay(self, first: int) -> Iterator[torch.Tensor]:
         numbers = self._noise.block()
         if self._graph is None:
-            B, _, P = self.state.residual.shape
-            self._losses, self._graph = self.state.residual.new_empty((self.block, B, P)), torch.cuda.CUDAGraph()
+            now = self.state.batch.losses()
+            self._losses, self._graph = now.new_empty((self.block, *now.shape)), torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
                 for losses, xi in zip(self._losses, numbers, strict=True):
-                    self._update(0, *xi)
-                    losses.copy_(item_losses(self.state.residual))
+                    self._algorithm.update(self.state, self._target, *xi, 0)
+                    losses.copy_(self.state.batch.losses())
         self._graph.replay()
         for losses, step in zip(self._losses, range(first, first + self.block), strict=True):
-            if self._how.draws_at(step):
+            if self._plan.draws_at(step):
                 yield losses.clone()
 
     def position(self) -> NDArray[Any]:
@@ -75,20 +73,27 @@ class Stepwise:
         self._noise.go_to(position)
 
 
-class Fused:
-    """SGLD on a GPU; see `fused_sgld`, and `Stepwise` for the attributes."""
+class FusedState:
+    """The chains of a kernel."""
 
-    def __init__(self, settings: Sampling, how: Plan, target: LocalPosterior, places: Places) -> None:
-        self._kernel, self._target, self._how, self._seed = _kernel(), target, how, settings.seed
-        self._places = torch.tensor(places, dtype=torch.int32, device=target.star1.device)
-        self.state: Any = at_checkpoint(target)
+    def __init__(self, batch: ModelBatch) -> None:
+        self.batch = batch
+
+
+class Fused:
+    """A sampler's own kernel on a GPU; see `fused_sgld`, and `Stepwise` for the attributes."""
+
+    def __init__(self, sampling: Sampling, plan: Plan, target: LocalPosterior, places: Places) -> None:
+        self._kernel, self._target, self._plan, self._seed = _kernel(sampling), target, plan, sampling.seed
+        self._places = torch.tensor(places, dtype=torch.int32, device=target.star.device)
+        self.state: State = FusedState(target.at_checkpoint())
         self.block = int(self._kernel.STEPS)
 
     def advance(self, first: int, last: int) -> Iterator[torch.Tensor]:
         """See `Stepwise.advance`."""
-        how = self._how
-        where = self._seed, self._places, first, last, how.burn_in, how.thin
-        yield from self._kernel.advance(self.state, self._target, how.step, *where)
+        plan = self._plan
+        where = self._seed, self._places, first, last, plan.burn_in, plan.thin
+        yield from self._kernel.advance(self.state.batch, self._target, plan.step, *where)
 
     def position(self) -> NDArray[Any]:
         """Nowhere: the noise is made by counter."""
@@ -98,19 +103,15 @@ class Fused:
         """See `position`."""
 
 
-def driver(
-    settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior, places: Places
-) -> Stepwise | Fused:
+def driver(sampling: Sampling, plan: Plan, target: LocalPosterior, places: Places) -> Stepwise | Fused:
     """What moves the chains numbered by ``places``, ``(B, 2)`` checkpoint and chain, towards their targets."""
-    if isinstance(target, LocalPosterior) and can_fuse(settings, target):
-        return Fused(settings, how, target, places)
-    return Stepwise(settings, how, target, places)
+    return (Fused if can_fuse(sampling, target) else Stepwise)(sampling, plan, target, places)
 
 
-def can_fuse(settings: Sampling, target: LocalPosterior) -> bool:
-    """Whether `fused_sgld` does these steps."""
-    plain = settings.sampler == "sgld" and settings.batch_size is None
-    return plain and noise.by_counter(target.star1.device) and bool(_kernel().fits(target))
+def can_fuse(sampling: Sampling, target: LocalPosterior) -> bool:
+    """Whether the sampler has a kernel that does these steps."""
+    plain = sampling.algorithm.fused is not None and sampling.batch_size is None
+    return plain and noise.by_counter(target.star.device) and bool(_kernel(sampling).fits(target))
 
 
 def bytes_per_chain(n_weights: int) -> float:
@@ -118,25 +119,6 @@ def bytes_per_chain(n_weights: int) -> float:
     return 4.0 * noise.block_steps(n_weights) * n_weights + 8.0 * 8 * n_weights
 
 
-def _kernel() -> Any:
-    return import_module("workbench.simulation.sampling.gpu.fused_sgld")  # needs Triton
-
-
-def _algorithm(
-    settings: Sampling, how: Plan, target: LocalPosterior | NetworkPosterior
-) -> tuple[Any, Callable[..., Any], int]:
-    """State, ``update(step number, noise1, noise2, extra)``, and how many extra numbers a chain-step needs."""
-    state: Any
-    if settings.sampler == "hmc":
-        state = hmc.init(target, how.step)
-        adapted = how.burn_in if settings.step is None else 0
-        return state, lambda k, *xi: hmc.update(state, target, how.leapfrogs, k < adapted, *xi), hmc.EXTRA
-    if settings.sampler == "rmsprop":
-        state = rmsprop.init(target)
-        return state, lambda k, first, second, _: rmsprop.update(state, target, how.step, first, second), 0
-    langevin: Any = network_posterior if isinstance(target, NetworkPosterior) else sgld
-    state, m = langevin.init(target), settings.batch_size
-    if m is None:
-        return state, lambda k, first, second, _: langevin.update(state, target, how.step, first, second), 0
-    few = partial(minibatch.update, state, target, how.step, m, langevin.update)
-    return state, lambda k, *xi: few(*xi), target.n_items
+def _kernel(sampling: Sampling) -> Any:
+    assert sampling.algorithm.fused is not None
+    return import_module(sampling.algorithm.fused)  # needs Triton

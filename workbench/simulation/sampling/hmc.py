@@ -16,21 +16,25 @@ by ``L theta`` and cost the mean energy error ``sin^2(L theta) h^4 / (32 (1 - h^
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import asin, erfc, log, pi, sqrt
+from math import asin, ceil, erfc, log, pi, sqrt
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from workbench.simulation.sampling.posterior import Posterior, squared_norm
+from workbench.simulation.network.model import ModelBatch
+from workbench.simulation.sampling import diagnostics
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan, Precisions, Sampler
+
+if TYPE_CHECKING:
+    from workbench.simulation.sampling.plan import Sampling
 
 #: Mean acceptance that the warm-up aims for.
 TARGET = 0.8
 #: Relative half-width of the uniform spread of the step from one trajectory to the next.
 JITTER = 0.4
-#: Random numbers a chain needs for every trajectory besides its momentum.
-EXTRA = 2
 #: More leapfrog steps than this are not planned; the chain is thinned instead.
 MOST_LEAPFROGS = 100
 #: Constants of dual averaging: pull to the first step, stabiliser of the first steps, decay of the average. The pull is
@@ -40,20 +44,19 @@ _PULL, _STABILISER, _DECAY = 0.2, 10.0, 0.75
 
 @dataclass
 class HMCState:
-    """Weights, residuals, gradients and potential of every chain, its step, and how often it has accepted.
+    """The chains with gradient ``(B, N)`` and potential ``(B,)``, every chain's step, and how often it has accepted.
 
     ``log_step`` is the step in use, ``average`` its weighted mean and ``shortfall`` the mean of target minus
-    acceptance, as dual averaging defines them; all are ``(B,)``. ``warmed`` and ``proposed`` count trajectories in and
-    after warm-up.
+    acceptance, as dual averaging defines them; all are ``(B,)``. The first ``adapting`` trajectories adapt; ``warmed``
+    and ``proposed`` count trajectories in and after warm-up.
     """
 
-    W1: torch.Tensor
-    W2: torch.Tensor
-    residual: torch.Tensor
-    gradient1: torch.Tensor
-    gradient2: torch.Tensor
+    batch: ModelBatch
+    gradient: torch.Tensor
     potential: torch.Tensor
     first_step: float
+    leapfrogs: int
+    adapting: int
     log_step: torch.Tensor
     average: torch.Tensor
     shortfall: torch.Tensor
@@ -67,67 +70,54 @@ class HMCState:
         return self.accepted / max(1, self.proposed)
 
 
-def init(target: Posterior, eps: float) -> HMCState:
-    """Every chain at its checkpoint, with the first step eps."""
-    W1, W2 = target.star1.clone(), target.star2.clone()
-    E = target.residual(W1, W2)
-    zero = torch.zeros(target.chains, dtype=torch.float64, device=W1.device)
-    steps = zero + log(eps)
-    first, second = target.gradients(W1, W2, E)
-    U = target.potential(W1, W2, E)
-    return HMCState(W1, W2, E, first, second, U, eps, steps, steps.clone(), zero, zero.clone())
+def init(target: LocalPosterior, plan: Plan, sampling: Sampling) -> HMCState:
+    """Every chain at its checkpoint, with the step of the plan first; a step that is given stays."""
+    batch = target.at_checkpoint()
+    zero = torch.zeros(target.chains, dtype=torch.float64, device=target.star.device)
+    steps = zero + log(plan.step)
+    return HMCState(
+        batch=batch,
+        gradient=target.gradient(batch),
+        potential=target.potential(batch),
+        first_step=plan.step,
+        leapfrogs=plan.leapfrogs,
+        adapting=plan.burn_in if sampling.step is None else 0,
+        log_step=steps,
+        average=steps.clone(),
+        shortfall=zero,
+        accepted=zero.clone(),
+    )
 
 
-def update(
-    state: HMCState,
-    target: Posterior,
-    leapfrogs: int,
-    adapt: bool,
-    noise1: torch.Tensor,
-    noise2: torch.Tensor,
-    extra: torch.Tensor,
-) -> HMCState:
-    """One trajectory of every chain, in place; with ``adapt`` the steps learn from it.
-
-    ``noise`` holds standard normal numbers shaped like the weights, ``extra`` two more a chain, ``(B, 2)``.
-    """
+def update(state: HMCState, target: LocalPosterior, noise: torch.Tensor, extra: torch.Tensor, step: int) -> None:
+    """One trajectory of every chain, in place; ``extra`` holds two more normal numbers a chain, ``(B, 2)``."""
+    batch, w, gradient = state.batch, state.batch.w, state.gradient
     jitter, threshold = torch.special.ndtr(extra.double()).unbind(dim=1)
     eps = state.log_step.exp() * (1 + JITTER * (2 * jitter - 1))
-    eps = eps.to(state.W1.dtype)[:, None, None]
-    W1, W2, gradient1, gradient2 = state.W1, state.W2, state.gradient1, state.gradient2
-    p1, p2 = noise1.to(W1.dtype), noise2.to(W2.dtype)
-    before = state.potential + (squared_norm(p1) + squared_norm(p2)) / 2
-    p1, p2 = torch.addcmul(p1, eps, gradient1, value=-0.5), torch.addcmul(p2, eps, gradient2, value=-0.5)
-    E = state.residual
-    for step in range(leapfrogs):
-        W1, W2 = torch.addcmul(W1, eps, p1), torch.addcmul(W2, eps, p2)
-        E = target.residual(W1, W2)
-        gradient1, gradient2 = target.gradients(W1, W2, E)
-        kick = -1.0 if step < leapfrogs - 1 else -0.5
-        p1.addcmul_(eps, gradient1, value=kick)
-        p2.addcmul_(eps, gradient2, value=kick)
-    potential = target.potential(W1, W2, E)
-    gain = before - potential - (squared_norm(p1) + squared_norm(p2)) / 2
+    eps = eps.to(w.dtype)[:, None]
+    begin, p = w.clone(), noise.to(w.dtype)
+    energy = state.potential + p.square().sum(dim=1) / 2
+    p = torch.addcmul(p, eps, gradient, value=-0.5)
+    for leapfrog in range(state.leapfrogs):
+        w.addcmul_(eps, p)
+        batch.refresh()
+        gradient = target.gradient(batch)
+        p.addcmul_(eps, gradient, value=-1.0 if leapfrog < state.leapfrogs - 1 else -0.5)
+    potential = target.potential(batch)
+    gain = energy - potential - p.square().sum(dim=1) / 2
     gain = gain.double().nan_to_num(nan=-torch.inf, neginf=-torch.inf).clamp_(max=0.0)
     kept = threshold.log() < gain
-    _move(state, kept, W1, W2, E, gradient1, gradient2, potential)
+    w.copy_(torch.where(kept[:, None], w, begin))
+    state.gradient = torch.where(kept[:, None], gradient, state.gradient)
+    state.potential = torch.where(kept, potential, state.potential)
+    batch.refresh()
     acceptance = gain.exp()
-    if adapt:
+    if step < state.adapting:
         _adapt(state, acceptance)
     else:
         state.log_step = state.average
         state.accepted = state.accepted + acceptance
         state.proposed += 1
-    return state
-
-
-def _move(state: HMCState, kept: torch.Tensor, *proposal: torch.Tensor) -> None:
-    """Replace what belongs to the chains that accepted their proposal."""
-    old = state.W1, state.W2, state.residual, state.gradient1, state.gradient2
-    wide = kept[:, None, None]
-    moved = (torch.where(wide, new, was) for new, was in zip(proposal[:5], old, strict=True))
-    state.W1, state.W2, state.residual, state.gradient1, state.gradient2 = moved
-    state.potential = torch.where(kept, proposal[5], state.potential)
 
 
 def _adapt(state: HMCState, acceptance: torch.Tensor) -> None:
@@ -192,3 +182,32 @@ def autocorrelation(eps: float, leapfrogs: int, low: float, high: float, accepta
     square = (1 + np.cos(2 * phi) * np.sinc(2 * JITTER * phi / pi)) / 2
     slowest = 1 - max(acceptance, 0.01) * (1 - float(np.maximum(linear, square).max()))
     return (1 + slowest) / max(1 - slowest, 1e-15)
+
+
+def plan(precisions: Precisions, sampling: Sampling) -> Plan:
+    """See `Sampler.plan`; a burn-in of at least 200 trajectories, in which the step is adapted."""
+    tuning = tuned(precisions.n_weights, precisions.low, precisions.high, sampling.step)
+    burn_in = sampling.burn_in if sampling.burn_in is not None else max(200, ceil(10 * tuning.autocorrelation))
+    return Plan(
+        step=tuning.step,
+        burn_in=burn_in,
+        thin=sampling.thin or diagnostics.thinning(sampling.draws, tuning.autocorrelation),
+        expected_bias=0.0,
+        autocorrelation=tuning.autocorrelation,
+        leapfrogs=tuning.leapfrogs,
+        expected_acceptance=tuning.acceptance,
+    )
+
+
+SAMPLER = Sampler(
+    name="hmc",
+    title="Hamiltonian Monte Carlo, the exact referee",
+    init=init,
+    update=update,
+    plan=plan,
+    stable=lambda precision: 2 / precision**0.5,
+    usual=lambda precision: 0.5 / precision**0.5,
+    extra=lambda target, sampling: 2,
+    captured=False,  # steps adapt, and are counted
+    acceptance=lambda state: state.acceptance,
+)

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
-from workbench.simulation.influence.two_layer_gradients import hessian_products
+from workbench.networks import Network
+from workbench.simulation.influence.gradient_kernel import item_gradients
+from workbench.simulation.network.curvature import hessian_products
 from workbench.simulation.sampling.moments import CovarianceEstimate
 
 Array = NDArray[np.float64]
@@ -54,19 +56,15 @@ def quadratic_expectation(curvatures: Array, n_beta: float, gamma: float, eps: f
     return float((n_beta * curvatures / (p * (1 - eps * p / 4))).sum() / 2)
 
 
-def gaussian_expectation(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: float) -> float:
-    """lambda_hat of the Gaussian with the gradient g and Hessian H of L at any weights.
+def gaussian_expectation(network: Network, n_beta: float, gamma: float) -> float:
+    """lambda_hat of the Gaussian with the gradient g and Hessian H of L at a network's weights.
 
         n beta (g.mu + mu.H mu / 2 + tr(H C) / 2),    C = (n beta H + gamma)^-1,    mu = -n beta C g
 
     Equals `quadratic_expectation` where g = 0. Diagonalises the Hessian: for networks of up to some thousand weights.
-
-    Args:
-        X: ``(N_i, P)``. Y: ``(N_o, P)``. W1: ``(N_h, N_i)``. W2: ``(N_o, N_h)``.
     """
-    h, directions = np.linalg.eigh(hessian_products(X, Y, W1, W2, np.eye(W1.size + W2.size)))
-    E = (Y - W2 @ W1 @ X) @ X.T / X.shape[1]
-    g = directions.T @ -np.concatenate([(W2.T @ E).ravel(), (E @ W1.T).ravel()])
+    h, directions = np.linalg.eigh(hessian_products(network, np.eye(network.n_weights)))
+    g = directions.T @ item_gradients(network).mean(axis=0)
     spread = quadratic_expectation(h, n_beta, gamma)
     mu = -n_beta * g / (n_beta * h + gamma)
     return float(n_beta * (g @ mu + mu @ (h * mu) / 2) + spread)

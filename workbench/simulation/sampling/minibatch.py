@@ -14,18 +14,12 @@ computed, since their losses are what is sampled: a step costs what a full-batch
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.simulation.sampling import sgld
-from workbench.simulation.sampling.posterior import LangevinState, Posterior
-from workbench.simulation.sampling.sgld import SGLDState
-
-__all__ = ["gradient_noise", "item_weights", "update", "variance_inflation"]
+from workbench.simulation.network.model import NetworkModel
+from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
@@ -34,55 +28,35 @@ _DRAWS, _CHECKPOINTS = 8, 8
 
 
 def item_weights(extra: torch.Tensor, batch_size: int) -> torch.Tensor:
-    """``(B, P)`` factors: P/m for the m items of the batch, 0 for the rest; the m smallest numbers choose it."""
+    """``(B, P)`` factors: P/m for the m items of the batch, 0 for the rest; the m smallest numbers choose it.
+
+    ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution.
+    """
     P = extra.shape[1]
     chosen = extra.topk(batch_size, dim=1, largest=False, sorted=False).indices
     return torch.zeros_like(extra).scatter_(1, chosen, P / batch_size)
 
 
-def update(
-    state: SGLDState | LangevinState,
-    target: Posterior,
-    eps: float,
-    batch_size: int,
-    step: Callable[..., Any],
-    noise1: torch.Tensor,
-    noise2: torch.Tensor,
-    extra: torch.Tensor,
-) -> None:
-    """One step in place; ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution.
-
-    ``step`` is the step with all items: `sgld.update`, or that of `network_posterior` for its targets. Gradients are
-    linear in the residuals, so weighing these weighs the items.
-    """
-    state.residual.mul_(item_weights(extra, batch_size)[:, None, :])
-    step(state, target, eps, noise1, noise2)
-
-
-def gradient_noise(
-    kernel: Callable[[Array, Array], Array], W1: Array, W2: Array, *, n_beta: float, gamma: float, batch_size: int
-) -> float:
+def gradient_noise(trajectory: Trajectory, *, n_beta: float, gamma: float, batch_size: int) -> float:
     """Largest eigenvalue of Sigma, at the worst checkpoint, averaged over weights drawn from ``N(w*, 1/gamma)``.
 
     At the checkpoints themselves it would vanish late in training, where no item has a gradient.
 
     Args:
-        kernel: of T weights, the inner products ``(T, P, P)`` of their per-item gradients; P > 1.
-        W1, W2: of T checkpoints.
+        trajectory: the checkpoints; P > 1 items.
         n_beta, gamma: of the local posterior. batch_size: m.
     """
-    rng = np.random.default_rng(0)
-    some = np.unique(np.linspace(0, len(W1) - 1, min(_CHECKPOINTS, len(W1))).astype(int))
-    covariance = np.zeros(len(some))
+    rng, T, P = np.random.default_rng(0), len(trajectory.times), trajectory.task.n_items
+    model = NetworkModel.of(trajectory.network)
+    some = np.unique(np.linspace(0, T - 1, min(_CHECKPOINTS, T)).astype(int))
+    covariance, centre = np.zeros(len(some)), np.eye(P) - 1 / P
     for _ in range(_DRAWS):
-        V1, V2 = (W[some] + rng.standard_normal(W[some].shape) / np.sqrt(gamma) for W in (W1, W2))
-        found = kernel(V1, V2)
-        P = found.shape[1]
-        centre = np.eye(P) - 1 / P
-        covariance += np.linalg.eigvalsh(centre @ found @ centre)[:, -1] / (P * _DRAWS)
+        moved = (W[some] + rng.standard_normal(W[some].shape) / np.sqrt(gamma) for W in trajectory.weights)
+        kernel = model.trajectory(tuple(moved)).kernel().numpy()
+        covariance += np.linalg.eigvalsh(centre @ kernel @ centre)[:, -1] / (P * _DRAWS)
     return float(n_beta**2 * (P - batch_size) / (batch_size * (P - 1)) * covariance.max())
 
 
 def variance_inflation(eps: float, precision: float, noise: float) -> float:
     """Stationary variance over the true one: ``(1 + eps sigma^2 / 4) / (1 - eps p / 4)`` on a quadratic."""
-    return (1 + eps * noise / 4) * sgld.variance_inflation(eps, precision)
+    return (1 + eps * noise / 4) / (1 - eps * precision / 4)

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.simulation.sampling.posterior import Posterior
+from workbench.simulation.sampling.posterior import LocalPosterior
 
-Steps = list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+Steps = list[tuple[torch.Tensor, torch.Tensor]]
 
 #: Numbers that every chain draws at once, at most; part of its random stream, so it depends on the network alone.
 _BLOCK_NUMBERS, _BLOCK_STEPS = 2**20, 64
@@ -49,21 +49,18 @@ class Noise:
         extra: numbers a chain needs in every step besides those of its weights.
     """
 
-    def __init__(self, target: Posterior, seed: int, places: NDArray[np.int64], extra: int = 0) -> None:
-        device = target.star1.device
+    def __init__(self, target: LocalPosterior, seed: int, places: NDArray[np.int64], extra: int = 0) -> None:
+        device = target.star.device
         self._source = (_Counters if by_counter(device) else _Streams)(seed, places, device)
         self.steps = block_steps(target.n_weights)
-        parts = [target.star1[0].numel(), target.star2[0].numel(), extra]
+        parts = [target.n_weights, extra]
         self._block = torch.empty((target.chains, self.steps, sum(parts)), dtype=torch.float32, device=device)
         # The block stays where it is, so the views of every step on it are made once.
-        first, second, rest = (part.unbind(dim=1) for part in torch.split(self._block, parts, dim=2))
-        self._views = [
-            (a.view(target.star1.shape), b.view(target.star2.shape), c)
-            for a, b, c in zip(first, second, rest, strict=True)
-        ]
+        weights, rest = (part.unbind(dim=1) for part in torch.split(self._block, parts, dim=2))
+        self._views = list(zip(weights, rest, strict=True))
 
     def block(self, steps: int | None = None) -> Steps:
-        """Noise of the next steps, at most and by default `steps` of them: for both layers, and ``(B, extra)`` more.
+        """Noise of the next steps, at most and by default `steps` of them: ``(B, N)``, and ``(B, extra)`` more.
 
         In the same tensors every time, so a block is over when the next begins.
         """

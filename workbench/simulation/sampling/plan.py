@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from dataclasses import dataclass, replace
+from importlib import import_module
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.simulation.influence.two_layer_gradients import extreme_curvatures, gradient_kernel
-from workbench.simulation.sampling import diagnostics, hmc, minibatch, rmsprop, sgld
-from workbench.simulation.sampling.network_posterior import NetworkCheckpoints
+from workbench.simulation.network.curvature import extreme_curvatures
+from workbench.simulation.running.place import CPU, Place
+from workbench.simulation.sampling.minibatch import gradient_noise
+from workbench.simulation.sampling.sampler import Plan, Precisions, Sampler
+from workbench.simulation.sampling.samplers import SAMPLERS
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
-#: What can be sampled around: two-layer linear networks, and those of any depth and activation.
-Checkpoints = Trajectory | NetworkCheckpoints
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class Sampling:
     Attributes:
         chains: chains per checkpoint.
         draws: kept draws per chain.
-        sampler: ``"sgld"``, ``"rmsprop"``, or the exact referee ``"hmc"``, whose steps are whole trajectories.
+        sampler: one of `samplers.SAMPLERS`: ``"sgld"``, ``"rmsprop"``, or the exact referee ``"hmc"``, whose steps are
+            whole trajectories.
         step: step size eps; None chooses ``eps p = 0.1`` for the largest precision p, a bias of 2.5%. HMC then adapts
             its own during the burn-in; a step that is given stays.
         burn_in: discarded steps; None: ten relaxation times of the slowest direction, for HMC at least 200.
@@ -41,12 +39,12 @@ class Sampling:
         traces: keep the losses of every draw; R-hat and effective sample size are then those of arviz-stats.
         force: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
             burn-in and thinning all three: nothing is then left to plan.
-        device, dtype: where and how precisely the chains run. A GPU draws other random numbers than a processor.
+        place: where and how precisely the chains run. A GPU draws other random numbers than a processor.
     """
 
     chains: int = 4
     draws: int = 500
-    sampler: Literal["sgld", "rmsprop", "hmc"] = "sgld"
+    sampler: str = "sgld"
     step: float | None = None
     burn_in: int | None = None
     thin: int | None = None
@@ -55,15 +53,17 @@ class Sampling:
     traces: bool = False
     batch_size: int | None = None
     force: bool = False
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float64
+    place: Place = CPU
 
     def __post_init__(self) -> None:
-        if self.sampler not in ("sgld", "rmsprop", "hmc"):
-            raise WorkbenchError(f"sampler {self.sampler!r} is unknown; use sgld, rmsprop or hmc")
-        if self.batch_size is not None and (self.sampler != "sgld" or self.batch_size < 1):
+        if self.sampler not in SAMPLERS:
+            *some, last = SAMPLERS
+            raise WorkbenchError(f"sampler {self.sampler!r} is unknown; use {', '.join(some)} or {last}")
+        if self.batch_size is not None and (not self.algorithm.mini_batches or self.batch_size < 1):
+            able = ", ".join(name for name in SAMPLERS if sampler_of(name).mini_batches)
             raise WorkbenchError(
-                f"batch size {self.batch_size} with sampler {self.sampler}; mini-batches of 1 item or more go with sgld"
+                f"batch size {self.batch_size} with sampler {self.sampler}; mini-batches of 1 item or more go with "
+                f"{able}"
             )
         if self.chains < 1 or self.draws < self.batches:
             raise WorkbenchError(
@@ -72,46 +72,24 @@ class Sampling:
             )
 
     @property
+    def algorithm(self) -> Sampler:
+        """The sampler itself."""
+        return sampler_of(self.sampler)
+
+    @property
     def any_length(self) -> bool:
         """Whether chains too short for their autocorrelation time are accepted."""
         return self.force or None not in (self.step, self.burn_in, self.thin)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Step size and lengths that follow from the curvature of the posterior; see `plan`.
-
-    Attributes:
-        step: eps; where HMC starts to adapt it.
-        burn_in, thin: in steps.
-        expected_bias: relative bias of the largest variance by the step size (and the mini-batches); 0 for HMC.
-        lambda_min, lambda_max: ``(T,)`` extreme curvatures of the loss.
-        autocorrelation: expected autocorrelation time of the slowest direction, in steps.
-        leapfrogs: leapfrog steps of one step of HMC.
-        expected_acceptance: of HMC at the step it starts from.
-    """
-
-    step: float
-    burn_in: int
-    thin: int
-    expected_bias: float
-    lambda_min: Array
-    lambda_max: Array
-    autocorrelation: float = 1.0
-    leapfrogs: int = 1
-    expected_acceptance: float = 1.0
-
-    def steps(self, draws: int) -> int:
-        """Steps of every chain."""
-        return self.burn_in + 1 + self.thin * (draws - 1)
-
-    def draws_at(self, step: int) -> bool:
-        """Whether the state after step number ``step``, counted from 0, is a draw."""
-        return step >= self.burn_in and (step - self.burn_in) % self.thin == 0
+def sampler_of(name: str) -> Sampler:
+    """The sampler of that name."""
+    sampler: Sampler = import_module(SAMPLERS[name]).SAMPLER
+    return sampler
 
 
 def plan(
-    trajectory: Checkpoints, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
+    trajectory: Trajectory, n_beta: float, gamma: float, sampling: Sampling, *, curvatures: Array | None = None
 ) -> Plan:
     """Choose step size, burn-in and thinning from the exact extreme curvatures at every checkpoint.
 
@@ -125,56 +103,25 @@ def plan(
         ConditionError: where ``n beta H + gamma`` is not positive definite: no local posterior to sample.
         WorkbenchError: for a mini-batch of more items than there are.
     """
-    task = trajectory.task
+    task, network = trajectory.task, trajectory.network
     if sampling.batch_size is not None and sampling.batch_size > task.n_items:
         raise WorkbenchError(f"batch size {sampling.batch_size} of {task.n_items} items; use {task.n_items} or fewer")
-    if curvatures is None and isinstance(trajectory, NetworkCheckpoints):
-        curvatures = trajectory.curvatures()
-    elif curvatures is None:
-        weights = zip(trajectory.W1, trajectory.W2, strict=True)
-        curvatures = np.array([extreme_curvatures(task.X, task.Y, W1, W2) for W1, W2 in weights])
-    ends = curvatures
-    precisions = n_beta * ends + gamma
-    low, high = float(precisions[:, 0].min()), float(precisions[:, 1].max())
-    if low <= 0:
-        k = int(precisions[:, 0].argmin())
+    if curvatures is None:
+        curvatures = np.array([extreme_curvatures(trajectory.at(k)) for k in range(len(trajectory.times))])
+    p = n_beta * curvatures + gamma
+    if p[:, 0].min() <= 0:
+        k = int(p[:, 0].argmin())
         raise ConditionError(
             "the local posterior exists (gamma > -n beta lambda_min)",
-            f"gamma = {gamma:g} at t = {trajectory.times[k]:.4g}, where lambda_min = {ends[k, 0]:.4g}",
-            f"use gamma above {-n_beta * ends[k, 0]:.4g} (20 times that for accuracy), or a smaller n beta",
+            f"gamma = {gamma:g} at t = {trajectory.times[k]:.4g}, where lambda_min = {curvatures[k, 0]:.4g}",
+            f"use gamma above {-n_beta * curvatures[k, 0]:.4g} (20 times that for accuracy), or a smaller n beta",
         )
-    if sampling.sampler == "hmc":
-        return _plan_trajectories(trajectory, sampling, low, high, ends)
-    # RMSProp divides the force by the root mean square force, sqrt(p) in a direction of precision p.
-    scale = 1.0 if sampling.sampler == "sgld" else high**-0.5
-    step = sampling.step if sampling.step is not None else 0.1 / (high * scale)
-    slowest = step * low * scale / 2
-    autocorrelation = max(1.0, 2 / slowest - 1)
-    thin = sampling.thin or max(math.ceil(0.5 / slowest), diagnostics.thinning(sampling.draws, autocorrelation))
-    burn_in = sampling.burn_in if sampling.burn_in is not None else math.ceil(10 / slowest)
-    inflation = sgld.variance_inflation(step * scale, high)
-    if sampling.sampler == "rmsprop":
-        inflation += rmsprop.variance_inflation(rmsprop.ALPHA, 1 - step * scale * high / 2) - 1
-    if sampling.batch_size is not None and sampling.batch_size < task.n_items:
-        noise = minibatch.gradient_noise(
-            trajectory.kernel
-            if isinstance(trajectory, NetworkCheckpoints)
-            else partial(gradient_kernel, task.X, task.Y),
-            trajectory.W1,
-            trajectory.W2,
-            n_beta=n_beta,
-            gamma=gamma,
-            batch_size=sampling.batch_size,
-        )
-        inflation = minibatch.variance_inflation(step, high, noise)
-    return Plan(step, burn_in, thin, inflation - 1, ends[:, 0], ends[:, 1], autocorrelation)
-
-
-def _plan_trajectories(trajectory: Checkpoints, sampling: Sampling, low: float, high: float, ends: Array) -> Plan:
-    N = trajectory.W1[0].size + trajectory.W2[0].size
-    how = hmc.tuned(N, low, high, sampling.step)
-    burn_in = sampling.burn_in if sampling.burn_in is not None else max(200, math.ceil(10 * how.autocorrelation))
-    thin = sampling.thin or diagnostics.thinning(sampling.draws, how.autocorrelation)
-    return Plan(
-        how.step, burn_in, thin, 0.0, ends[:, 0], ends[:, 1], how.autocorrelation, how.leapfrogs, how.acceptance
+    precisions = Precisions(
+        network.n_weights,
+        task.n_items,
+        low=float(p[:, 0].min()),
+        high=float(p[:, 1].max()),
+        gradient_noise=lambda size: gradient_noise(trajectory, n_beta=n_beta, gamma=gamma, batch_size=size),
     )
+    planned = sampling.algorithm.plan(precisions, sampling)
+    return replace(planned, lambda_min=curvatures[:, 0], lambda_max=curvatures[:, 1])

@@ -26,7 +26,8 @@ def keep(slot: Slot, steps: int, traces: list[torch.Tensor], driver: Stepwise | 
     kept: dict[str, Any] = {"steps": steps, "streams": driver.position(), "traces": [x.cpu().numpy() for x in traces]}
     for part, holder in parts.items():
         for name, value in vars(holder).items():
-            kept[f"{part}{name}"] = value.cpu().numpy() if isinstance(value, torch.Tensor) else _number(name, value)
+            tensor = _tensor(value)
+            kept[f"{part}{name}"] = _number(name, value) if tensor is None else tensor.cpu().numpy()
     slot.save(kept)
 
 
@@ -40,13 +41,20 @@ def resume(slot: Slot, traces: list[torch.Tensor], driver: Stepwise | Fused, **p
     for part, holder in parts.items():
         for name, value in vars(holder).items():
             saved = kept[f"{part}{name}"]
-            if isinstance(value, torch.Tensor):
-                value.copy_(torch.from_numpy(saved))
-                device = value.device
+            if (tensor := _tensor(value)) is not None:
+                tensor.copy_(torch.from_numpy(saved))
+                device = tensor.device
+                if value is not tensor:
+                    value.refresh()
             else:
                 setattr(holder, name, saved if isinstance(value, np.ndarray) else type(value)(saved.item()))
     traces.extend(torch.from_numpy(draw).to(device) for draw in kept["traces"])
     return int(kept["steps"])
+
+
+def _tensor(value: Any) -> torch.Tensor | None:
+    """A tensor itself, or the weights of a batch of models, from which the rest of it follows; None for others."""
+    return value if isinstance(value, torch.Tensor) else getattr(value, "w", None)
 
 
 def _number(name: str, value: object) -> object:

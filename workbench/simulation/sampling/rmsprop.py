@@ -15,11 +15,18 @@ allows. U includes the localization, so V does not vanish where the loss is flat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.simulation.sampling.posterior import Posterior
+from workbench.simulation.network.model import ModelBatch
+from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan, Precisions, Sampler
+from workbench.simulation.sampling.sgld import langevin_plan
+
+if TYPE_CHECKING:
+    from workbench.simulation.sampling.plan import Sampling
 
 ALPHA = 0.9995
 DELTA = 1e-8
@@ -27,45 +34,29 @@ DELTA = 1e-8
 
 @dataclass
 class RMSPropState:
-    """Weights, residuals and the running mean square V of the gradients of U, layer by layer."""
+    """The chains, the running mean square V ``(B, N)`` of the gradients of U, the step, and the memory of V."""
 
-    W1: torch.Tensor
-    W2: torch.Tensor
-    residual: torch.Tensor
-    V1: torch.Tensor
-    V2: torch.Tensor
+    batch: ModelBatch
+    V: torch.Tensor
+    eps: float
+    alpha: float = ALPHA
 
 
-def init(target: Posterior) -> RMSPropState:
+def init(target: LocalPosterior, plan: Plan, sampling: Sampling) -> RMSPropState:
     """Every chain at its checkpoint, V at the mean square gradient expected around it."""
-    W1, W2 = target.star1.clone(), target.star2.clone()
-    E = target.residual(W1, W2)
-    first, second = target.gradients(W1, W2, E)
-    curvature1, curvature2 = target.gauss_newton(W1, W2)
-    V1 = first.square_() + target.n_beta * curvature1 + target.gamma
-    V2 = second.square_() + target.n_beta * curvature2 + target.gamma
-    return RMSPropState(W1, W2, E, V1, V2)
+    batch = target.at_checkpoint()
+    V = target.gradient(batch).square_() + target.n_beta * batch.gauss_newton() + target.gamma
+    return RMSPropState(batch, V, plan.step)
 
 
-def update(
-    state: RMSPropState,
-    target: Posterior,
-    eps: float,
-    noise1: torch.Tensor,
-    noise2: torch.Tensor,
-    alpha: float = ALPHA,
-) -> RMSPropState:
+def update(state: RMSPropState, target: LocalPosterior, noise: torch.Tensor, extra: torch.Tensor, step: int) -> None:
     """One step in place."""
-    gradients = target.gradients(state.W1, state.W2, state.residual)
-    for W, V, gradient, noise in zip(
-        (state.W1, state.W2), (state.V1, state.V2), gradients, (noise1, noise2), strict=True
-    ):
-        V.mul_(alpha).addcmul_(gradient, gradient, value=1 - alpha)
-        G = V.sqrt().add_(DELTA).reciprocal_()
-        W.addcmul_(G, gradient, value=-eps / 2)
-        W.addcmul_(G.sqrt_(), noise.to(W.dtype), value=eps**0.5)
-    target.residual(state.W1, state.W2, out=state.residual)
-    return state
+    w, gradient, eps = state.batch.w, target.gradient(state.batch), state.eps
+    state.V.mul_(state.alpha).addcmul_(gradient, gradient, value=1 - state.alpha)
+    G = state.V.sqrt().add_(DELTA).reciprocal_()
+    w.addcmul_(G, gradient, value=-eps / 2)
+    w.addcmul_(G.sqrt_(), noise.to(w.dtype), value=eps**0.5)
+    state.batch.refresh()
 
 
 def variance_inflation(alpha: float, correlation: float) -> float:
@@ -75,3 +66,22 @@ def variance_inflation(alpha: float, correlation: float) -> float:
     by the covariance of ``p w^2`` with its own running mean.
     """
     return 1.0 + (1 - alpha) / (1 - alpha * correlation**2)
+
+
+def plan(precisions: Precisions, sampling: Sampling) -> Plan:
+    """See `Sampler.plan`: the force is divided by its root mean square, sqrt(p) in a direction of precision p."""
+    scale = precisions.high**-0.5
+    planned = langevin_plan(precisions, sampling, scale)
+    memory = variance_inflation(ALPHA, 1 - planned.step * scale * precisions.high / 2) - 1
+    return replace(planned, expected_bias=planned.expected_bias + memory)
+
+
+SAMPLER = Sampler(
+    name="rmsprop",
+    title="SGLD preconditioned by RMSProp",
+    init=init,
+    update=update,
+    plan=plan,
+    stable=lambda precision: 4 / precision**0.5,
+    usual=lambda precision: 0.1 / precision**0.5,
+)

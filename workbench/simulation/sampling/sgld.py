@@ -8,54 +8,83 @@ variances up by the factor ``1 / (1 - eps p / 4)`` and the chain is stable for `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from workbench.simulation.running.products import multiply
+from workbench.simulation.network.model import ModelBatch
+from workbench.simulation.sampling import diagnostics, minibatch
 from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.simulation.sampling.sampler import Plan, Precisions, Sampler
+
+if TYPE_CHECKING:
+    from workbench.simulation.sampling.plan import Sampling
 
 
 @dataclass
 class SGLDState:
-    """Weights of every chain, the residuals that belong to them, and buffers for the forces on the weights.
+    """The chains, their step, and the items of a mini-batch (0: all)."""
 
-    All of them change in place, none is replaced.
-    """
-
-    W1: torch.Tensor
-    W2: torch.Tensor
-    residual: torch.Tensor
-    force1: torch.Tensor
-    force2: torch.Tensor
+    batch: ModelBatch
+    eps: float
+    batch_size: int = 0
 
 
-def init(target: LocalPosterior) -> SGLDState:
+def init(target: LocalPosterior, plan: Plan, sampling: Sampling) -> SGLDState:
     """Every chain at its checkpoint."""
-    W1, W2 = target.star1.clone(), target.star2.clone()
-    return SGLDState(W1, W2, target.residual(W1, W2), torch.empty_like(W1), torch.empty_like(W2))
+    return SGLDState(target.at_checkpoint(), plan.step, sampling.batch_size or 0)
 
 
-def update(
-    state: SGLDState, target: LocalPosterior, eps: float, noise1: torch.Tensor, noise2: torch.Tensor
-) -> SGLDState:
+def update(state: SGLDState, target: LocalPosterior, noise: torch.Tensor, extra: torch.Tensor, step: int) -> None:
     """One step in place; ``noise`` holds standard normal numbers shaped like the weights (any float type).
 
     Chains that diverge become infinite, silently.
     """
-    W1, W2, E = state.W1, state.W2, state.residual
-    pull, drift = eps * target.gamma / 2, eps * target.n_beta / (2 * target.Y.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        force1 = multiply(W2.mT, target.to_inputs(E), out=state.force1)
-        force2 = multiply(E, target.hidden(W1).mT, out=state.force2)
-        W1.lerp_(target.star1, pull).add_(force1, alpha=drift).add_(noise1, alpha=eps**0.5)
-        W2.lerp_(target.star2, pull).add_(force2, alpha=drift).add_(noise2, alpha=eps**0.5)
-        outputs = multiply(W2, target.hidden(W1), out=E)
-        torch.sub(target.Y, outputs, out=E)
-    return state
+    batch, eps = state.batch, state.eps
+    pull, drift = eps * target.gamma / 2, eps * target.n_beta / (2 * target.n_items)
+    g = batch.gradient(minibatch.item_weights(extra, state.batch_size) if state.batch_size else None)
+    batch.w.lerp_(target.star, pull).add_(g, alpha=-drift).add_(noise, alpha=eps**0.5)
+    batch.refresh()
 
 
 def variance_inflation(eps: float, precision: float) -> float:
     """Stationary variance over the true one on a quadratic: ``1 / (1 - eps p / 4)``."""
     return 1.0 / (1.0 - eps * precision / 4)
+
+
+def langevin_plan(precisions: Precisions, sampling: Sampling, scale: float = 1.0) -> Plan:
+    """Of Langevin steps whose force is multiplied by ``scale``: ``eps p scale = 0.1`` for the largest precision p."""
+    low, high = precisions.low, precisions.high
+    step = sampling.step if sampling.step is not None else 0.1 / (high * scale)
+    slowest = step * low * scale / 2
+    autocorrelation = max(1.0, 2 / slowest - 1)
+    thin = sampling.thin or max(math.ceil(0.5 / slowest), diagnostics.thinning(sampling.draws, autocorrelation))
+    burn_in = sampling.burn_in if sampling.burn_in is not None else math.ceil(10 / slowest)
+    inflation = variance_inflation(step * scale, high)
+    return Plan(step, burn_in, thin, inflation - 1, autocorrelation=autocorrelation)
+
+
+def plan(precisions: Precisions, sampling: Sampling) -> Plan:
+    """See `Sampler.plan`; mini-batches add to the bias."""
+    planned = langevin_plan(precisions, sampling)
+    if sampling.batch_size is None or sampling.batch_size >= precisions.n_items:
+        return planned
+    noise = precisions.gradient_noise(sampling.batch_size)
+    inflation = minibatch.variance_inflation(planned.step, precisions.high, noise)
+    return replace(planned, expected_bias=inflation - 1)
+
+
+SAMPLER = Sampler(
+    name="sgld",
+    title="stochastic gradient Langevin dynamics",
+    init=init,
+    update=update,
+    plan=plan,
+    stable=lambda precision: 4 / precision,
+    usual=lambda precision: 0.1 / precision,
+    extra=lambda target, sampling: target.n_items if sampling.batch_size else 0,
+    mini_batches=True,
+    fused="workbench.simulation.sampling.gpu.fused_sgld",
+)

@@ -8,8 +8,8 @@ Run r descends ``(1/B) sum over its batch of omega_ri l_i``. The runs of a batch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,139 +17,176 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
-from workbench.semantics import SemanticTask
-from workbench.simulation.network.backprop import Inputs, activities, gradients, split_layers
+from workbench.simulation.network.backprop import NetworkBatch, split_layers
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.cuda_graph import STEPS, Repeated
+from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import torch_threads
-from workbench.simulation.training.recipes import Items, ItemWeights, Recipe
+from workbench.simulation.training.gram_descent import GramDescent
+from workbench.simulation.training.learning_rate import learning_rate
+from workbench.simulation.training.optimizers import GradientDescent
+from workbench.simulation.training.output_basis import on_outputs, output_basis
+from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where and how precisely to compute."""
+class Stepper(Protocol):
+    """What `descend` moves step by step: runs side by side, and perhaps derivatives that go with them."""
 
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float64
+    def weigh(self, omega: Array) -> None:
+        """``(R, P)`` item weights from now on."""
 
-    def tensor(self, values: ArrayLike) -> torch.Tensor:
-        """Numbers on the device."""
-        return torch.tensor(np.asarray(values), dtype=self.dtype, device=self.device)
+    def step(self, items: torch.Tensor | None, n: int) -> None:
+        """Step number n = 1, 2, ... on a mini-batch, or on all items; works in place."""
 
-    def chosen_rows(self, values: Array, index: NDArray[np.int64]) -> torch.Tensor:
-        """``values[index]`` on the device, where rows that repeat are repeated."""
-        rows, where = np.unique(index, return_inverse=True)
-        return self.tensor(values[rows])[torch.tensor(where, device=self.device)]
-
-    def inputs(self, task: SemanticTask) -> Inputs:
-        """Of all items."""
-        return Inputs(None if task.one_hot else self.tensor(task.X))
-
-    def chosen(self, inputs: Inputs, items: Items | None) -> Inputs:
-        """Of the items of a batch."""
-        if items is None:
-            return inputs
-        index = torch.tensor(items, device=self.device)
-        return Inputs(None, index) if inputs.X is None else Inputs(inputs.X[:, index])
+    def numbers(self) -> dict[str, torch.Tensor]:
+        """All that changes from step to step; what is put into them is gone on with."""
 
 
-CPU = Place()
+class Descent:
+    """R runs of networks of one shape by any rule; a `Stepper`."""
+
+    def __init__(self, model: NetworkModel, w: torch.Tensor, recipe: Recipe) -> None:
+        self.w, self.layers = w, split_layers(w, model.shapes)
+        self._model, self._recipe, self._memory = model, recipe, recipe.optimizer.init(w)
+        self._omega = w.new_empty((len(w), len(model.items)))
+        self._batches: dict[int | None, NetworkBatch] = {}
+
+    def weigh(self, omega: Array) -> None:
+        """See `Stepper.weigh`."""
+        self._omega.copy_(torch.tensor(omega))
+
+    def step(self, items: torch.Tensor | None, n: int) -> None:
+        """See `Stepper.step`."""
+        size = None if items is None else len(items)
+        if size not in self._batches:
+            self._batches[size] = self._model.batch(self.w, size)
+        batch, omega = self._batches[size], self._omega
+        if items is not None:
+            batch.choose(items)
+            omega = omega[:, items]
+        batch.refresh()
+        g = batch.gradient(omega / omega.shape[1])
+        self._recipe.optimizer.step(self.w, self._memory, g, self._recipe.schedule.eta, n)
+
+    def numbers(self) -> dict[str, torch.Tensor]:
+        """See `Stepper.numbers`."""
+        return {"w": self.w, **{f"m{n}": x for n, x in enumerate(self._memory)}}
 
 
-def descend_batch(
-    networks: Sequence[Network],
+def stepper(networks: Sequence[Network], recipe: Recipe, runs: int, place: Place) -> Descent | GramDescent:
+    """R runs from the networks, or all of them from a single one."""
+    first, model = networks[0], NetworkModel.of(networks[0], place)
+    flat = place.tensor(np.stack([network.flat for network in networks])).expand(runs, -1).contiguous()
+    if model.bilinear and recipe.batch_size is None and isinstance(recipe.optimizer, GradientDescent):
+        return GramDescent(first.task, split_layers(flat, first.shapes), recipe.schedule.eta, place)
+    return Descent(model, flat, recipe)
+
+
+def descend(
+    runs: Stepper,
     recipe: Recipe,
     item_weights: ItemWeights,
-    record: Callable[[int, list[torch.Tensor]], None],
+    record: Callable[[int], None],
     *,
-    place: Place = CPU,
     progress: Progress | None = None,
     slot: Slot = NOWHERE,
     recorded: dict[str, Array] | None = None,
 ) -> None:
-    """Train R runs and hand their layers ``(R, n_l, n_{l-1})`` to ``record(checkpoint, layers)``.
+    """Take the steps of a recipe, and call ``record(checkpoint)`` at every checkpoint.
 
     Args:
-        networks: start of each run, or a single one for all of them.
-        recipe: how to train.
+        runs: what moves.
+        recipe: schedule and mini-batches.
         item_weights: of the R runs.
-        record: gets tensors that are overwritten later.
-        place: device and precision.
         progress: called with the number of steps done since the last call.
         slot: where to keep the work done so far, and to go on with what was kept there.
         recorded: the arrays that ``record`` writes to; they are kept along.
     """
-    first = networks[0]
-    flat = place.tensor(np.stack([network.flat for network in networks]))
-    flat = flat.expand(item_weights.runs, -1).contiguous()
-    layers = split_layers(flat, first.shapes)
-    gradient = torch.empty_like(flat)
-    gradient_layers = split_layers(gradient, first.shapes)
-    inputs, P = place.inputs(first.task), first.task.n_items
-    Y = place.tensor(first.task.Y)
-    memory, batches = recipe.optimizer.init(flat), recipe.batches(P)
-    done, times, recorded = 0, recipe.schedule.times, recorded or {}
+    recorded, done, batches = recorded or {}, 0, recipe.batches(item_weights.values.shape[2])
+    device = next(iter(runs.numbers().values())).device
     if (kept := slot.load()) is not None:
         done, batches = int(kept["done"]), islice(batches, int(kept["done"]), None)
-        flat.copy_(torch.from_numpy(kept["w"]))
-        memory = tuple(torch.from_numpy(kept[f"m{n}"]).to(x) for n, x in enumerate(memory))
-        for name, values in recorded.items():
-            values[:] = kept[name]
-        if progress:
+        for name, values in runs.numbers().items():
+            values.copy_(torch.from_numpy(kept[name]))
+        for name, array in recorded.items():
+            array[:] = kept[name]
+        if progress and done:
             progress(done)
 
     def keep() -> None:
-        averages = {f"m{n}": x.cpu() for n, x in enumerate(memory)}
-        slot.save({"done": done, "w": flat.cpu(), **averages, **recorded})
+        if slot.store is not None:
+            slot.save({"done": done, **{name: x.cpu() for name, x in runs.numbers().items()}, **recorded})
 
-    factors = torch.empty_like(place.tensor(item_weights.values[0])[:, None, :])
-
-    def step(items: Items | None, n: int) -> None:
-        nonlocal memory
-        seen = place.chosen(inputs, items)
-        h = activities(layers, seen, first.activation)
-        delta = torch.sub(h[-1], Y if items is None else Y[:, items])
-        delta *= (factors if items is None else factors[:, :, items]) / delta.shape[-1]
-        gradients(layers, h, delta, seen, first.activation, gradient_layers)
-        memory = recipe.optimizer.step(flat, memory, gradient, recipe.schedule.eta, n)
-
-    before, shown, steady = done, -1, Repeated(lambda: step(None, 0), flat.device)
+    before, shown, repeated = done, -1, Repeated(lambda: runs.step(None, 0), device)
     for k, wanted in enumerate(recipe.schedule.steps):
         if wanted < before:
             continue
         while done < wanted:
             phase, until = item_weights.phase(done)
             if phase != shown:
-                factors.copy_(place.tensor(item_weights.values[phase])[:, None, :])
+                runs.weigh(item_weights.values[phase])
                 shown = phase
             stretch = range(done, min(wanted, until, done + STEPS))
             if recipe.steady:
-                steady(len(stretch))
+                repeated(len(stretch))
             else:
-                for n in stretch:
-                    step(next(batches), n + 1)
+                for n, items in zip(stretch, batches, strict=False):
+                    runs.step(None if items is None else torch.tensor(items, device=device), n + 1)
             done = stretch.stop
             if progress:
                 progress(len(stretch))
             if slot.due():
                 keep()
-        if not bool(torch.isfinite(flat).all()):
+        if not all(bool(torch.isfinite(x).all()) for x in runs.numbers().values()):
             raise WorkbenchError(
-                f"training diverged before t = {times[k]:.4g} with eta = {recipe.schedule.eta:.3g}; use a smaller "
-                "learning rate, such as learning_rate(network, 0.1) for a linear network"
+                f"training diverged before t = {recipe.schedule.times[k]:.4g} with eta = {recipe.schedule.eta:.3g}; "
+                "the largest stable learning rate is 2 / (largest curvature), of two linear layers about 1 / s_max: "
+                "use a smaller `eta`"
             )
-        record(k, layers)
-    if slot.store is not None:
-        keep()
+        record(k)
+    keep()
+
+
+def train(
+    network: Network,
+    how: Recipe | Schedule | ArrayLike,
+    *,
+    eta: float | None = None,
+    place: Place = CPU,
+    progress: Progress | None = None,
+    slot: Slot = NOWHERE,
+) -> Trajectory:
+    """Train one network on all items and keep its weights at every checkpoint.
+
+    Args:
+        network: the start.
+        how: a `Recipe`, a `Schedule`, or ``(T,)`` flow times, which become multiples of ``eta``.
+        eta: learning rate for times; None: a hundredth of the largest stable one of a linear network.
+        place: device and precision.
+        progress: called with the number of steps done since the last call.
+        slot: where to keep the work done so far, and to go on with what was kept there.
+    """
+    return train_networks([network], as_recipe(how, network, eta), place=place, progress=progress, slot=slot)[0]
+
+
+def as_recipe(how: Recipe | Schedule | ArrayLike, network: Network, eta: float | None = None) -> Recipe:
+    """See `train`."""
+    if isinstance(how, Recipe):
+        return how
+    if isinstance(how, Schedule):
+        return Recipe(how)
+    return Recipe(Schedule.at(how, learning_rate(network, 0.01) if eta is None else eta))
 
 
 def train_networks(
     networks: Sequence[Network],
-    recipe: Recipe,
+    how: Recipe | Schedule,
     *,
     place: Place = CPU,
     memory: float = MEMORY,
@@ -159,13 +196,13 @@ def train_networks(
     """Train networks of one shape on all items of one task side by side, and keep their weights at every checkpoint.
 
     Args:
-        networks: the starts. recipe: how to train. place: device and precision.
+        networks: the starts. how: see `train`. place: device and precision.
         memory: bytes that the runs trained at one time may take, besides what is kept; more are trained in several
             batches.
         progress: called with the number of steps done since the last call, counted once for all runs.
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
-    first = networks[0]
+    first, recipe = networks[0], how if isinstance(how, Recipe) else Recipe(how)
     for network in networks:
         if (network.shapes, network.activation) != (first.shapes, first.activation) or network.task is not first.task:
             raise WorkbenchError("networks of one batch share task, layer sizes and activation; train others apart")
@@ -174,26 +211,35 @@ def train_networks(
     batches = run_batches(len(networks), bytes_per_run(first), memory)
     report = shared_progress(progress, len(batches))
     with torch_threads(1):
-        for runs in batches:
-
-            def keep(k: int, layers: list[torch.Tensor], runs: slice = runs) -> None:
-                for store, W in zip(kept, layers, strict=True):
-                    store[k, runs] = W.cpu().numpy()
-
-            descend_batch(
-                networks[runs],
-                recipe,
-                weights.of(runs),
-                keep,
-                place=place,
-                progress=report,
-                slot=slot.part(runs.start),
-                recorded={f"at{layer}": store[:, runs] for layer, store in enumerate(kept)},
-            )
+        for rows in batches:
+            parts = [store[:, rows] for store in kept]
+            _train_batch(networks[rows], recipe, weights.of(rows), parts, place, report, slot.part(rows.start))
+    schedule = recipe.schedule
     return [
-        Trajectory(network, "trained", recipe.schedule.times, tuple(W[:, r] for W in kept), recipe.schedule.eta)
+        Trajectory(network, "trained", schedule.times, tuple(W[:, r] for W in kept), schedule.eta)
         for r, network in enumerate(networks)
     ]
+
+
+def _train_batch(
+    networks: Sequence[Network],
+    recipe: Recipe,
+    weights: ItemWeights,
+    kept: list[Array],
+    place: Place,
+    progress: Progress | None,
+    slot: Slot,
+) -> None:
+    """Put the layers of R runs at every checkpoint into ``kept``, ``(T, R, n_l, n_{l-1})`` each."""
+    basis = output_basis(networks, recipe)
+    runs = stepper([on_outputs(network, basis) for network in networks], recipe, weights.runs, place)
+
+    def record(k: int) -> None:
+        for store, W in zip(kept, runs.layers, strict=True):
+            store[k] = W.cpu().numpy() if basis is None or store is not kept[-1] else basis @ W.cpu().numpy()
+
+    recorded = {f"at{layer}": store for layer, store in enumerate(kept)}
+    descend(runs, recipe, weights, record, progress=progress, slot=slot, recorded=recorded)
 
 
 def bytes_per_run(network: Network) -> float:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.semantics import singular_modes
-from workbench.simulation.influence.trajectory_derivative import hessian_products
 from workbench.simulation.training.optimizers import Adam, Momentum, Optimizer
-
-#: Hessians of up to this many weights are diagonalised.
-_DENSE = 400
 
 
 def balanced_curvature(s: float, c: float, depth: int) -> float:
@@ -27,16 +22,6 @@ def balanced_curvature(s: float, c: float, depth: int) -> float:
     ``c D (prod_l p_l q_l)^{2/D}`` over l = 1..D-1, and ``p_l q_l >= u^T W v = s/c``.
     """
     return float(depth * s ** (2 - 2 / depth) * c ** (2 / depth - 1))
-
-
-def largest_curvature(network: Network) -> float:
-    """Largest eigenvalue of the Hessian of the mean loss at a network's weights, any depth and activation."""
-    N = network.n_weights
-    if N <= _DENSE:
-        return float(np.linalg.eigvalsh(hessian_products(network, np.eye(N)))[-1])
-    operator = LinearOperator((N, N), matvec=lambda v: hessian_products(network, np.reshape(v, (1, N)))[0], dtype=float)
-    start = np.random.default_rng(0).standard_normal(N)
-    return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-6, return_eigenvectors=False)[0])
 
 
 def largest_stable_eta(curvature: float, optimizer: Optimizer | None = None) -> float:

@@ -36,19 +36,18 @@ class GradientDescent:
         """Nothing to remember."""
         return ()
 
-    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> Memory:
-        """Move the weights in place, in step number n = 1, 2, ..., and return what to remember."""
+    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> None:
+        """Move weights and memory in place, in step number n = 1, 2, ..."""
         weights.add_(g, alpha=-eta)
-        return ()
 
     def step_derivative(
         self, S: Tensor, memory: Memory, dmemory: Memory, g: Tensor, dg: Tensor, eta: float, n: int
-    ) -> Memory:
-        """The derivative of `step`: moves that of the weights, S, and returns that of the memory.
+    ) -> None:
+        """The derivative of `step`: moves that of the weights, S, and that of the memory, in place.
 
-        ``memory`` is what the step itself returned; ``dg`` the derivative of the gradient, with S's own part.
+        ``memory`` is as the step itself left it; ``dg`` the derivative of the gradient, with S's own part.
         """
-        return self.step(S, (), dg, eta, n)
+        self.step(S, (), dg, eta, n)
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,15 @@ class Momentum:
         """``v = 0``."""
         return (torch.zeros_like(weights),)
 
-    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> Memory:
+    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> None:
         """See `GradientDescent.step`."""
         weights.add_(memory[0].lerp_(g, 1 - self.mu), alpha=-eta)
-        return memory
 
     def step_derivative(
         self, S: Tensor, memory: Memory, dmemory: Memory, g: Tensor, dg: Tensor, eta: float, n: int
-    ) -> Memory:
+    ) -> None:
         """See `GradientDescent.step_derivative`."""
-        return self.step(S, dmemory, dg, eta, n)
+        self.step(S, dmemory, dg, eta, n)
 
 
 @dataclass(frozen=True)
@@ -100,11 +98,12 @@ class Adam:
         """``m = q = 0``."""
         return torch.zeros_like(weights), torch.zeros_like(weights)
 
-    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> Memory:
+    def step(self, weights: Tensor, memory: Memory, g: Tensor, eta: float, n: int) -> None:
         """See `GradientDescent.step`."""
-        m, q = torch.lerp(g, memory[0], self.beta1), torch.lerp(g.square(), memory[1], self.beta2)
+        m, q = memory
+        m.lerp_(g, 1 - self.beta1)
+        q.lerp_(g.square(), 1 - self.beta2)
         weights.addcdiv_(m, self._root(q, n).add_(self.floor), value=-eta / (1 - self.beta1**n))
-        return m, q
 
     def _root(self, q: Tensor, n: int) -> Tensor:
         """``sqrt(q^)``, q corrected for its start at 0."""
@@ -112,14 +111,14 @@ class Adam:
 
     def step_derivative(
         self, S: Tensor, memory: Memory, dmemory: Memory, g: Tensor, dg: Tensor, eta: float, n: int
-    ) -> Memory:
+    ) -> None:
         """See `GradientDescent.step_derivative`; where every gradient so far was 0, ``sqrt(q)`` counts as constant."""
-        m, root = memory[0], self._root(memory[1], n)
-        dm, dq = torch.lerp(dg, dmemory[0], self.beta1), torch.lerp(2 * g * dg, dmemory[1], self.beta2)
+        m, root, (dm, dq) = memory[0], self._root(memory[1], n), dmemory
+        dm.lerp_(dg, 1 - self.beta1)
+        dq.lerp_(2 * g * dg, 1 - self.beta2)
         droot = torch.where(root > 0, dq / (2 * (1 - self.beta2**n) * root), torch.zeros_like(dq))
         size = root + self.floor
         S.add_(dm / size - m * droot / size.square(), alpha=-eta / (1 - self.beta1**n))
-        return dm, dq
 
 
 Optimizer = GradientDescent | Momentum | Adam

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.simulation.training.optimizers import GradientDescent, Optimizer
-from workbench.simulation.training.two_layer_training import Schedule
+from workbench.simulation.training.schedule import Schedule
 
 Array = NDArray[np.float64]
 Items = NDArray[np.int64]

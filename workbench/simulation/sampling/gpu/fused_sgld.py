@@ -13,8 +13,10 @@ import torch
 import triton
 import triton.language as tl
 
+from workbench.simulation.network.backprop import NetworkBatch
+from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.sampling.gpu.philox import four_normals
-from workbench.simulation.sampling.posterior import LangevinState, LocalPosterior
+from workbench.simulation.sampling.posterior import LocalPosterior
 
 #: Steps of one kernel; a multiple of those that share a counter.
 STEPS = 64
@@ -35,12 +37,10 @@ def _product(A, B):
 
 @triton.jit(do_not_specialize=["seed", "first", "last", "burn_in", "thin", "first_draw", "rows"])
 def _steps(
-    W1p,
-    W2p,
+    wp,
     Ep,
     losses,
-    S1p,
-    S2p,
+    Sp,
     Yp,
     Xp,
     scalars,
@@ -65,23 +65,24 @@ def _steps(
     row = tl.program_id(0).to(tl.int64)
     i, h, o, p = tl.arange(0, PI), tl.arange(0, PH), tl.arange(0, PO), tl.arange(0, PP)
     at1, in1 = h[:, None] * I + i[None, :], (h[:, None] < H) & (i[None, :] < I)
-    at2, in2 = o[:, None] * H + h[None, :], (o[:, None] < O) & (h[None, :] < H)
+    at2, in2 = H * I + o[:, None] * H + h[None, :], (o[:, None] < O) & (h[None, :] < H)
+    weights = row * (H * I + O * H)
     atE, inE = o[:, None] * P + p[None, :], (o[:, None] < O) & (p[None, :] < P)
     # Outside the layers everything is zero and stays so.
-    W1 = tl.load(W1p + row * H * I + at1, mask=in1, other=0.0)
-    S1 = tl.load(S1p + row * H * I + at1, mask=in1, other=0.0)
-    W2 = tl.load(W2p + row * O * H + at2, mask=in2, other=0.0)
-    S2 = tl.load(S2p + row * O * H + at2, mask=in2, other=0.0)
+    W1 = tl.load(wp + weights + at1, mask=in1, other=0.0)
+    S1 = tl.load(Sp + weights + at1, mask=in1, other=0.0)
+    W2 = tl.load(wp + weights + at2, mask=in2, other=0.0)
+    S2 = tl.load(Sp + weights + at2, mask=in2, other=0.0)
     Y = tl.load(Yp + atE, mask=inE, other=0.0)
     pull, drift, spread = tl.load(scalars), tl.load(scalars + 1), tl.load(scalars + 2)
     checkpoint, chain = tl.load(places + 2 * row), tl.load(places + 2 * row + 1)
     if HAS_X:
         X = tl.load(Xp + i[:, None] * P + p[None, :], mask=(i[:, None] < I) & (p[None, :] < P), other=0.0)
     hidden = _product(W1, X) if HAS_X else W1
-    E = Y - _product(W2, hidden)
+    E = _product(W2, hidden) - Y
     for block in range(first // 4, (last + 3) // 4):
         a1, b1, c1, d1 = four_normals(seed, checkpoint, chain, at1, block)
-        a2, b2, c2, d2 = four_normals(seed, checkpoint, chain, H * I + at2, block)
+        a2, b2, c2, d2 = four_normals(seed, checkpoint, chain, at2, block)
         for r in range(tl.minimum(4, last - 4 * block)):
             noise1 = tl.where(r < 2, tl.where(r == 0, a1, b1), tl.where(r == 2, c1, d1))
             noise2 = tl.where(r < 2, tl.where(r == 0, a2, b2), tl.where(r == 2, c2, d2))
@@ -89,26 +90,29 @@ def _steps(
             if HAS_X:
                 force1 = _product(force1, tl.trans(X))
             force2 = _product(E, tl.trans(hidden))
-            W1 += pull * (S1 - W1) + drift * force1 + spread * tl.where(in1, noise1, 0.0)
-            W2 += pull * (S2 - W2) + drift * force2 + spread * tl.where(in2, noise2, 0.0)
+            W1 += pull * (S1 - W1) - drift * force1 + spread * tl.where(in1, noise1, 0.0)
+            W2 += pull * (S2 - W2) - drift * force2 + spread * tl.where(in2, noise2, 0.0)
             hidden = _product(W1, X) if HAS_X else W1
-            E = Y - _product(W2, hidden)
+            E = _product(W2, hidden) - Y
             since = 4 * block + r - burn_in
             if (since >= 0) & (since % thin == 0):
                 draw = (since // thin - first_draw) * rows.to(tl.int64) + row
                 tl.store(losses + draw * P + p, tl.sum(E * E, axis=0) * 0.5, mask=p < P)
-    tl.store(W1p + row * H * I + at1, W1, mask=in1)
-    tl.store(W2p + row * O * H + at2, W2, mask=in2)
+    tl.store(wp + weights + at1, W1, mask=in1)
+    tl.store(wp + weights + at2, W2, mask=in2)
     tl.store(Ep + row * O * P + atE, E, mask=inE)
 
 
 def fits(target: LocalPosterior) -> bool:
     """Whether one program can hold a chain, and compute with its numbers."""
-    return max(_padded(target)) <= LARGEST and (target.Y.dtype != torch.float64 or VERSION >= (3, 5))
+    model = target.model
+    if not isinstance(model, NetworkModel) or not model.bilinear:
+        return False
+    return max(_padded(model)) <= LARGEST and (model.Y.dtype != torch.float64 or VERSION >= (3, 5))
 
 
 def advance(
-    state: LangevinState,
+    chains: NetworkBatch,
     target: LocalPosterior,
     eps: float,
     seed: int,
@@ -121,27 +125,27 @@ def advance(
     """Do the steps ``first`` to ``last - 1`` in place, and return the losses ``(draws, B, P)`` of those that are draws.
 
     Args:
-        state: of B chains, at step ``first``, a multiple of 4. target: what they sample. eps: step size.
+        chains: B of them, at step ``first``, a multiple of 4. target: what they sample. eps: step size.
         seed, places: of the noise, see `philox.fill`.
         first, last: step numbers.
         burn_in, thin: the draws are the steps ``burn_in + k thin``.
     """
-    rows, H, I = state.W1.shape
-    O, P = target.Y.shape
+    model = target.model
+    assert isinstance(model, NetworkModel)
+    (H, I), (O, _) = model.shapes
+    rows, P, w = target.chains, target.n_items, chains.w
     before, after = (max(0, -(-(step - burn_in) // thin)) for step in (first, last))
-    losses = state.residual.new_empty((after - before, rows, P))
+    losses = w.new_empty((after - before, rows, P))
     # As numbers, and not in memory, they would be rounded to float32.
-    scalars = state.W1.new_tensor([eps * target.gamma / 2, eps * target.n_beta / (2 * P), eps**0.5])
-    PI, PH, PO, PP = _padded(target)
+    scalars = w.new_tensor([eps * target.gamma / 2, eps * target.n_beta / (2 * P), eps**0.5])
+    PI, PH, PO, PP = _padded(model)
     _steps[(rows,)](
-        state.W1,
-        state.W2,
-        state.residual,
+        w,
+        chains.error,
         losses,
-        target.star1,
-        target.star2,
-        target.Y,
-        target.Y if target.X is None else target.X,
+        target.star,
+        model.Y,
+        model.Y if model.X is None else model.X,
         scalars,
         seed,
         places,
@@ -159,15 +163,14 @@ def advance(
         PH=PH,
         PO=PO,
         PP=PP,
-        HAS_X=target.X is not None,
-        num_warps=WARPS[state.W1.dtype, max(PI, PH, PO, PP)],
+        HAS_X=model.X is not None,
+        num_warps=WARPS[w.dtype, max(PI, PH, PO, PP)],
     )
     return losses
 
 
-def _padded(target: LocalPosterior) -> tuple[int, int, int, int]:
+def _padded(model: NetworkModel) -> tuple[int, int, int, int]:
     """Sizes of inputs, hidden units, outputs and items in a program."""
-    _, H, I = target.star1.shape
-    O, P = target.Y.shape
-    I, H, O, P = (max(16, triton.next_power_of_2(n)) for n in (I, H, O, P))
+    (H, I), (O, _) = model.shapes
+    I, H, O, P = (max(16, triton.next_power_of_2(n)) for n in (I, H, O, len(model.items)))
     return I, H, O, P
