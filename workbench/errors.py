@@ -29,3 +29,8 @@ def human_bytes(n: float) -> str:
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:.3g} TB"
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """``1 mode``, ``2 modes``, ``2 properties``."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"

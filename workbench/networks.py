@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Activation = Literal["linear", "relu", "tanh"]
 
 #: Squares of ``s / a0`` must stay far from overflow.
-_SMALLEST = 1e-60
+_SMALLEST, _LARGEST = 1e-60, 1e60
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Init:
             scale = float("nan")
         if kind not in ("balanced", "gaussian") or not 0 < scale < np.inf:
             raise WorkbenchError(f"init {text!r} is unknown; use balanced:a0 or gaussian:sigma, such as balanced:0.01")
-        if not _SMALLEST <= scale <= 1 / _SMALLEST:
-            raise WorkbenchError(f"init {text!r}: give a scale between {_SMALLEST:g} and {1 / _SMALLEST:g}")
+        if not _SMALLEST <= scale <= _LARGEST:
+            raise WorkbenchError(f"init {text!r}: give a scale between {_SMALLEST:g} and {_LARGEST:g}")
         return cls(kind, scale)  # type: ignore[arg-type]
 
     def __str__(self) -> str:

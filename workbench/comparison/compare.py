@@ -13,7 +13,8 @@ from workbench import dataset, influence
 from workbench.agreement.resolution import resolution_notes
 from workbench.comparison.comparison import Comparison
 from workbench.comparison.limits import refuse_nan, refuse_oversized
-from workbench.comparison.planning import Schedules, notes_on_task, planned_schedules
+from workbench.comparison.notes import notes_on_task
+from workbench.comparison.planning import Schedules, planned_schedules
 from workbench.comparison.settings import Settings
 from workbench.comparison.training import (
     init_of,
@@ -26,7 +27,7 @@ from workbench.comparison.training import (
 from workbench.influence import Bar, Measure, Work, no_bar
 from workbench.influence.curvatures import curvatures
 from workbench.networks import Network
-from workbench.semantics import SemanticTask
+from workbench.semantics import SemanticTask, prepared
 from workbench.store import Slot, Store
 from workbench.trajectory import Trajectory
 
@@ -44,7 +45,7 @@ def compare(
     Everything that can be refused is refused before long work starts.
 
     Args:
-        task: what is to be learned.
+        task: what is to be learned; its columns are first centred or standardised if the settings say so.
         settings: see `Settings`.
         bar: opens progress bars.
         store: keeps the work as it is done; what it holds already is not computed again, and changes no number.
@@ -57,9 +58,9 @@ def compare(
     settings = settings or Settings()
     if measures is not None:
         settings = replace(settings, measures=tuple(measures))
-    init = init_of(task, settings)
-    refuse_oversized(task, init, settings)
-    start = initial_network(task, settings, init)
+    task = prepared(task, centre=settings.centre, standardise=settings.standardise)
+    refuse_oversized(task, settings)
+    start = initial_network(task, settings, init_of(task, settings))
     schedules = planned_schedules(start, settings)
     recipe, again = (recipe_of(settings, schedule) for schedule in (schedules.training, schedules.retraining))
     work = Work(
@@ -169,7 +170,7 @@ def _notes(
     notes, modes = [], start.modes
     if settings.init == "auto" and start.init is not None and str(start.init) != "balanced:0.01":
         notes.append(f"init {start.init}: the strongest mode ends at {modes.s[0] / modes.c:.2g}")
-    notes += [*schedules.notes, *notes_on_task(start)]
+    notes += [*schedules.notes, *notes_on_task(start, float(schedules.training.times[-1]))]
     simulated = {str(array.attrs["measure"]): array for array in arrays if array.attrs["side"] == "simulated"}
     for measure in settings.asked:
         if measure.notes is not None:

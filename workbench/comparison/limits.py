@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import xarray as xr
 
@@ -18,8 +20,9 @@ _RESULT_LIMIT = 2e9
 _OPTIONAL = {"half_rise_time"}
 
 
-def refuse_oversized(task: SemanticTask, init: Init, settings: Settings) -> None:
-    """Refuse what would not fit in memory, naming the bytes and what to do instead."""
+def refuse_oversized(task: SemanticTask, settings: Settings) -> None:
+    """Refuse what would not fit in memory, before anything is built, naming the bytes and what to do instead."""
+    init = Init.parse(settings.init) if settings.init != "auto" else Init(_kind(settings), 0.01)
     T, hidden = settings.checkpoints, settings.hidden
     sizes = (task.n_inputs, *[hidden] * (settings.depth - 1), task.n_outputs)
     request = Request(
@@ -38,6 +41,11 @@ def refuse_oversized(task: SemanticTask, init: Init, settings: Settings) -> None
     for measure in settings.asked:
         if measure.refuse_size is not None:
             measure.refuse_size(request, settings.of(measure))
+
+
+def _kind(settings: Settings) -> Literal["balanced", "gaussian"]:
+    """Of the start that is chosen, whose scale takes the modes of the task."""
+    return "balanced" if settings.activation == "linear" else "gaussian"
 
 
 def _memory(device: str) -> float:

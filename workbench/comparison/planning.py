@@ -91,11 +91,7 @@ def choose_schedules(
     largest_step = eta if eta is not None else 0.5 / s_max
     _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
     if eta is not None:
-        schedule = _hit(grid, eta)
-        notes = (
-            [] if eta * s_max < 1 else [f"eta {eta:g} is above the largest stable learning rate, about {1 / s_max:.3g}"]
-        )
-        return Schedules(schedule, schedule, notes)
+        return _of_given_rate(grid, eta, s_max)
     accurate, notes = STRENGTH_ERROR / sharpness, []
     coarse = _hit(grid, min(max(accurate, end * _seconds_per_step(start, runs) / _SECONDS), 0.5 / s_max))
     fine = min(max(accurate, end * _seconds_per_step(start, 1) / _SECONDS), coarse.eta)
@@ -108,6 +104,22 @@ def choose_schedules(
                 f"(`eta` {accurate:.2g} is accurate but slower)"
             )
     return Schedules(training, coarse, notes)
+
+
+def _of_given_rate(grid: Array, eta: float, s_max: float) -> Schedules:
+    """The learning rate that the user gave, or the nearest below it of which the checkpoints are multiples."""
+    shortest = float(np.diff(grid).min())
+    if eta > 1.001 * shortest:
+        raise WorkbenchError(
+            f"`eta` {eta:.3g} is longer than the {shortest:.3g} of flow time between two checkpoints, and the largest "
+            f"stable one is about {1 / s_max:.3g}; use at most {shortest:.3g}, or fewer `checkpoints`"
+        )
+    schedule, notes = _hit(grid, eta), []
+    if eta * s_max >= 1:
+        notes.append(f"eta {eta:g} is above the largest stable learning rate, about {1 / s_max:.3g}")
+    if abs(schedule.eta - eta) > 1e-3 * eta:
+        notes.append(f"learning rate {schedule.eta:.4g} in place of {eta:g}, so that the checkpoints are whole steps")
+    return Schedules(schedule, schedule, notes)
 
 
 def _refuse_endless(steps: float, seconds_per_step: float, eta: float) -> None:
@@ -163,35 +175,3 @@ def _seconds_per_step(start: Network, runs: int) -> float:
     outputs = min(task.n_outputs, start.modes.rank + (0 if start.active is not None else start.hidden))
     side_by_side = min(runs, cores())
     return _STEP_SECONDS + 6.0 * runs * start.hidden * outputs * task.n_inputs / (_FLOPS_PER_SECOND * side_by_side)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def notes_on_task(start: Network) -> list[str]:
-    """What the user should know about a task and a width before trusting a number."""
-    modes, notes = start.modes, []
-    if all(_is_number(name) for name in start.task.properties):
-        notes.append("all property names are numbers: if the table has no header, its first item was taken for one")
-    if start.hidden < modes.rank and start.activation == "linear":
-        lost = float((modes.s[start.hidden :] ** 2).sum() / (modes.s**2).sum())
-        notes.append(
-            f"{start.hidden} hidden units for {modes.rank} modes: the {modes.rank - start.hidden} weakest are never "
-            f"learned ({100 * lost:.2g}% of the learnable loss remains)"
-        )
-        edge = modes.s[start.hidden - 1] - modes.s[start.hidden]
-        if start.active is not None and edge <= 1e-9 * modes.s[0]:
-            notes.append(
-                "the cut falls between modes of equal strength: which of them are learned is a choice of basis"
-            )
-    if modes.rank < modes.n_items:
-        notes.append(
-            f"the {modes.n_items} items span {modes.rank} modes (repeated or dependent rows); "
-            "the rest has nothing to learn"
-        )
-    return notes

@@ -17,10 +17,24 @@ from workbench.networks import Activation
 
 Spacing = Literal["even", "log", "stages"]
 
-_NETWORK, _INFLUENCE, _RUNNING = "network and training", "influence", "running"
+_TABLE, _NETWORK, _INFLUENCE, _RUNNING = "the table", "network and training", "influence", "running"
 
 #: The settings that belong to no measure, in the order of the command line.
 OPTIONS: tuple[Option, ...] = (
+    Option(
+        "centre",
+        "switch",
+        "take its mean over the items from every property (column of the table)",
+        default=False,
+        group=_TABLE,
+    ),
+    Option(
+        "standardise",
+        "switch",
+        "centre every property and divide it by its standard deviation over the items",
+        default=False,
+        group=_TABLE,
+    ),
     Option(
         "hidden",
         "integer",
@@ -133,11 +147,13 @@ class Settings:
         measures: names of measures, and `Measure` objects of the user's own.
         options: the options of measures by name; they are keyword arguments and attributes as well. Those of no measure
             at hand are dropped.
-        hidden, depth, activation, init, checkpoints, spacing, t_max, eta, eta_fraction, optimizer, train_batch, seed,
-            device, dtype: see `OPTIONS`.
+        centre, standardise, hidden, depth, activation, init, checkpoints, spacing, t_max, eta, eta_fraction, optimizer,
+            train_batch, seed, device, dtype: see `OPTIONS`.
     """
 
     task: str | None
+    centre: bool
+    standardise: bool
     hidden: int
     depth: int
     activation: Activation

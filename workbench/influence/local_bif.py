@@ -145,6 +145,14 @@ def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
 
     ends, n_beta, gamma = curvatures(predicted), options["n_beta"], options["gamma"]
     check_local_posterior(predicted.times, ends[:, 0], n_beta, gamma)
+    # Weights spread by 1 / sqrt(gamma), of which enough digits must be left beside the weights themselves.
+    largest = max(float(abs(W).max()) for W in predicted.weights)
+    most = (1e20 if work.precision == "float64" else 1e8) / largest**2
+    if gamma > most:
+        raise WorkbenchError(
+            f"`gamma` {gamma:g} holds the weights so tightly that their spread is lost in rounding; use at most "
+            f"{most:.1g}"
+        )
     plan_ahead(predicted, ends, n_beta, gamma, sampling_of(options, work))
 
 

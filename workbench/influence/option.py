@@ -12,7 +12,7 @@ from workbench.trajectory import Trajectory
 Kind = Literal["integer", "number", "word", "switch", "window", "words"]
 
 #: Fourth powers of a number, as of gamma in the variance of a loss, must stay far from overflow.
-_LARGEST = 1e60
+_SMALLEST, _LARGEST = 1e-60, 1e60
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,8 @@ class Option:
             return
         if not 0 < value < float("inf"):
             raise WorkbenchError(f"`{self.name}` {value:g}; give a positive number")
-        if not 1 / _LARGEST <= value <= _LARGEST:
-            raise WorkbenchError(
-                f"`{self.name}` {value:g}; give a positive number from {1 / _LARGEST:g} to {_LARGEST:g}"
-            )
+        if not _SMALLEST <= value <= _LARGEST:
+            raise WorkbenchError(f"`{self.name}` {value:g}; give a positive number from {_SMALLEST:g} to {_LARGEST:g}")
 
     def _check_windows(self, windows: Sequence[tuple[float, float]]) -> None:
         for begin, end in windows:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from workbench import theory
+from workbench.errors import WorkbenchError
 from workbench.influence.measure import PAIR, Array, Expectation, Measure, Measured, Options
 from workbench.influence.option import Option
 from workbench.influence.retraining import CONVENTION
@@ -68,6 +69,16 @@ def _measured(removed: Array, options: Options, **attrs: float) -> Measured:
     return Measured(removed, attrs=recorded, dims=("window", *PAIR), coords=ends)
 
 
+def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
+    last = float(predicted.times[-1])
+    for begin, end in _pairs(options["window"]):
+        if begin >= last:
+            raise WorkbenchError(
+                f"`window` {begin:g}:{end:g} begins after the last flow time, {last:.4g}, so nothing could come of "
+                "it; give an earlier one, or a larger `t_max`"
+            )
+
+
 def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
     begin, end = options["window"]
     return [f"window_removal: each item absent from t = {begin:.4g} to {end:.4g}"]
@@ -99,6 +110,7 @@ window_removal = Measure(
     retrains=True,
     whole_item=True,
     pace="the steps of one stretch, felt from then on",
+    refuse=_refuse,
     notes=_notes,
     expectations=(Expectation("window_removal", "window removal by retraining follows the flow", "flow"),),
 )

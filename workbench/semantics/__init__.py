@@ -1,5 +1,6 @@
 """What is to be learned: items, properties and the hierarchy they hang on."""
 
+from workbench.semantics.columns import prepared
 from workbench.semantics.hierarchy import Hierarchy
 from workbench.semantics.modes import Modes, haar_basis, singular_modes
 from workbench.semantics.specs import SPEC_HELP, task_from_spec
@@ -20,6 +21,7 @@ __all__ = [
     "SemanticTask",
     "Tree",
     "haar_basis",
+    "prepared",
     "rumelhart_task",
     "singular_modes",
     "task_from_csv",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, counted
 from workbench.semantics.names import checked_names, showable
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class SemanticTask:
             raise WorkbenchError(f"Y has {Y.ndim} dimensions; expected a matrix (properties, items)")
         n_properties, n_items = Y.shape
         if n_items < 2:
-            raise WorkbenchError(
-                f"the task has {n_items} item{'s' * (n_items != 1)}; influence between items needs at least 2"
-            )
+            raise WorkbenchError(f"the task has {counted(n_items, 'item')}; influence between items needs at least 2")
         if n_items > MOST_ITEMS:
             raise WorkbenchError(
                 f"{n_items:,} items; influence is a matrix of items x items, with a limit of {MOST_ITEMS:,}; keep fewer"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, counted
 from workbench.semantics.names import showable, tidy
 from workbench.semantics.tables.encoding import read_text, text_of
 from workbench.semantics.tables.rows import MOST_CELLS, Row, is_counting, rows_of
@@ -45,8 +45,7 @@ def task_from_csv_text(text: str, *, name: str, where: str = "table") -> Semanti
     if not properties:
         raise WorkbenchError(f"{where}: the header names no property; expected 'item,property 1,property 2'")
     if len(body) < 2:
-        count = f"{len(body)} item{'' if len(body) == 1 else 's'}"
-        raise WorkbenchError(f"{where}: {count} below the header; influence needs at least 2")
+        raise WorkbenchError(f"{where}: {counted(len(body), 'item')} below the header; influence needs at least 2")
     _refuse_uneven(header, body, where)
     _check_properties(properties, f"{where}, line {header.line}")
     items = _items(body, where)

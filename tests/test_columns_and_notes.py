@@ -1,0 +1,137 @@
+"""Columns of unlike size, last times that show half of what there is, and settings that would not be what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.comparison import Settings
+from workbench.comparison.notes import notes_on_task
+from workbench.comparison.planning import choose_schedules
+from workbench.comparison.settings import settings_of
+from workbench.errors import WorkbenchError
+from workbench.networks import Init, choose_init, network
+from workbench.semantics import SemanticTask, prepared, singular_modes, task_from_dataframe, task_from_spec
+from workbench.theory import half_rise_times, mode_strengths
+
+
+def unlike_sizes() -> SemanticTask:
+    """22 items x 8 properties of scales .3 to 17441, as a table of cars or countries has them."""
+    rng = np.random.default_rng(5)
+    return task_from_dataframe(
+        pd.DataFrame(rng.lognormal(size=(22, 8)) * np.geomspace(0.3, 17441, 8), index=[f"car {k}" for k in range(22)])
+    )
+
+
+def test_columns_are_brought_to_mean_0_and_spread_1():
+    task = unlike_sizes()
+    centred, standard = prepared(task, centre=True), prepared(task, standardise=True)
+    frame = pd.DataFrame(task.Y.T)
+    np.testing.assert_allclose(centred.Y.T, frame - frame.mean(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(standard.Y.T, (frame - frame.mean()) / frame.std(ddof=0), rtol=1e-9, atol=1e-12)
+    assert prepared(task) is task
+    assert (centred.name, standard.name) == ("DataFrame, columns centred", "DataFrame, columns standardised")
+
+
+def test_centring_takes_the_mean_mode_and_leaves_the_others_of_a_tree():
+    task = task_from_spec("tree:2,3")
+    modes, centred = singular_modes(task), singular_modes(prepared(task, centre=True))
+    np.testing.assert_allclose(centred.s, modes.s[modes.level[: modes.rank] > 0], rtol=1e-12)
+    assert (centred.level[: centred.rank] > 0).all()
+
+
+def test_a_property_that_all_items_share_becomes_zero_and_nothing_else_is_refused():
+    task = task_from_spec("tree:2,2")
+    assert not prepared(task, standardise=True).Y[0].any()
+    with pytest.raises(WorkbenchError, match="nothing is left of them once they are centred"):
+        prepared(task_from_dataframe(pd.DataFrame({"a": [1, 1]}, index=["x", "y"])), centre=True)
+
+
+def test_the_note_counts_the_modes_that_are_half_learned_and_names_a_time_that_shows_all():
+    task = unlike_sizes()
+    start = network(task, 16, choose_init(task), seed=0)
+    schedules = choose_schedules(start, 20, None, None)
+    t_max = float(schedules.training.times[-1])
+    (note,) = [note for note in notes_on_task(start, t_max) if "half learned" in note]
+    rises = half_rise_times(start)
+    assert note.startswith(f"{(rises <= t_max).sum()} of 8 modes")
+    shows_all = float(note.split("`t_max` ")[1].split()[0])
+    final = start.modes.s / start.modes.c
+    assert (mode_strengths(start, [shows_all])[0] >= 0.95 * final).all()
+    assert not [note for note in notes_on_task(start, shows_all) if "half learned" in note]
+    assert rises.max() > t_max
+
+
+def test_a_task_whose_modes_are_all_learned_has_no_note_on_time():
+    start = network(task_from_spec("tree"), 16, Init("balanced", 0.01), seed=0)
+    t_max = float(choose_schedules(start, 20, None, None).training.times[-1])
+    assert notes_on_task(start, t_max) == []
+
+
+@pytest.mark.parametrize(
+    ("Y", "why"),
+    [
+        (np.eye(2, 4) + 1, "the 4 items span 2 modes (a table of 2 properties has no more)"),
+        (np.ones((1, 3)), "the 3 items span 1 mode (a table of 1 property has no more)"),
+        ([[1, 1, 0], [0, 0, 1], [1, 1, 1.0]], "the 3 items span 2 modes (repeated or dependent rows)"),
+        (np.eye(3) - 1 / 3, "the 3 items span 2 modes (what all items share was taken away by centring)"),
+    ],
+)
+def test_fewer_modes_than_items_are_given_their_reason(Y, why):
+    Y = np.asarray(Y)
+    names = [f"x{k}" for k in range(max(Y.shape))]
+    task = SemanticTask("t", names[: Y.shape[1]], names[: Y.shape[0]], Y)
+    start = network(task, 8, Init("balanced", 1e-3), seed=0)
+    assert [note for note in notes_on_task(start, 1e9) if "span" in note] == [f"{why}; the rest has nothing to learn"]
+
+
+def test_fewer_units_than_modes_is_said_in_good_grammar():
+    task = task_from_spec("tree:2")
+    start = network(task, 1, Init("balanced", 0.01), seed=0)
+    notes = notes_on_task(start, 1e9)
+    assert notes[0].startswith("1 hidden unit for 2 modes: the weakest is never learned")
+
+
+def test_how_columns_were_prepared_is_in_the_record():
+    settings = Settings(centre=True, standardise=True)
+    assert settings.record()["centre"] is True
+    assert settings_of(settings.record()) == settings
+
+
+SMALL = ("--task", "tree:2,2", "--checkpoints", 5, "--hidden", 4, "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        (["--eta", 1e30], "--eta 1e+30 is longer than the"),
+        (["--eta-fraction", 5, "--t-max", 10], "is longer than the 2.5 of flow time between two checkpoints"),
+        (["--window", "500:600", "--measures", "window_removal"], "--window 500:600 begins after the last flow time"),
+        (["--gamma", 1e60, "--measures", "local_bif"], "spread is lost in rounding; use at most"),
+        (["--gamma", 1e-60, "--measures", "local_bif"], "condition not met: the local posterior exists"),
+        (["--gamma", 1e-61], "give a positive number from 1e-60 to 1e+60"),
+        (["--init", "gaussian:1e61"], "give a scale between 1e-60 and 1e+60"),
+    ],
+)
+def test_a_setting_that_would_not_be_what_it_says_is_refused(run_cli, tmp_path, argv, fault):
+    ran = run_cli("compare", *SMALL, *argv, "--out", tmp_path / "result")
+    assert (ran.code, ran.err.count("\n")) == (2, 1), ran
+    assert fault in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_gamma_that_is_allowed_holds_every_claim(run_cli, tmp_path):
+    ran = run_cli("compare", *SMALL, "--measures", "local_bif", "--gamma", 1e60, "--out", tmp_path / "result")
+    most = ran.err.split("use at most ")[1].strip()
+    ran = run_cli("compare", *SMALL, "--measures", "local_bif", "--gamma", most, "--out", tmp_path / "result")
+    assert ran.code == 0, ran
+    assert "FAILS" not in ran.out
+    assert "nan" not in ran.out
+
+
+def test_a_learning_rate_between_checkpoints_is_said_to_be_changed():
+    start = network(task_from_spec("tree:2,2"), 4, Init("balanced", 0.01), seed=0)
+    schedules = choose_schedules(start, 5, 10.0, 0.3)
+    assert schedules.training.eta == pytest.approx(2.5 / 9)
+    assert schedules.notes == ["learning rate 0.2778 in place of 0.3, so that the checkpoints are whole steps"]
