@@ -106,13 +106,17 @@ def begin_state(task: str | None, state: ExplorerState | Mapping[str, Any] | str
 
 def _with_task(state: ExplorerState, spec: str) -> ExplorerState:
     """The state with another task; a path is read, so that the state does not depend on the file."""
-    if spec.partition(":")[0] in KINDS:
+    kind, _, rest = spec.partition(":")
+    if kind in KINDS and (kind != "csv" or spec == state.task):
         table = state.table if spec == state.task else ""
         return replace(state, task="tree:2,2,2" if spec == "tree" else spec, table=table)
     from workbench.semantics import task_from_spec
+    from workbench.semantics.tables.encoding import read_text
 
-    task = task_from_spec(spec)
-    text = Path(spec).read_text(encoding="utf-8-sig")
+    task, path = task_from_spec(spec), Path(rest if kind == "csv" else spec)
+    text = read_text(path, str(path))
+    if task.tree is not None:
+        return replace(state, task=f"newick:{text}", table="")
     return replace(state, task=f"csv:{task.name}", table=text)
 
 

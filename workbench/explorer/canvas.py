@@ -31,6 +31,15 @@ def mimebundle(widget: widgets.DOMWidget, text: str, png: bytes) -> dict[str, An
     return {"text/plain": text, "image/png": png, "application/vnd.jupyter.widget-view+json": view}
 
 
+def close_inside(box: Any) -> None:
+    """Close everything in a box; ipywidgets keeps what is not closed for as long as the kernel runs."""
+    for child in getattr(box, "children", ()):
+        close_inside(child)
+        for part in (child, child.layout, getattr(child, "style", None)):
+            if part is not None:
+                part.close()
+
+
 class BlittedImage:
     """A figure and the widget that shows it; change the artists, then call `blit`.
 
@@ -48,17 +57,16 @@ class BlittedImage:
         self.frames = 0
         self._background: Any = None
         self._polished = False
-        width = int(figure.get_figwidth() * figure.dpi)
-        layout = widgets.Layout(width="100%", max_width=f"{width}px", object_fit="contain")
-        self.widget = widgets.Image(format="png", layout=layout)
+        self.widget = widgets.Image(format="png", layout=widgets.Layout(width="100%"))
 
     def move(self, artists: Iterable[Artist]) -> None:
         """Draw these with every frame."""
         self.moving += list(artists)
         self.invalidate()
 
-    def forget(self) -> None:
-        """Nothing moves any more; for a figure that is filled anew."""
+    def resized(self) -> None:
+        """The figure has been filled anew, perhaps at another size: nothing moves yet."""
+        self.canvas = FigureCanvasAgg(self.figure)
         self.moving = []
         self.invalidate()
 

@@ -1,31 +1,39 @@
-"""The controls: one widget a quantity, with its name, symbol and unit; and the state they spell."""
+"""The controls: one widget a quantity, with its name, symbol, unit and a line of help; and the state they spell."""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
 
 from workbench.errors import WorkbenchError
+from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import GIVEN, MEASURES, RANGES, ExplorerState
+from workbench.explorer.state import GIVEN, MEASURES, PANELS, PREPARED, RANGES, ExplorerState
+from workbench.explorer.upload import uploaded_text
 from workbench.semantics import task_from_csv_text
 
-_STYLE = {"description_width": "164px"}
-_WIDE = "356px"
+#: Steps of the time slider from beginning to end.
+TIME_STEPS = 400
 _KINDS = {
     "tree": "tree",
     "branching diffusion": "diffusion",
     "8-item table": "table",
     "uploaded CSV": "csv",
 }
+_GROUPS = {
+    "Task": ("kind", "branching", "flip", "upload", "prepare"),
+    "Network and training": ("depth", "hidden", "a0", "lam", "eta", "seed"),
+    "Influence": ("measure", "source", "targets", "n_beta", "gamma", "panels", "scale"),
+}
 
 
 def _box(kind: Any, description: str, **options: Any) -> Any:
-    layout = widgets.Layout(width=_WIDE, **options.pop("layout", {}))
-    return kind(description=description, style=_STYLE, layout=layout, **options)
+    return kind(description=description, layout=widgets.Layout(width="auto"), **options)
 
 
 def _log_slider(description: str, name: str, step: float = 0.02) -> Any:
@@ -38,8 +46,12 @@ def _int_slider(description: str, name: str) -> Any:
     return _box(widgets.IntSlider, description, min=int(low), max=int(high), value=int(low))
 
 
+def _menu(names: dict[str, str]) -> list[tuple[str, str]]:
+    return [(title, name) for name, title in names.items()]
+
+
 class Controls:
-    """The widgets of the left column; `state` reads them, `show` sets them without an echo.
+    """The widgets that say what is shown; `state` reads them, `show` sets them without an echo.
 
     Attributes:
         on_change: called after any of them was moved by hand or by a program.
@@ -55,9 +67,8 @@ class Controls:
         self.flip = _box(
             widgets.FloatSlider, "flip probability ε", min=0.01, max=0.49, step=0.01, value=0.1, readout_format=".2f"
         )
-        self.upload = widgets.FileUpload(
-            accept=".csv,.tsv,.txt", multiple=False, description="choose a CSV", layout=widgets.Layout(width=_WIDE)
-        )
+        self.upload = widgets.FileUpload(accept=".csv,.tsv,.txt", multiple=False, description="choose a CSV file")
+        self.prepare = _box(widgets.Dropdown, "values", options=_menu(PREPARED))
         self.depth = _int_slider("depth D (layers)", "depth")
         self.hidden = _int_slider("hidden width Nₕ (units)", "hidden")
         self.a0 = _log_slider("initial scale a₀ (weightᴰ)", "a0")
@@ -66,25 +77,42 @@ class Controls:
         self.seed = _int_slider("seed", "seed")
         self.source = _box(widgets.Dropdown, "source item i")
         self.targets = _box(widgets.SelectMultiple, "target items j", rows=4)
-        self.measure = _box(widgets.Dropdown, "measure", options=[(title, name) for name, title in MEASURES.items()])
+        self.measure = _box(widgets.Dropdown, "measure", options=_menu(MEASURES))
+        self.panels = _box(widgets.SelectMultiple, "panels", options=_menu(PANELS), rows=4)
+        self.scale = _box(widgets.Dropdown, "matrix colours", options=[("this time", "now"), ("all times", "whole")])
         self.n_beta = _log_slider("nβ (1/loss)", "n_beta")
         self.gamma = _log_slider("localization γ (1/weight²)", "gamma")
-        self.time = _box(widgets.FloatSlider, "flow time t", min=0.0, max=32.0, step=0.1, readout_format=".2f")
-        self._table, self._table_name, self._quiet = "", "", False
-        for control in (self.kind, self.branching, self.flip, *self._plain.values(), self.source, self.targets):
+        self.time = _box(widgets.FloatSlider, "flow time t", min=0.0, max=32.0, step=0.1, readout_format=".4g")
+        self.time.add_class("workbench-time")
+        self._table, self._table_name, self._other, self._quiet = "", "", "", False
+        self._explained, self._hidden = False, set[str]()
+        self.help = {
+            name: widgets.HTML(html.escape(line), layout=widgets.Layout(display="none")) for name, line in HELP.items()
+        }
+        for name, line in HELP.items():
+            getattr(self, name).tooltip = line
+            self.help[name].add_class("workbench-help")
+        several = (self.source, self.targets, self.panels)
+        for control in (self.kind, self.branching, self.flip, *self._plain.values(), *several):
             control.observe(self._moved, names="value")
         self.upload.observe(self._uploaded, names="value")
 
     @property
     def _plain(self) -> dict[str, Any]:
         """Controls whose value is the state's."""
-        names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "n_beta", "gamma", "time")
+        names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "n_beta", "gamma", "time",
+                 "prepare", "scale")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
-    def state(self) -> ExplorerState:
-        """What the controls say; a `WorkbenchError` where that is no state."""
+    def state(self, shown: ExplorerState) -> ExplorerState:
+        """What the controls say, and of ``shown`` what none of them says; a `WorkbenchError` where that is no state."""
         values = {name: self._value(name) for name in self._plain}
-        return ExplorerState(
+        panels = set(self.panels.value)
+        # Those shown keep their places; in the picture new ones come after them.
+        order = [name for name in (*shown.panels, *PANELS) if name in panels]
+        return replace(
+            shown,
+            panels=tuple(dict.fromkeys(order)),
             task=self._task(),
             table=self._table if self.kind.value == "csv" else "",
             source=self.source.value or "",
@@ -109,14 +137,17 @@ class Controls:
             return f"tree:{self.branching.value.replace(' ', '')}"
         if kind == "diffusion":
             return f"diffusion:{self.branching.value.replace(' ', '')}:{self.flip.value:.4g}"
-        return {"table": "table:rumelhart", "csv": f"csv:{self._table_name}"}.get(kind, kind)
+        return {"table": "table:rumelhart", "csv": f"csv:{self._table_name}"}.get(kind, self._other or kind)
 
     def show(self, state: ExplorerState, scene: Scene, end: float) -> None:
         """Set every control to a state; names of items come from the scene, the last time from the curves."""
         self._quiet = True
         try:
             kind, _, rest = state.task.partition(":")
+            if kind not in [value for _, value in self.kind.options]:
+                self.kind.options = [*self.kind.options, (kind, kind)]
             self.kind.value = kind
+            self._other = state.task if kind not in (*_KINDS.values(), GIVEN) else self._other
             if kind in ("tree", "diffusion"):
                 branching, _, flip = rest.partition(":")
                 self.branching.value = branching or "2,2,2"
@@ -126,7 +157,7 @@ class Controls:
             if kind == "csv":
                 self._table, self._table_name = state.table, rest
             with self.time.hold_sync():  # between them a browser would move the handle
-                self.time.max, self.time.step = end, end / 400
+                self.time.max, self.time.step = end, end / TIME_STEPS
                 self.time.value = state.time
             for name, control in self._plain.items():
                 control.value = self._exact[name] = getattr(state, name)
@@ -137,6 +168,7 @@ class Controls:
                 self.targets.rows = min(len(items), 5)
             self.source.value = items[scene.source_index(state)]
             self.targets.value = tuple(items[j] for j in scene.target_indices(state))
+            self.panels.value = state.panels
             self._reveal(state)
         finally:
             self._quiet = False
@@ -144,20 +176,27 @@ class Controls:
     def _reveal(self, state: ExplorerState) -> None:
         """Show only the controls that have a meaning now."""
         kind = self.kind.value
-        for control, needed in (
-            (self.branching, kind in ("tree", "diffusion")),
-            (self.flip, kind == "diffusion"),
-            (self.upload, kind == "csv"),
-            (self.n_beta, state.measure == "local_bif"),
-            (self.gamma, state.measure == "local_bif"),
-        ):
-            display = None if needed else "none"
-            if control.layout.display != display:
-                control.layout.display = display
+        needed = {
+            "branching": kind in ("tree", "diffusion"),
+            "flip": kind == "diffusion",
+            "upload": kind == "csv",
+            "n_beta": state.measure == "local_bif",
+            "gamma": state.measure == "local_bif",
+        }
+        self._hidden = {name for name, there in needed.items() if not there}
+        for name in needed:
+            _display(getattr(self, name), name not in self._hidden)
+        self.explain(self._explained)
+
+    def explain(self, wanted: bool) -> None:
+        """Show or hide a line of help below every control in sight."""
+        self._explained = wanted
+        for name, line in self.help.items():
+            _display(line, wanted and name not in self._hidden)
 
     def pending_upload(self) -> bool:
         """Whether "uploaded CSV" was chosen and no table is there yet."""
-        self.upload.layout.display = None if self.kind.value == "csv" else "none"
+        _display(self.upload, self.kind.value == "csv")
         return self.kind.value == "csv" and not self._table
 
     def _moved(self, _: Any) -> None:
@@ -182,50 +221,21 @@ class Controls:
             self.on_error(str(error))
 
     def column(self) -> Any:
-        """All of them, one above the other, under headings."""
-
-        def heading(text: str) -> Any:
-            return widgets.HTML(f"<b>{text}</b>", layout=widgets.Layout(margin="0"))
-
-        return widgets.VBox(
-            [
-                heading("Task"),
-                self.kind,
-                self.branching,
-                self.flip,
-                self.upload,
-                heading("Network and training"),
-                self.depth,
-                self.hidden,
-                self.a0,
-                self.lam,
-                self.eta,
-                self.seed,
-                heading("Influence"),
-                self.measure,
-                self.source,
-                self.targets,
-                self.n_beta,
-                self.gamma,
-                self.time,
-            ],
-            layout=widgets.Layout(min_width="362px"),
-        )
+        """All of them but time, one above the other, under headings."""
+        groups = []
+        for name, members in _GROUPS.items():
+            heading = widgets.HTML(f"<h2>{name}</h2>")
+            heading.add_class("workbench-heading")
+            parts = [widgets.VBox([getattr(self, each), *filter(None, [self.help.get(each)])]) for each in members]
+            group = widgets.VBox([heading, *parts])
+            group.add_class("workbench-group")
+            groups.append(group)
+        column = widgets.VBox(groups)
+        column.add_class("workbench-controls")
+        return column
 
 
-def uploaded_text(value: Any) -> tuple[str, str]:
-    """Name and text of an uploaded file; ipywidgets 7 hands over a dictionary by name, ipywidgets 8 a tuple."""
-    if not value:
-        return "", ""
-    if isinstance(value, dict):
-        name, entry = next(reversed(value.items()))
-    else:
-        entry = value[-1]
-        name = entry["name"]
-    try:
-        text = bytes(entry["content"]).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise WorkbenchError(f"{name}: byte {error.start} is not UTF-8 text; save the table as CSV in UTF-8") from None
-    if not text.strip():
-        raise WorkbenchError(f"{name}: the file is empty; expected a header and at least 2 items")
-    return str(name), text
+def _display(control: Any, wanted: bool) -> None:
+    display = None if wanted else "none"
+    if control.layout.display != display:
+        control.layout.display = display

@@ -161,7 +161,7 @@ class PairView(Lecture):
             for k, line in enumerate(lines):
                 line.set_visible(k < len(found.flips))
                 line.set_xdata([found.flips[k]] * 2 if k < len(found.flips) else [0, 0])
-        self.tree.show(i, (j,))
+        self.tree.mark(i, (j,))
         self.line = self._in_words(i, j, now)
         return self._show_background(i, j, value["lam"] != 0, series)
 

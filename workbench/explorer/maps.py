@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,17 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from workbench.explorer.model import Curves
+from workbench.explorer.frame import Frame
 from workbench.explorer.scales import rounded_up
 from workbench.explorer.scene import Scene
+from workbench.explorer.time_axes import title
 from workbench.figures.reading import text
 from workbench.figures.style import Style
 
 Array = NDArray[np.float64]
 
-#: Items picked out at most.
-MAX_TARGETS = 6
-#: Up to so many items are named at the matrix.
-_NAMED = 16
+#: Smallest letters, in points, at which a name at the matrix can be read.
+_LEGIBLE = 6.0
 
 
 class TreeMap:
@@ -34,13 +34,15 @@ class TreeMap:
         self.item_at = order.order
         style.bare(ax)
         ax.add_collection(LineCollection(order.edges, colors=style.muted, linewidths=1.2, capstyle="round"))
-        ax.set(xlim=(1.04, -0.75), ylim=(P - 0.4, -0.6))
-        font = min(style.font, 0.8 * 72 * ax.get_position().height * ax.figure.get_figheight() / P)
+        ax.set(xlim=(1.04, -0.86), ylim=(P - 0.4, -0.6))
+        font = min(style.font, 0.86 * 72 * ax.get_position().height * ax.figure.get_figheight() / P)
+        # Names take 45 % of the panel, which is 1.9 wide.
+        letters = int(0.45 * 72 * ax.get_position().width * ax.figure.get_figwidth() / (0.52 * font))
         for i, name in enumerate(scene.task.items):
-            ax.text(-0.12, self.row[i], text(name, 16), color=colours[i], va="center", fontsize=font)
-        kind = "tree of the items" if order.kind == "tree" else "clustering of the items"
-        ax.set_title(f"{kind}:  ● source   ○ target", loc="left", y=1.0, pad=1.35 * style.font)
-        size = min(8.0, 1.1 * font)  # not larger than a row
+            ax.text(-0.1, self.row[i], text(name, max(letters, 6)), color=colours[i], va="center", fontsize=font)
+        kind = "tree" if order.kind == "tree" else "clustering"
+        title(ax, f"{kind} of the items: ● source  ○ target", style)
+        size = min(8.0, 0.8 * font)  # not larger than a row
         self.source = ax.plot([], [], "o", color=style.ink, ms=size)[0]
         self.targets = ax.plot([], [], "o", color=style.ink, ms=size, mfc=style.background, mew=1.6)[0]
 
@@ -49,39 +51,60 @@ class TreeMap:
         """The marks."""
         return [self.targets, self.source]
 
-    def show(self, source: int, targets: tuple[int, ...]) -> None:
+    def show(self, frame: Frame) -> None:
         """Mark the chosen items."""
+        self.mark(frame.source, frame.targets)
+
+    def background(self, frame: Frame) -> Hashable:
+        """The tree itself never changes."""
+        return ()
+
+    def draw_background(self, frame: Frame) -> None:
+        """Drawn already."""
+
+    def mark(self, source: int, targets: tuple[int, ...]) -> None:
+        """Mark these items."""
         self.source.set_data([-0.03], [self.row[source]])
         others = [j for j in targets if j != source]
         self.targets.set_data([-0.03] * len(others), self.row[others])
 
 
 class MatrixMap:
-    """Influence of every item on every other at the chosen time."""
+    """Influence of every item on every other at the chosen time; an item's on itself is far larger and left out."""
 
-    def __init__(self, ax: Any, bar: Any, scene: Scene, colours: list[str], style: Style) -> None:
-        self.ax, self.scene, order = ax, scene, scene.order.order
+    def __init__(self, ax: Any, scene: Scene, colours: list[str], style: Style) -> None:
+        self.ax, self.scene, self.style, order = ax, scene, style, scene.order.order
         self.order, P = order, scene.task.n_items
         self.largest = 0.0
         style.bare(ax)
-        self.image = ax.imshow(np.zeros((P, P)), cmap=style.diverging(), vmin=-1, vmax=1, interpolation="nearest")
-        ax.set_aspect("equal", anchor="W")
-        self.cells = [
-            Rectangle((0, 0), 1, 1, fill=False, ec=style.ink, lw=1.6, visible=False) for _ in range(MAX_TARGETS)
-        ]
+        self.image = ax.imshow(
+            np.zeros((P, P)), cmap=style.diverging(), vmin=-1, vmax=1, interpolation="nearest", aspect="auto"
+        )
+        self.cells = [Rectangle((0, 0), 1, 1, fill=False, ec=style.ink, lw=1.8, visible=False) for _ in range(P)]
         for cell in self.cells:
             ax.add_patch(cell)
-        if P <= _NAMED:
-            names = [text(scene.task.items[i], 9) for i in order]
-            font = min(style.small, 150 / P)
+        place, figure = ax.get_position(), ax.figure
+        high, wide = place.height * figure.get_figheight() * 72 / P, place.width * figure.get_figwidth() * 72 / P
+        font = min(style.small, 1.05 * high, 1.05 * wide)
+        if font >= _LEGIBLE:
+            names = [text(scene.task.items[i], int(5.6 * style.font / (0.52 * font))) for i in order]
             ax.set_xticks(range(P), names, rotation=90, fontsize=font)
             ax.set_yticks(range(P), names, fontsize=font)
-            for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
-                for label, i in zip(labels, order, strict=True):
-                    label.set_color(colours[i])
-        self.bar = ax.figure.colorbar(self.image, cax=bar)
+        else:  # every so many, so that those shown can be read
+            step = int(np.ceil(_LEGIBLE / font))
+            some = range(0, P, step)
+            names = [text(scene.task.items[order[k]], 13) for k in some]
+            ax.set_xticks(some, names, rotation=90, fontsize=_LEGIBLE)
+            ax.set_yticks(some, names, fontsize=_LEGIBLE)
+        labels = zip((*ax.get_xticklabels(), *ax.get_yticklabels()), 2 * list(ax.get_xticks()), strict=True)
+        for label, row in labels:
+            label.set_color(colours[order[int(row)]])
+        bar = figure.add_axes((place.x1 + 0.35 * style.font / 72 / figure.get_figwidth(), place.y0,
+                               0.7 * style.font / 72 / figure.get_figwidth(), place.height))  # fmt: skip
+        self.bar = figure.colorbar(self.image, cax=bar)
         self.bar.outline.set_visible(False)
-        self.bar.ax.tick_params(labelsize=style.small)
+        self.bar.ax.tick_params(labelsize=style.small, colors=style.ink)
+        self.bar.ax.yaxis.get_offset_text().set_fontsize(style.small)
         self.row = np.empty(P, dtype=int)
         self.row[order] = np.arange(P)
 
@@ -90,23 +113,49 @@ class MatrixMap:
         """Image and frames."""
         return [self.image, *self.cells]
 
-    def show(self, curves: Curves, time: float, source: int, targets: tuple[int, ...]) -> None:
-        """The matrix at a time; colours are those of the whole of training, so that times can be compared."""
+    def show(self, frame: Frame) -> None:
+        """The matrix at a time."""
         P = self.scene.task.n_items
+        size = self._size(frame)
+        if size != self.largest:
+            self.largest = size
+            self.image.set_clim(-size, size)
         off = ~np.eye(P, dtype=bool)
-        size = float(np.abs(curves.influence[:, off]).max()) or 1.0
-        if rounded_up(size) != self.largest:
-            self.largest = rounded_up(size)
-            self.image.set_clim(-self.largest, self.largest)
-        values = np.where(off, curves.matrix(min(time, curves.end)), np.nan)[np.ix_(self.order, self.order)]
+        values = np.where(off, frame.curves.matrix(frame.time), np.nan)[np.ix_(self.order, self.order)]
         self.image.set_data(np.ma.masked_invalid(values))
         for k, cell in enumerate(self.cells):
-            cell.set_visible(k < len(targets))
-            if k < len(targets):
-                cell.set_xy((self.row[targets[k]] - 0.5, self.row[source] - 0.5))
+            cell.set_visible(k < len(frame.targets))
+            if k < len(frame.targets):
+                cell.set_xy((self.row[frame.targets[k]] - 0.5, self.row[frame.source] - 0.5))
+
+    def _size(self, frame: Frame) -> float:
+        """The end of the colours: of this time, in steps of about two so that it rarely moves, or of all times."""
+        off = ~np.eye(self.scene.task.n_items, dtype=bool)
+        if frame.state.scale == "whole":
+            return rounded_up(float(np.abs(frame.curves.influence[:, off]).max()))
+        now = float(np.abs(frame.curves.matrix(frame.time)[off]).max())
+        floor = 1e-6 * float(np.abs(frame.curves.influence[:, off]).max())
+        return _coarsely_up(max(now, floor))
+
+    def background(self, frame: Frame) -> Hashable:
+        """What the bar depends on."""
+        return self._size(frame), frame.state.scale
+
+    def draw_background(self, frame: Frame) -> None:
+        """Title; the bar follows the image."""
+        when = "all times" if frame.state.scale == "whole" else "now"
+        title(self.ax, f"row on column, colours: {when}", self.style)
 
     def pair_at(self, column: float, row: float) -> tuple[int, int]:
         """Source and target of the cell at a place."""
         P = len(self.order)
         i, j = (int(np.clip(round(x), 0, P - 1)) for x in (row, column))
         return int(self.order[i]), int(self.order[j])
+
+
+def _coarsely_up(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten."""
+    if not value > 0:
+        return 1.0
+    size = 10.0 ** np.floor(np.log10(value))
+    return float(size * next(step for step in (1.0, 2.0, 5.0, 10.0) if value <= size * step * (1 + 1e-9)))

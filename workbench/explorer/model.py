@@ -72,10 +72,13 @@ def width(state: ExplorerState, scene: Scene) -> int:
     return state.hidden if state.depth > 1 else scene.modes.rank
 
 
-def curves_key(state: ExplorerState) -> ExplorerState:
-    """Two states with the same key have the same curves: the others only pick from them, or belong to simulation."""
-    plain = ExplorerState()
-    return replace(state, source="", targets=(), time=plain.time, eta=plain.eta, seed=plain.seed)
+#: Curves depend on nothing else: the other fields only pick from them, or belong to simulation or to the page.
+_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "measure", "n_beta", "gamma")
+
+
+def curves_key(state: ExplorerState) -> tuple[object, ...]:
+    """Two states with the same key have the same curves."""
+    return tuple(getattr(state, name) for name in _KEY)
 
 
 def slow(state: ExplorerState, scene: Scene) -> bool:
@@ -113,7 +116,8 @@ def curves(state: ExplorerState, scene: Scene) -> Curves:
     e = groups.s - scene.c * a
     loss = (e**2 @ groups.size) / (2 * scene.c) + scene.rest_loss
     if state.measure == "gradient_kernel":
-        influence_times, influence = t, -_kernel(state, scene, groups, a, e, first, second)
+        influence_times = t
+        influence = kernel_in_groups(state.depth, scene.task.n_items, groups, e, a, first, second)
     else:
         influence_times = np.linspace(0.0, t[-1], COARSE)
         influence = _influence(state, scene, groups, influence_times)
@@ -133,24 +137,33 @@ def _weights(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -
     return each, each, a
 
 
-def _kernel(
-    state: ExplorerState, scene: Scene, groups: ModeGroups, a: Array, e: Array, first: Array, second: Array
-) -> Array:
-    """``(T, P, P)`` kernel, one term a layer: what reaches it from the outputs times what reaches it from the inputs.
+def kernel_in_groups(depth: int, P: int, groups: ModeGroups, e: Array, a: Array, first: Array, second: Array) -> Array:
+    """``(T, P, P)`` influence by the gradient kernel, one term a layer.
 
-    The same sums as `workbench.theory.gradient_kernel`, with the other sign, over groups instead of modes.
+    Each term is what reaches the layer from the outputs times what reaches it from the inputs; the same sums as
+    `workbench.theory.gradient_kernel`, over groups instead of modes. All arguments ``(T, G)`` as in `Curves`.
     """
-    P, D = scene.task.n_items, state.depth
     H = groups.projectors.reshape(len(groups.s), -1)
-    if D == 2:
+    if depth == 2:
         above, below = [e**2 * second, e**2], [first]
     else:
-        power = [np.ones_like(a), *(a ** (2 * k / D) for k in range(1, D))]
-        above, below = [e**2 * power[D - layer] for layer in range(1, D + 1)], power[1:]
+        power = [np.ones_like(a), *(a ** (2 * k / depth) for k in range(1, depth))]
+        above, below = [e**2 * power[depth - layer] for layer in range(1, depth + 1)], power[1:]
     kernel = (above[0] @ H).reshape(-1, P, P) * np.eye(P)
     for over, under in zip(above[1:], below, strict=True):
         kernel += ((over @ H) * (under @ H)).reshape(-1, P, P)
-    return np.asarray(P**2 * kernel)
+    return np.asarray(-(P**2) * kernel)
+
+
+def every_measure(state: ExplorerState, scene: Scene) -> dict[str, Curves]:
+    """The curves of each measure that has a closed form for a state."""
+    known: dict[str, Curves] = {}
+    for name in MEASURES:
+        try:
+            known[name] = curves(replace(state, measure=name), scene)
+        except WorkbenchError:
+            continue
+    return known
 
 
 def _influence(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> Array:

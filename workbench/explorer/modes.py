@@ -2,90 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 
-from workbench.explorer.model import Curves
+from workbench.explorer.frame import Frame
 from workbench.explorer.scene import Scene
-from workbench.explorer.simulate import Simulated
+from workbench.explorer.time_axes import FADED, MOST_KEPT, TimeAxes, mode_colours, points, title
 from workbench.figures.style import Style
-from workbench.theory.modes.groups import ModeGroups
 
 
-def points(ax: Any, style: Style, colour: str | None = None) -> Any:
-    """An empty line of open circles, for simulated values."""
-    line = ax.plot([], [], "o", ms=4.6, mfc=style.background, mew=1.2)[0]
-    if colour:
-        line.set_color(colour)
-    return line
+class StrengthPanel:
+    """Strength of every group of modes; those without hidden units stay at 0, dotted."""
 
-
-class ModePanels:
-    """Strength of every group of modes, and the loss; dashed lines mark on all panels over time when one rises."""
-
-    def __init__(self, strengths: Any, loss: Any, over_time: tuple[Any, ...], scene: Scene, style: Style) -> None:
-        self.strengths, self.loss, self.scene, self.style = strengths, loss, scene, style
-        K, c = scene.modes.rank, scene.c
-        self.stages = [[ax.plot([], [], ls=(0, (2, 2)), lw=1.1)[0] for _ in range(K)] for ax in over_time]
-        self.strength_lines = [strengths.plot([], [])[0] for _ in range(K)]
-        self.strength_points = [points(strengths, style) for _ in range(K)]
-        self.loss_line = loss.plot([], [], color=style.ink)[0]
-        self.loss_points = points(loss, style, style.ink)
-        strengths.set_ylabel(r"mode strength $a_k$" + "  [weightᴰ]")
-        loss.set_ylabel("loss $L$")
-        self.names: list[Artist] = []
-        self._groups: ModeGroups | None = None
-        self.strength_end = 1.12 * float(scene.modes.s[0] / c)
-        self.loss_end = 1.05 * (scene.rest_loss + scene.modes.learnable_loss)
+    def __init__(self, ax: Any, scene: Scene, style: Style) -> None:
+        self.ax, self.scene, self.style = ax, scene, style
+        K = scene.modes.rank
+        self.axis = TimeAxes(ax, style, K)
+        self.kept = [[ax.plot([], [], lw=1.4, alpha=FADED)[0] for _ in range(K)] for _ in range(MOST_KEPT)]
+        self.lines = [ax.plot([], [])[0] for _ in range(K)]
+        self.points = [points(ax, style) for _ in range(K)]
+        self.names: list[Any] = []
+        ax.set_ylabel(r"mode strength $a_k$  [weightᴰ]")
+        self.top = 1.18 * float(scene.modes.s[0] / scene.c)
 
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders, back to front."""
-        stages = [line for panel in self.stages for line in panel]
-        return [*stages, *self.strength_lines, *self.strength_points, self.loss_line, self.loss_points]
+        return [*self.axis.moving, *(line for each in self.kept for line in each), *self.lines, *self.points]
 
-    def show(self, groups: ModeGroups, curves: Curves) -> None:
-        """Theory."""
-        if groups is not self._groups:
-            self._colour(groups)
-            self._groups = groups
-        for g in range(len(groups.s)):
-            self.strength_lines[g].set_data(curves.times, curves.strengths[:, g])
-        for panel in self.stages:
-            for line, rise in zip(panel, curves.half_rise, strict=False):
-                inside = bool(rise <= curves.end)
-                line.set_data([rise, rise] if inside else [], [-1e30, 1e30] if inside else [])
-        self.loss_line.set_data(curves.times, curves.loss)
-
-    def show_simulated(self, groups: ModeGroups, found: Simulated | None, alpha: float) -> None:
-        """Simulated points; those of other modes than the ones drawn are left out."""
+    def show(self, frame: Frame) -> None:
+        """Theory, simulated points (unless of other modes), kept curves."""
+        self.axis.show(frame)
+        groups, curves, found = frame.groups, frame.curves, frame.simulated
         drawn = found if found is not None and found.strengths.shape[1] == len(groups.s) else None
-        for g, line in enumerate(self.strength_points):
-            there = drawn is not None and g < len(groups.s)
-            line.set_data(*((drawn.times, drawn.strengths[:, g]) if drawn is not None and there else ([], [])))
-            line.set_alpha(alpha)
-        self.loss_points.set_data(*((found.times, found.loss) if found is not None else ([], [])))
-        self.loss_points.set_alpha(alpha)
+        colours = mode_colours(self.axis.colours, frame)
+        for g, (line, dots) in enumerate(zip(self.lines, self.points, strict=True)):
+            there = g < len(groups.s)
+            line.set_visible(there)
+            dots.set_visible(there and drawn is not None)
+            if not there:
+                continue
+            line.set_data(curves.times, curves.strengths[:, g])
+            line.set(color=colours[g], linestyle="-" if groups.learned[g] else ":")
+            if drawn is not None:
+                dots.set_data(drawn.times, drawn.strengths[:, g])
+                dots.set(color=colours[g], alpha=frame.alpha)
+        for n, lines in enumerate(self.kept):
+            kept = frame.kept[n] if n < len(frame.kept) else None
+            for g, line in enumerate(lines):
+                there = kept is not None and g < kept.curves.strengths.shape[1]
+                line.set_visible(there)
+                if kept is not None and there:
+                    line.set_data(kept.curves.times, kept.curves.strengths[:, g])
+                    line.set_color(self.axis.colours[min(g, len(self.axis.colours) - 1)])
 
-    def _colour(self, groups: ModeGroups) -> None:
-        colours = self.style.sequence(len(groups.s))
-        for artists in (self.strength_lines, self.strength_points, *self.stages):
-            for k, line in enumerate(artists):
-                line.set_visible(k < len(colours))
-                if k < len(colours):
-                    line.set_color(colours[k])
+    def background(self, frame: Frame) -> Hashable:
+        """What limits and names depend on."""
+        return frame.curves.end, frame.groups.names, tuple(frame.groups.learned)
 
-    def label(self, groups: ModeGroups) -> None:
-        """Names of the modes at their final strengths, where there is room."""
+    def draw_background(self, frame: Frame) -> None:
+        """Limits, title, and the names of the modes at their final strengths, where there is room."""
+        self.axis.limits(frame, 0.0, self.top)
+        title(self.ax, "progressive learning of the modes", self.style)
         for name in self.names:
             name.remove()
+        groups, style = frame.groups, self.style
         self.names, last = [], np.inf
-        for g, text in enumerate(groups.names):
-            place = float(groups.s[g] / self.scene.c) / self.strength_end
-            if last - place < 0.06 or not groups.learned[g]:
+        room = 1.1 * style.small / (72 * self.ax.get_position().height * self.ax.figure.get_figheight())
+        colours = mode_colours(self.axis.colours, frame)
+        options: dict[str, Any] = {"fontsize": style.small, "ha": "right", "transform": self.ax.transAxes}
+        for g, name in enumerate(frame.scene.mode_names(groups)):
+            place = float(groups.s[g] / self.scene.c) / self.top
+            if not groups.learned[g] or last - place < room:
                 continue
-            options = {"color": self.strength_lines[g].get_color(), "fontsize": self.style.small, "va": "center"}
-            self.names.append(self.strengths.text(1.015, place, text, transform=self.strengths.transAxes, **options))
+            self.names.append(self.ax.text(0.99, place + 0.008, name, color=colours[g], va="bottom", **options))
             last = place
+        never = [
+            name for name, learned in zip(frame.scene.mode_names(groups), groups.learned, strict=True) if not learned
+        ]
+        if never:
+            line = f"never learned: {', '.join(never[:3])}{' …' if len(never) > 3 else ''}"
+            self.names.append(self.ax.text(0.99, 0.012, line, color=style.ink, va="bottom", **options))
+
+
+class LossPanel:
+    """The loss, with the kept ones and their labels."""
+
+    def __init__(self, ax: Any, scene: Scene, style: Style) -> None:
+        self.ax, self.style = ax, style
+        self.axis = TimeAxes(ax, style, scene.modes.rank)
+        self.kept = [ax.plot([], [], lw=1.6, color=style.ink, ls=ls, alpha=FADED)[0] for ls in ("--", "-.", ":")]
+        self.line = ax.plot([], [], color=style.ink)[0]
+        self.points = points(ax, style, style.ink)
+        ax.set_ylabel("loss $L$")
+        self.end = 1.05 * (scene.rest_loss + scene.modes.learnable_loss)
+
+    @property
+    def moving(self) -> list[Artist]:
+        """Everything that follows the sliders, back to front."""
+        return [*self.axis.moving, *self.kept, self.line, self.points]
+
+    def show(self, frame: Frame) -> None:
+        """Theory, simulation, kept curves."""
+        self.axis.show(frame)
+        self.line.set_data(frame.curves.times, frame.curves.loss)
+        found = frame.simulated
+        self.points.set_data(*((found.times, found.loss) if found is not None else ([], [])))
+        self.points.set_alpha(frame.alpha)
+        for n, line in enumerate(self.kept):
+            line.set_visible(n < len(frame.kept))
+            if n < len(frame.kept):
+                line.set_data(frame.kept[n].curves.times, frame.kept[n].curves.loss)
+
+    def background(self, frame: Frame) -> Hashable:
+        """What limits and legend depend on."""
+        return frame.curves.end, tuple(kept.label for kept in frame.kept)
+
+    def draw_background(self, frame: Frame) -> None:
+        """Limits, title, what differed in the kept curves."""
+        self.axis.limits(frame, 0.0, self.end)
+        title(self.ax, "loss, falling in stages", self.style)
+        if legend := self.ax.get_legend():
+            legend.remove()
+        if frame.kept:
+            labels = [f"kept: {kept.label}" for kept in frame.kept]
+            self.ax.legend(self.kept[: len(labels)], labels, loc="upper right", fontsize=self.style.small)

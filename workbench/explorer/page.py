@@ -1,6 +1,7 @@
 """The page of the app: a notebook of one cell and a template around it, made at launch, shown by Voila.
 
-Nothing is fetched from the network: the template leaves out the icon fonts that Voila's own takes from a server.
+Nothing is fetched from the network: the template leaves out the icon fonts that Voila's own takes from a server. The
+cell's picture stands in the page before the scripts that bring it to life are there.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.state import ExplorerState
 
 NOTEBOOK = "explorer.ipynb"
+TITLE = "Workbench explorer: influence while a network learns"
 #: Every visitor gets a kernel of their own; the state is in the link, or else the one given at launch.
 _CELL = """\
 from workbench.explorer.page import open_app
@@ -24,13 +27,40 @@ _TEMPLATE = """\
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/all.min.css', 'data:text/css,')
   | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/v4-shims.min.css', 'data:text/css,') }}
-<title>workbench explorer</title>
 <style>
-  #rendered_cells { padding: 0 6px; }
+  #rendered_cells { padding: 0 2px; }
+  html, body.jp-Notebook { height: auto !important; overflow: auto !important; padding: 0 !important; }
+  body.jp-Notebook .jp-LabShell, body.jp-Notebook .lm-BoxPanel, body.jp-Notebook .lm-BoxPanel-child {
+    position: static !important; contain: none !important;
+    height: auto !important; width: auto !important; overflow: visible !important; }
+  .jp-Cell, .jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output { overflow: visible !important;
+    padding: 0 !important; margin: 0 !important; }
   .jp-OutputPrompt, .jp-InputPrompt { display: none; }
+  .workbench-first-picture { display: block; max-width: 100%; margin: 12px auto; opacity: .75; }
+  body:has(.workbench-app) .workbench-first-picture, body:has(.workbench-app) #loading { display: none !important; }
 </style>
 {%- endblock notebook_css -%}
+{%- block body_header -%}
+{{ super() | replace('<div id="rendered_cells"', '<div role="main" id="rendered_cells"')
+  | replace('Running explorer...', 'The explorer is starting …') }}
+{%- endblock body_header -%}
+{% block data_priority scoped %}
+{{ super() }}
+{% if output and output.data and output.data['image/png'] %}
+<script>
+  (() => {
+    const first = new Image();
+    first.className = "workbench-first-picture";
+    first.alt = "The explorer's first picture; its controls are being loaded.";
+    first.src = "data:image/png;base64,{{ output.data['image/png'] | replace('\\n', '') }}";
+    document.body.append(first);
+  })();
+</script>
+{% endif %}
+{% endblock data_priority %}
 """
+#: Of all extensions that happen to be installed, the page loads those it needs.
+_EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget", "ipyevents"]
 
 
 def write_app(folder: Path, state: ExplorerState) -> list[str]:
@@ -39,25 +69,33 @@ def write_app(folder: Path, state: ExplorerState) -> list[str]:
 
     notebook = v4.new_notebook(  # type: ignore[no-untyped-call]
         cells=[v4.new_code_cell(_CELL.format(config=json.dumps(state.config())))],  # type: ignore[no-untyped-call]
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "title": TITLE,
+        },
     )
     write(notebook, folder / NOTEBOOK)  # type: ignore[no-untyped-call]
     template = folder / "voila" / "templates" / "workbench"
     template.mkdir(parents=True)
     (template / "conf.json").write_text('{"base_template": "lab"}')
     (template / "index.html.j2").write_text(_TEMPLATE)
-    return [str(folder / NOTEBOOK), "--template=workbench"]
+    allowed = f"--VoilaConfiguration.extension_allowlist={_EXTENSIONS!r}"
+    return [str(folder / NOTEBOOK), "--template=workbench", allowed]
 
 
-def open_app(config: str) -> object:
-    """The view of the app's cell: the state of the link, or that of the launch."""
-    from workbench.explorer import explore
+def open_app(config: str) -> Any:
+    """The app: the state of the link, or that of the launch."""
+    from workbench.explorer.menu import App
+    from workbench.explorer.view import Explorer
 
     begin, message = ExplorerState.from_config(json.loads(config)), ""
     try:
-        view = explore(state=os.environ.get("QUERY_STRING") or begin)
+        query = os.environ.get("QUERY_STRING", "")
+        view = Explorer(ExplorerState.from_query(query) if query else begin, app=True)
     except WorkbenchError as error:
-        view, message = explore(state=begin), f"the link was not understood, so this is where the app begins: {error}"
+        view = Explorer(begin, app=True)
+        message = f"the link was not understood, so this is where the app begins: {error}"
     view.settles = False
-    view.tray.notice(message)
-    return view
+    if message:
+        view.status.notice(message)
+    return App(view)

@@ -1,195 +1,180 @@
-"""The linked panels: tree, mode strengths, loss, influence over time, influence matrix; and the equation in force.
+"""The linked panels on one figure, the legend and the equation in force.
 
-All artists are made once for a task. `Panels.show` only gives them new numbers, and says whether anything changed
-that belongs to the background (limits, titles, names).
+All artists are made once for a task, a window and a choice of panels. `Panels.show` only gives them new numbers, and
+says whether anything changed that belongs to the background (limits, titles, names).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.lines import Line2D
 
-from workbench import influence
 from workbench.explorer.equations import formula, numbers
-from workbench.explorer.maps import MAX_TARGETS, MatrixMap, TreeMap
-from workbench.explorer.model import Curves, width
-from workbench.explorer.modes import ModePanels, points
-from workbench.explorer.scales import limits
+from workbench.explorer.frame import Frame
+from workbench.explorer.influence_panel import InfluencePanel
+from workbench.explorer.layout import NARROW, Window, layout
+from workbench.explorer.maps import MatrixMap, TreeMap
+from workbench.explorer.modes import LossPanel, StrengthPanel
+from workbench.explorer.more_panels import FactorsPanel, MeasuresPanel, RepresentationPanel
 from workbench.explorer.scene import Scene
-from workbench.explorer.simulate import Simulated
-from workbench.explorer.state import MEASURES, ExplorerState
-from workbench.figures.reading import powers, text
-from workbench.figures.style import Style
-from workbench.theory.modes.groups import ModeGroups
-
-Array = NDArray[np.float64]
-
-LOOK = Style(width=10.6, font=9.6)
-#: Of the whole figure, in inches.
-HEIGHT = 6.55
-#: How strongly simulated points are drawn: of the picture's own state, and of an earlier one.
-FRESH, STALE = 1.0, 0.22
-#: Height of the formula on the screen, and above the line of numbers in saved pictures.
-_FORMULA = (0.035, 0.066)
+from workbench.explorer.state import ExplorerState
+from workbench.explorer.theme import look
+from workbench.explorer.time_axes import title
 
 
-class Panels:
-    """The artists of one task on one figure."""
+class Panel(Protocol):
+    """What a panel can do."""
 
-    def __init__(self, figure: Figure, scene: Scene) -> None:
-        figure.clear()
-        self.figure, self.scene = figure, scene
-        self.colours = LOOK.item_colours(scene.order.branch, scene.order.place)
-        self._background: Any = None
-        with LOOK.context():
-            self._make()
-
-    def _make(self) -> None:
-        figure, scene, P = self.figure, self.scene, self.scene.task.n_items
-        figure.set_facecolor(LOOK.background)
-
-        def axes(left: float, bottom: float, wide: float, high: float) -> Any:
-            return LOOK.tidy(figure.add_axes((left, bottom, wide, high)))
-
-        self.tree = TreeMap(axes(0.012, 0.575, 0.235, 0.365), scene, self.colours, LOOK)
-        bar = axes(0.915, 0.165, 0.012, 0.3)
-        self.matrix = MatrixMap(axes(0.715, 0.165, 0.186, 0.3), bar, scene, self.colours, LOOK)
-        strengths, loss = axes(0.325, 0.575, 0.27, 0.365), axes(0.715, 0.575, 0.27, 0.365)
-        self.influence = axes(0.065, 0.165, 0.53, 0.3)
-        self.time_axes = (strengths, loss, self.influence)
-        self.now = [ax.axvline(0, color=LOOK.muted, lw=1.2, alpha=0.8) for ax in self.time_axes]
-        self.modes = ModePanels(strengths, loss, self.time_axes, scene, LOOK)
-        self.influence.axhline(0, color=LOOK.muted, lw=0.8)
-        self.item_lines = [self.influence.plot([], [], lw=1.1, alpha=0.55, color=self.colours[j])[0] for j in range(P)]
-        self.target_lines = [self.influence.plot([], [], lw=2.6)[0] for _ in range(MAX_TARGETS)]
-        self.target_points = [points(self.influence, LOOK) for _ in range(MAX_TARGETS)]
-        self.bars = LineCollection([], linewidths=1.0)
-        self.influence.add_collection(self.bars, autolim=False)
-        self.here = self.influence.plot([], [], "o", color=LOOK.ink, ms=5, mfc=LOOK.background, mew=1.6)[0]
-        self.influence.set_ylabel("← helps      harms →")
-        for ax in self.time_axes:
-            ax.set_xlabel("flow time $t$ = step size × step", labelpad=1)
-        self._title(strengths, "progressive learning of the modes")
-        self._title(loss, "stages: each dash is a mode half learned")
-        self.formula = figure.text(0.02, _FORMULA[0], "", fontsize=1.1 * LOOK.font, va="center")
-        # Text is slow to draw: on the screen a line below the picture shows the numbers, in saved pictures this does.
-        self.numbers = figure.text(0.02, 0.016, "", fontsize=LOOK.font, va="center", color=LOOK.ink, visible=False)
-
-    @staticmethod
-    def _title(ax: Any, line: str) -> None:
-        # A fixed place, above the axis's power of ten.
-        ax.set_title(line, loc="left", fontsize=LOOK.font, y=1.0, pad=1.35 * LOOK.font)
+    ax: Any
 
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders, back to front."""
-        return [
-            *self.now,
-            *self.modes.moving,
-            *self.item_lines,
-            *self.target_lines,
-            self.bars,
-            *self.target_points,
-            self.here,
-            *self.tree.moving,
-            *self.matrix.moving,
+
+    def show(self, frame: Frame) -> None:
+        """Give the artists the numbers of a frame."""
+
+    def background(self, frame: Frame) -> Hashable:
+        """What limits, titles and names depend on."""
+
+    def draw_background(self, frame: Frame) -> None:
+        """Set limits, titles and names."""
+
+
+def panel_choice(state: ExplorerState, system_night: bool) -> tuple[tuple[str, ...], bool, bool]:
+    """What panels are made for, all else only moves them: their names, whether dark, whether large."""
+    night = state.look == "dark" or (state.look == "" and system_night)
+    names = state.panels
+    if state.beside and state.kept:
+        alone = [name for name in names if name != "tree"]
+        names = tuple(name + side for name in alone for side in ("@kept", ""))
+    return names, night, state.large
+
+
+class Panels:
+    """The artists of one task on one figure.
+
+    Attributes:
+        names: of the panels, in order; ``influence@kept`` is that of the curves kept last.
+        by_name: the panels.
+        numbers_line: the equation with the present numbers.
+    """
+
+    def __init__(self, figure: Figure, scene: Scene, names: tuple[str, ...], window: Window, *, night: bool) -> None:
+        figure.clear()
+        self.figure, self.scene, self.names, self.night = figure, scene, names, night
+        self.numbers_line = ""
+        places = layout(names, window)
+        self.style = look(places.em, places.width, night=night)
+        figure.set_dpi(96 * window.ratio)
+        figure.set_size_inches(places.width / 96, places.height / 96)
+        self.colours = self.style.item_colours(scene.order.branch, scene.order.place)
+        self._background: Any = None
+        with self.style.context():
+            figure.set_facecolor(self.style.background)
+            self.by_name: dict[str, Panel] = {
+                name: self._make(name, place) for name, place in zip(names, places.places, strict=True)
+            }
+            self._make_foot(places.em, places.height)
+
+    def _make(self, name: str, place: tuple[float, float, float, float]) -> Panel:
+        ax, scene, style, colours = self.figure.add_axes(place), self.scene, self.style, self.colours
+        style.tidy(ax)
+        match name.partition("@")[0]:
+            case "tree":
+                return TreeMap(ax, scene, colours, style)
+            case "matrix":
+                return MatrixMap(ax, scene, colours, style)
+            case "strengths":
+                return StrengthPanel(ax, scene, style)
+            case "loss":
+                return LossPanel(ax, scene, style)
+            case "representation":
+                return RepresentationPanel(ax, scene, style, colours)
+            case "factors":
+                return FactorsPanel(ax, scene, style)
+            case "measures":
+                return MeasuresPanel(ax, scene, style)
+            case _:
+                return InfluencePanel(ax, scene, style, colours)
+
+    def _make_foot(self, em: float, height: float) -> None:
+        """Legend and formula; in saved pictures the numbers too, which on the screen stand below: text is slow."""
+        style, line = self.style, em / height
+        handles = [
+            Line2D([], [], color=style.ink, lw=1.8, label="theory"),
+            Line2D([], [], color=style.ink, marker="o", ls="", mfc=style.background, mew=1.2, label="simulated"),
+            Line2D([], [], color=style.muted, ls=(0, (2, 2)), lw=1.2, label="a mode half learned"),
+            Line2D([], [], color=style.muted, lw=1.4, label="time shown"),
+            Line2D([], [], color=style.ink, lw=1.6, ls="--", alpha=0.55, label="kept (faded)"),
         ]
+        self._narrow = 96 * self.figure.get_figwidth() < NARROW * em
+        self.figure.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0.0, (7.6 if self._narrow else 4.2) * line),
+            ncols=2 if self._narrow else 5, fontsize=style.small, frameon=False, handlelength=2.2, columnspacing=1.6,
+            borderaxespad=0.2,
+        )  # fmt: skip
+        size = min(1.02 * style.font, (1.75 if self._narrow else 0.92) * self.figure.get_figwidth())
+        self.formula = self.figure.text(0.008, 1.3 * line, "", fontsize=size, va="center", color=style.ink)
+        self.numbers = self.figure.text(
+            0.008, 0.02 * line, "", fontsize=0.9 * style.small, va="bottom", color=style.ink, visible=False
+        )
+        self._formula_places = (1.3 * line, 1.9 * line)
 
-    def show(self, state: ExplorerState, curves: Curves, simulated: Simulated | None, fresh: bool) -> bool:
-        """Give the artists the numbers of a state; returns whether the background changed too."""
-        scene = self.scene
-        source, targets = scene.source_index(state), scene.target_indices(state)[:MAX_TARGETS]
-        groups, alpha = scene.groups(width(state, scene)), FRESH if fresh else STALE
-        self.modes.show(groups, curves)
-        self.modes.show_simulated(groups, simulated, alpha)
-        self._show_influence(source, targets, curves, state.time)
-        self._show_simulated(source, targets, simulated, alpha)
-        self.tree.show(source, targets)
-        self.matrix.show(curves, state.time, source, targets)
-        self.numbers.set_text(numbers(state, scene, curves, source, targets[0]))
-        for line in self.now:
-            line.set_xdata([min(state.time, curves.end)] * 2)
-        return self._show_background(state, groups, curves, source, targets)
+    @property
+    def moving(self) -> list[Artist]:
+        """Everything that follows the sliders, back to front."""
+        return [artist for panel in self.by_name.values() for artist in panel.moving]
 
-    def _show_influence(self, source: int, targets: tuple[int, ...], curves: Curves, time: float) -> None:
-        t, values = curves.influence_times, curves.influence[:, source]
-        for j, line in enumerate(self.item_lines):
-            line.set_data(t, values[:, j])
-            line.set_visible(j != source and j not in targets)
-        for k, line in enumerate(self.target_lines):
-            line.set_visible(k < len(targets))
-            if k < len(targets):
-                line.set_data(t, values[:, targets[k]])
-                line.set_color(self.colours[targets[k]])
-        now = min(time, curves.end)
-        self.here.set_data([now] * len(targets), [np.interp(now, t, values[:, j]) for j in targets])
+    @property
+    def time_axes(self) -> dict[Any, str]:
+        """The axes over time, with the names of their panels."""
+        return {panel.ax: name for name, panel in self.by_name.items() if hasattr(panel, "axis")}
 
-    def _show_simulated(self, source: int, targets: tuple[int, ...], found: Simulated | None, alpha: float) -> None:
-        segments: list[Array] = []
-        colours: list[str] = []
-        for k, line in enumerate(self.target_points):
-            line.set_visible(found is not None and k < len(targets))
-            if found is None or k >= len(targets):
-                continue
-            t, y = found.influence_times, found.influence[:, source, targets[k]]
-            line.set_data(t, y)
-            line.set_color(self.colours[targets[k]])
-            line.set_alpha(alpha)
-            if found.stderr is not None:
-                reach = 2 * found.stderr[:, source, targets[k]]
-                segments += list(np.stack([np.column_stack([t, y - reach]), np.column_stack([t, y + reach])], axis=1))
-                colours += [self.colours[targets[k]]] * len(y)
-        self.bars.set_segments(segments)
-        self.bars.set_color(colours)
-        self.bars.set_alpha(alpha)
+    def show(self, frame: Frame) -> bool:
+        """Give the artists the numbers of a frame; returns whether the background changed too."""
+        frames = {name: self._frame_of(name, frame) for name in self.names}
+        keys = tuple(panel.background(frames[name]) for name, panel in self.by_name.items())
+        background = (keys, formula(frame.state), tuple(kept.label for kept in frame.kept), frame.state.beside)
+        changed = bool(background != self._background)
+        if changed:
+            for name, panel in self.by_name.items():
+                panel.draw_background(frames[name])
+                self._say_which(name, panel, frame)
+            line = formula(frame.state)
+            self.formula.set_text(line.replace(";    ", "\n") if self._narrow else line)
+            self._background = background
+        for name, panel in self.by_name.items():
+            panel.show(frames[name])
+        line = numbers(frame.state, self.scene, frame.curves, frame.source, frame.targets[0])
+        self.numbers_line = line
+        self.numbers.set_text(f"{line}    [{frame.state.summary()}]")
+        return changed
+
+    @staticmethod
+    def _frame_of(name: str, frame: Frame) -> Frame:
+        if not name.endswith("@kept"):
+            return frame
+        return frame.other_side() or frame
+
+    def _say_which(self, name: str, panel: Panel, frame: Frame) -> None:
+        """Beside each other, panels say whose curves are theirs."""
+        if frame.state.beside and frame.kept and name.partition("@")[0] != "tree":
+            what = f"kept ({frame.kept[-1].label})" if name.endswith("@kept") else "now"
+            title(panel.ax, f"{what}: {panel.ax.get_title(loc='left')}", self.style)
 
     @contextmanager
     def captioned(self) -> Iterator[None]:
-        """The picture with the numbers of the equation in it, as it is saved."""
+        """The picture with the numbers of the equation and the settings in it, as it is saved."""
         self.numbers.set_visible(True)
-        self.formula.set_y(_FORMULA[1])
+        self.formula.set_y(self._formula_places[1])
         try:
             yield
         finally:
             self.numbers.set_visible(False)
-            self.formula.set_y(_FORMULA[0])
-
-    def nearest_curve(self, curves: Curves, source: int, time: float, value: float) -> int:
-        """The item other than the source whose curve passes nearest to a place."""
-        at = curves.matrix(time)[source].copy()
-        at[source] = np.inf
-        return int(np.argmin(np.abs(at - value)))
-
-    def _show_background(
-        self, state: ExplorerState, groups: ModeGroups, curves: Curves, source: int, targets: tuple[int, ...]
-    ) -> bool:
-        # An item's influence on itself is far larger: it sets the scale only where it is asked for.
-        others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
-        shown = curves.influence[:, source][:, others]
-        ends = (
-            (0.0, self.modes.strength_end),
-            (0.0, self.modes.loss_end),
-            limits(float(shown.min()), float(shown.max())),
-        )
-        what = (state.measure, state.depth, state.lam != 0)
-        picture = (curves.end, ends, source, what, groups.names, self.matrix.largest)
-        if picture == self._background:
-            return False
-        for ax, (low, high) in zip(self.time_axes, ends, strict=True):
-            ax.set(xlim=(-0.008 * curves.end, 1.008 * curves.end), ylim=(low, high))
-        unit = powers(influence.MEASURES[state.measure].units)
-        bars = ", bars ±2 standard errors" if state.measure == "local_bif" else ""
-        name = text(self.scene.task.items[source])
-        self._title(self.influence, f"influence of {name} on every item: {MEASURES[state.measure]} [{unit}]{bars}")
-        self._title(self.matrix.ax, "influence of row on column")
-        self.formula.set_text(formula(state))
-        self.modes.label(groups)
-        self._background = picture
-        return True
+            self.formula.set_y(self._formula_places[0])

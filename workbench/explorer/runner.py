@@ -25,6 +25,22 @@ def loop_running() -> bool:
     return True
 
 
+class Later:
+    """Does things after a rest, each instead of what was put off under the same name; at once without an event loop."""
+
+    def __init__(self) -> None:
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def __call__(self, name: str, wait: float, act: Callable[[], None]) -> None:
+        """Do ``act`` after ``wait`` seconds."""
+        if name in self._timers:
+            self._timers.pop(name).cancel()
+        if loop_running():
+            self._timers[name] = asyncio.get_running_loop().call_later(wait, act)
+        else:
+            act()
+
+
 class Runner:
     """One piece of work at a time.
 

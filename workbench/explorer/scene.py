@@ -53,6 +53,25 @@ class Scene:
             facts["common_ancestor_level"] = (("item", "other"), task.common_ancestor_level)
         return cls(task, modes, arrange(facts), unit)
 
+    def mode_names(self, groups: ModeGroups) -> tuple[str, ...]:
+        """Names of groups; "level 2 (1 of 2)" where a narrow layer learns only some modes of a level."""
+        whole = self.groups(self.modes.rank)
+        parts = [whole.of_mode[first] for first in groups.first]
+        return tuple(
+            name if size == whole.size[k] else f"{whole.names[k]} ({int(size)} of {int(whole.size[k])})"
+            for name, size, k in zip(groups.names, groups.size, parts, strict=True)
+        )
+
+    def too_narrow(self, width: int) -> str:
+        """What a layer of this width never learns, in one sentence; empty if it learns all."""
+        groups = self.groups(width)
+        if groups.learned.all():
+            return ""
+        names = [name for name, learned in zip(self.mode_names(groups), groups.learned, strict=True) if not learned]
+        listed = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        verb = "are" if len(names) > 1 or names[0].startswith("modes") else "is"
+        return f"{self.active(width)} units for {self.modes.rank} modes: {listed} {verb} never learned"
+
     def active(self, width: int) -> int:
         """How many modes a layer of this width can learn."""
         return min(width, self.modes.rank)
@@ -102,15 +121,36 @@ def scene_of(state: ExplorerState, given: Scene | None = None) -> Scene:
     if state.task == GIVEN:
         if given is None:
             raise WorkbenchError("this state belongs to a task handed over in Python; call explore(task, state=...)")
-        return given
-    return _scene(state.task, state.table)
+        return _given_scene(given, state.prepare)
+    return _scene(state.task, state.table, state.prepare)
+
+
+@lru_cache(maxsize=4)
+def _given_scene(given: Scene, prepare: str) -> Scene:
+    return Scene.of(prepared(given.task, prepare)) if prepare else given
 
 
 @lru_cache(maxsize=16)
-def _scene(task: str, table: str) -> Scene:
+def _scene(task: str, table: str, prepare: str) -> Scene:
     kind, _, name = task.partition(":")
     if kind == "csv":
         if not table:
             raise WorkbenchError("no table has been uploaded; choose a CSV file: items down, properties across")
-        return Scene.of(task_from_csv_text(table, name=name or "uploaded table", where=name or "uploaded table"))
-    return Scene.of(task_from_spec(task))
+        made = task_from_csv_text(table, name=name or "uploaded table", where=name or "uploaded table")
+    else:
+        made = task_from_spec(task)  # of a kind that a state may have, none of which opens a file
+    return Scene.of(prepared(made, prepare))
+
+
+def prepared(task: SemanticTask, prepare: str) -> SemanticTask:
+    """The task with mean 0, or mean 0 and variance 1, in every property that varies."""
+    if not prepare:
+        return task
+    Y = task.Y - task.Y.mean(axis=1, keepdims=True)
+    size = Y.std(axis=1, keepdims=True)
+    varies = size[:, 0] > 1e-12 * max(float(np.abs(task.Y).max()), 1e-300)
+    if not varies.any():
+        raise WorkbenchError(f"no property of {task.name} varies from item to item; nothing is left once it is centred")
+    Y, size = Y[varies], size[varies]
+    properties = tuple(name for name, kept in zip(task.properties, varies, strict=True) if kept)
+    return replace(task, Y=Y / size if prepare == "standardised" else Y, properties=properties)

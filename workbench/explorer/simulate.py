@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench import influence
 from workbench.errors import WorkbenchError
-from workbench.explorer.model import Curves, start_of, width
+from workbench.explorer.model import start_of, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
 from workbench.networks import Init, network
@@ -30,7 +30,7 @@ _SAMPLING = {"chains": 4, "draws": 200}
 #: More steps than this are no answer to a resting hand.
 MAX_STEPS = 100_000
 #: The simulation depends on nothing else; source, targets and time only pick from it.
-_KEY = ("task", "table", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
+_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
 
 
 class Cancelled(Exception):
@@ -70,14 +70,12 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
 
     ``progress`` gets the fraction done, and may raise to stop the work.
     """
-    from workbench.simulation import Schedule
-
     if end / state.eta > MAX_STEPS:
         raise WorkbenchError(
             f"training to t = {end:.4g} with step size {state.eta:.3g} takes {end / state.eta:.2g} steps "
             f"(limit {MAX_STEPS:g}); use a larger step size"
         )
-    schedule = Schedule.even(end, CHECKPOINTS, state.eta)
+    schedule = _schedule(end, state.eta)
     total, share, done = schedule.total, 1.0 if state.measure == "gradient_kernel" else 0.3, 0
 
     def training(steps: int) -> None:
@@ -90,6 +88,17 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
     if state.depth == 2:
         return _two_layers(state, scene, groups, schedule, training, progress)
     return _deep(state, scene, groups, schedule, training)
+
+
+def _schedule(end: float, eta: float) -> Schedule:
+    """Checkpoints on whole steps of just this size, up to the last before ``end``."""
+    from workbench.simulation import Schedule
+
+    total = int(end / eta + 1e-9)
+    if total < 1:
+        raise WorkbenchError(f"one step of {eta:.3g} is longer than the training, {end:.3g}; use a smaller step size")
+    steps = np.unique(np.linspace(0, total, min(CHECKPOINTS, total + 1)).round().astype(int))
+    return Schedule(eta, tuple(int(n) for n in steps))
 
 
 def _two_layers(
@@ -151,26 +160,3 @@ def _deep(
 def _by_group(strengths: Array, groups: ModeGroups) -> Array:
     """``(T, G)`` means over the modes that share a curve."""
     return np.stack([strengths[:, groups.of_mode == g].mean(axis=1) for g in range(len(groups.s))], axis=1)
-
-
-def verdict(found: Simulated, curves: Curves) -> str:
-    """Largest deviation of simulation from theory, in one line."""
-    theory = np.stack([curves.matrix(t) for t in found.influence_times])
-    difference = np.abs(found.influence - theory)
-    a = np.stack([curves.at(curves.strengths, t) for t in found.times])
-    modes = 100 * float(np.abs(found.strengths - a).max()) / float(np.abs(a).max())
-    if found.stderr is not None:
-        # At t = 0 and late in training a standard error may vanish with the covariance itself.
-        z = difference / np.maximum(found.stderr, 1e-12 * np.abs(theory).max())
-        expected = np.sqrt(2 * np.log(z.size))
-        return (
-            f"off by at most {z.max():.1f} standard errors among {z.size} values (about {expected:.1f} by chance); "
-            f"strengths {modes:.2g} %"
-        )
-    off = ~np.eye(theory.shape[1], dtype=bool)
-    size = float(np.abs(theory[:, off]).max()) or float(np.abs(theory).max())
-    part = difference[:, off] if np.abs(theory[:, off]).max() > 0 else difference
-    return (
-        f"off by at most {100 * float(part.max()) / size:.2g} % of the largest influence, "
-        f"strengths {modes:.2g} % (step {found.eta:.3g})"
-    )

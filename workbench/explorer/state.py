@@ -7,7 +7,7 @@ import binascii
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -23,14 +23,36 @@ RANGES = {
     "hidden": (1, 64),
     "a0": (1e-4, 1.0),
     "lam": (-10.0, 10.0),
-    "eta": (1e-3, 1.0),
+    "eta": (1e-3, 10.0),
     "n_beta": (1.0, 1e4),
     "gamma": (10.0, 1e6),
     "seed": (0, 999),
 }
 
 #: What the task of a state may begin with: a state never names a file, whoever wrote the link.
-KINDS = ("tree", "diffusion", "table", "csv", "given")
+KINDS = ("tree", "diffusion", "table", "newick", "csv", "given")
+
+#: What may be done to the table before it is learned, with the names on the menu.
+PREPARED = {"": "as it is", "centred": "centred (mean 0)", "standardised": "standardised (mean 0, variance 1)"}
+#: Looks of the page, with the names on the menu.
+LOOKS = {"": "as the system", "light": "light", "dark": "dark"}
+#: Panels there are, with the names on the menu; the first five are shown unless others are chosen.
+PANELS = {
+    "tree": "tree of the items",
+    "strengths": "mode strengths",
+    "loss": "loss",
+    "influence": "influence over time",
+    "matrix": "influence of all pairs",
+    "representation": "hidden representation",
+    "factors": "the two factors of the kernel",
+    "measures": "all measures of one pair",
+}
+#: Curves that can be kept for comparison.
+MOST_KEPT = 3
+#: Fields of several values.
+_LISTS = ("targets", "panels", "kept")
+#: Fields that only say how the page looks.
+_DISPLAY = ("panels", "kept", "beside", "scale", "look", "large", "time")
 #: Task of a `SemanticTask` handed over in Python, of which only the caller has the data.
 GIVEN = "given"
 #: Browsers and servers cut longer addresses.
@@ -58,6 +80,12 @@ class ExplorerState:
         n_beta: inverse temperature times number of items (1/loss). gamma: localization (1/weight^2).
         time: flow time t.
         seed: of everything random.
+        prepare: what is done to the table before, a key of `PREPARED`.
+        panels: keys of `PANELS`, in the order of the picture.
+        kept: queries of states whose curves are kept for comparison.
+        beside: whether the curves kept last have panels of their own beside these.
+        scale: colours of the matrix: "now", or "whole" for those of all times.
+        look: a key of `LOOKS`. large: large letters and folded controls, for a lecture.
     """
 
     task: str = "tree:2,2,2"
@@ -74,6 +102,13 @@ class ExplorerState:
     gamma: float = 1000.0
     time: float = 6.0
     seed: int = 0
+    prepare: str = ""
+    panels: tuple[str, ...] = tuple(PANELS)[:5]
+    kept: tuple[str, ...] = ()
+    beside: bool = False
+    scale: str = "now"
+    look: str = ""
+    large: bool = False
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
@@ -87,12 +122,29 @@ class ExplorerState:
                 f"task {self.task[:60]!r} is none that a link may name; use such as tree:2,2,2, diffusion:2,2,2:0.1 or "
                 "table:rumelhart, and upload a table of your own"
             )
+        for name, known in {"prepare": PREPARED, "look": LOOKS, "scale": ("now", "whole")}.items():
+            if getattr(self, name) not in known:
+                raise WorkbenchError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(filter(None, known))}")
+        if not self.panels or not set(self.panels) <= set(PANELS) or len(set(self.panels)) < len(self.panels):
+            raise WorkbenchError(f"panels {', '.join(self.panels)!r}; give some of {', '.join(PANELS)}, each once")
+        if len(self.kept) > MOST_KEPT:
+            raise WorkbenchError(f"{len(self.kept)} kept curves; the picture has room for {MOST_KEPT}")
         if not 0 <= self.time < math.inf:
             raise WorkbenchError(f"time = {self.time:g}; give a flow time >= 0")
 
     def config(self) -> dict[str, Any]:
         """All values under their names, ready for JSON."""
-        return asdict(self) | {"targets": list(self.targets)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
+
+    def keep(self) -> ExplorerState:
+        """The state with its present curves among those kept."""
+        now = replace(self, **{name: getattr(ExplorerState(), name) for name in _DISPLAY}, source="", targets=())
+        query = now.query()
+        return replace(self, kept=(*(kept for kept in self.kept if kept != query), query)[-MOST_KEPT:])
+
+    def picking(self, other: ExplorerState) -> ExplorerState:
+        """This state with source, targets and time of another."""
+        return replace(self, source=other.source, targets=other.targets, time=other.time)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ExplorerState:
@@ -105,14 +157,32 @@ class ExplorerState:
             values[name] = _typed(name, value, known[name].default)
         return cls(**values)
 
+    def summary(self) -> str:
+        """The settings in one line, for saved figures and labels."""
+        parts = [self.task + (f" {self.prepare}" if self.prepare else ""), f"D = {self.depth}", f"Nₕ = {self.hidden}"]
+        parts += [f"a₀ = {self.a0:.4g}", f"λ = {self.lam:.4g}", f"η = {self.eta:.4g}", f"seed {self.seed}"]
+        return ", ".join(parts)
+
+    def differences(self, other: ExplorerState) -> str:
+        """In which settings of the curves another state differs from this one, with this one's values."""
+        names = {"depth": "D", "hidden": "Nₕ", "a0": "a₀", "lam": "λ", "prepare": "table", "n_beta": "nβ", "gamma": "γ"}
+        parts = []
+        for name in ("task", "prepare", "depth", "hidden", "a0", "lam", "measure", "n_beta", "gamma"):
+            value = getattr(self, name)
+            if value == getattr(other, name):
+                continue
+            shown = f"{value:.4g}" if isinstance(value, float) else str(value) or "as it is"
+            parts.append(shown.replace("_", " ") if name in ("task", "measure") else f"{names[name]} = {shown}")
+        return ", ".join(parts) or "the same"
+
     def query(self) -> str:
         """The values that differ from their defaults, as the query part of a link."""
         plain = ExplorerState()
         changed = [(name, value) for name, value in asdict(self).items() if value != getattr(plain, name)]
         pairs: list[tuple[str, str]] = []
         for name, value in changed:
-            if name == "targets":
-                pairs += [(name, target) for target in value]
+            if name in _LISTS:
+                pairs += [(name, each) for each in value]
             elif name == "table":
                 pairs.append((name, base64.urlsafe_b64encode(zlib.compress(value.encode(), 9)).decode()))
             else:
@@ -129,7 +199,7 @@ class ExplorerState:
         """Back from `query`."""
         found: dict[str, Any] = {}
         for name, values in parse_qs(query.lstrip("?"), keep_blank_values=True).items():
-            found[name] = values if name == "targets" else values[-1]
+            found[name] = values if name in _LISTS else values[-1]
         if "table" in found:
             found["table"] = _unpacked(found["table"])
         return cls.from_config(found)
@@ -137,9 +207,12 @@ class ExplorerState:
 
 def _typed(name: str, value: Any, default: Any) -> Any:
     """A value as its field wants it, from JSON or from text."""
-    if name == "targets":
-        names = [value] if isinstance(value, str) else list(value)
-        return tuple(str(target) for target in names)
+    if name in _LISTS:
+        return tuple(str(each) for each in ([value] if isinstance(value, str) else value))
+    if isinstance(default, bool):
+        if str(value) not in ("True", "False"):
+            raise WorkbenchError(f"{name} = {value!r} is neither True nor False")
+        return str(value) == "True"
     try:
         if isinstance(default, int):
             if float(value) != int(float(value)):

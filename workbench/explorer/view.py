@@ -1,11 +1,9 @@
-"""The view: controls left, panels right, one line of status; what `explore` returns."""
+"""The view: controls, panels, one line of status; what `explore` returns."""
 
 from __future__ import annotations
 
-import asyncio
 import html
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,25 @@ from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
 from workbench.explorer import save
-from workbench.explorer.canvas import BlittedImage, mimebundle
-from workbench.explorer.controls import Controls
-from workbench.explorer.maps import MAX_TARGETS
-from workbench.explorer.model import Curves, curves, curves_key, slow
-from workbench.explorer.panels import HEIGHT, LOOK, Panels
-from workbench.explorer.picking import picked
-from workbench.explorer.runner import REST, Runner, loop_running
+from workbench.explorer.bridge import Bridge
+from workbench.explorer.canvas import BlittedImage, close_inside, mimebundle
+from workbench.explorer.controls import TIME_STEPS, Controls
+from workbench.explorer.export import Export
+from workbench.explorer.follower import Follower
+from workbench.explorer.frame import Frame, kept_curves
+from workbench.explorer.hand import Hand
+from workbench.explorer.layout import Window
+from workbench.explorer.model import Curves, curves, curves_key, every_measure, slow
+from workbench.explorer.panels import Panels, panel_choice
+from workbench.explorer.remarks import remarks
+from workbench.explorer.runner import REST, Later, loop_running
 from workbench.explorer.scene import Scene, scene_of
-from workbench.explorer.simulate import Simulated, simulate, simulation_key, verdict
+from workbench.explorer.session import SETTLED, Session
+from workbench.explorer.simulate import Simulated, simulation_key
 from workbench.explorer.state import ExplorerState
-from workbench.explorer.tray import Tray, close_inside
-
-_DPI = 112
+from workbench.explorer.theme import css
+from workbench.explorer.toolbar import Toolbar
+from workbench.explorer.upload import MAX_UPLOAD, too_large
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]
@@ -41,160 +45,191 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             a second earlier.
     """
 
-    def __init__(self, state: ExplorerState, given: Scene | None = None) -> None:
-        self._given, self._initial = given, state
-        self.settles = True
-        self._put_off: asyncio.TimerHandle | None = None
+    def __init__(self, state: ExplorerState, given: Scene | None = None, *, app: bool = False) -> None:
+        self._given, self.initial = given, state
+        self.settles, self.later = True, Later()
         self.scene = scene_of(state, given)
         self.curves: Curves = curves(state, self.scene)
         self.state = self._complete(state)
         self.simulated: Simulated | None = None
-        self.figure = Figure(figsize=(LOOK.width, HEIGHT), dpi=_DPI)
+        self.window, self._was_narrow = Window(), False
+        self.figure = Figure()
         self.canvas = BlittedImage(self.figure)
-        self.tray = Tray(self)
-        self.runner = Runner(self.tray.progress, self._simulated, self._simulation_failed)
-        self.controls = Controls(given is not None, self._changed, lambda line: self.tray.message(line))
+        self.bridge = Bridge(app=app, largest=MAX_UPLOAD)
+        self.follower = Follower(self)
+        self.status = self.follower.status
+        self.controls = Controls(given is not None, self._changed, self.status.message)
+        self.hand, self.session = Hand(self), Session(self)
+        self.toolbar, self.export = Toolbar(self), Export(self)
         self._make_panels()
         self.controls.show(self.state, self.scene, self.curves.end)
+        super().__init__(self._parts())
+        for name in ("workbench", *(["workbench-app"] if app else [])):
+            self.add_class(name)
+        self.toolbar.show()
         self._draw()
-        self.tray.clickable(self.canvas.widget, self._clicked)
-        super().__init__([widgets.HBox([self.controls.column(), self.tray.around(self.canvas.widget)])])
-        self._simulate()
+        self.follower.start()
+        self.bridge.observe(self._measured, names="window")
+        self.bridge.on_too_large = lambda name, size: self.status.message(str(too_large(name, size)))
+        self.session.settled()
+
+    def _parts(self) -> list[Any]:
+        self.numbers = widgets.HTML()
+        self.canvas.widget.add_class("workbench-picture")
+        time = widgets.HBox([self.hand.play, self.controls.time])
+        self.controls.time.layout.flex = "1 1 auto"
+        picture = [self.status.box, self.canvas.widget, time, self.hand.pointed, self.numbers, self.export.box]
+        self.stage, self.column = widgets.VBox(picture), self.controls.column()
+        self.stage.add_class("workbench-stage")
+        body = widgets.HBox([self.column, self.stage])
+        body.add_class("workbench-body")
+        return [widgets.HTML(css()), self.bridge, self.toolbar.box, body]
 
     # What the hand does
 
     def _changed(self) -> None:
         """A control has moved: theory follows at once, simulation when the hand rests."""
+        self.hand.player.stop()
         if self.controls.pending_upload():
-            self.tray.message("choose a CSV file: one row an item, one column a property, numbers in the cells")
+            self.status.invitation("Choose a CSV file: one row an item, one column a property, numbers in the cells.")
             return
-        if self._put_off is not None:
-            self._put_off.cancel()
         try:
-            state = self.controls.state()
+            state = self.controls.state(self.state)
             if slow(state, self.scene) and curves_key(state) != curves_key(self.state) and loop_running():
-                self.tray.stale()
-                self._put_off = asyncio.get_running_loop().call_later(REST, self._follow)
+                self.status.stale()
+                self.later("follow", REST, self._follow)
                 return
         except WorkbenchError as error:
-            self.tray.message(str(error))
+            self.status.message(str(error))
             return
         self._follow()
 
     def _follow(self) -> None:
         """Go where the controls are."""
         try:
-            self.show(self.controls.state(), echo=False)
+            self.show(self.controls.state(self.state), echo=False)
         except WorkbenchError as error:
-            self.tray.message(str(error))
+            self.status.message(str(error))
 
-    def show(self, state: ExplorerState, *, echo: bool = True) -> None:
+    def try_to(self, state: ExplorerState) -> None:
+        """Go to a state, or say in one line why not."""
+        try:
+            self.show(state)
+        except WorkbenchError as error:
+            self.status.message(str(error))
+
+    def show(self, state: ExplorerState, *, echo: bool = True, remember: bool = True) -> None:
         """Go to a state; a `WorkbenchError` leaves everything as it is.
 
         Args:
             state: where to go.
             echo: whether the controls are set too.
+            remember: whether undo comes back here.
         """
         scene = scene_of(state, self._given)
-        if scene is not self.scene:
+        new_scene = scene is not self.scene
+        if new_scene:
             known = set(scene.task.items)
             kept = tuple(name for name in state.targets if name in known)
             state = replace(state, source=state.source if state.source in known else "", targets=kept)
-        new_scene = scene is not self.scene
         known_curves = not new_scene and curves_key(state) == curves_key(self.state)
         found = self.curves if known_curves else curves(state, scene)
+        kept_curves(state)  # refuses here what cannot be drawn below
         resettled = new_scene or echo or found.end != self.curves.end
-        self.scene, self.curves = scene, found
+        before, self.scene, self.curves = self.state, scene, found
         self.state = self._complete(state)
         if new_scene:
             self.simulated = None
+        if new_scene or panel_choice(before, self.bridge.night) != panel_choice(self.state, self.bridge.night):
             self._make_panels()
-        self.tray.message("")
-        self.tray.put_away()
-        if resettled or self.state.measure != state.measure:
+        self.status.message("")
+        self.export.put_away()
+        if resettled or self.state.time != state.time:
             self.controls.show(self.state, scene, found.end)
         else:
             self.controls._reveal(self.state)
         self._draw()
-        self._simulate()
+        if remember:
+            self.later("settled", SETTLED, self.session.settled)
+        if not self.hand.player.playing:
+            self.follower.start()
 
     def _complete(self, state: ExplorerState) -> ExplorerState:
-        """The state with source and targets named and the time inside the training."""
-        items = self.scene.task.items
+        """The state with source and targets named, and the time on a step of the slider inside the training."""
+        items, step = self.scene.task.items, self.curves.end / TIME_STEPS
         return replace(
             state,
             source=items[self.scene.source_index(state)],
-            targets=tuple(items[j] for j in self.scene.target_indices(state)[:MAX_TARGETS]),
-            time=min(state.time, self.curves.end),
+            targets=tuple(items[j] for j in self.scene.target_indices(state)),
+            time=min(round(state.time / step), TIME_STEPS) * step,
         )
 
-    def _clicked(self, x: float, y: float, shift: bool) -> None:
-        """A click at a pixel of the picture."""
-        place = self.canvas.locate(x, y)
-        if place is not None:
-            state = picked(self.panels, self.state, self.curves, *place, shift)
-            if state != self.state:
-                self.show(state)
+    def undo(self) -> None:
+        """Back to the state before."""
+        self.session.undo()
 
     def reset(self) -> None:
         """Back to the state of the beginning."""
-        self.show(self._initial)
+        self.hand.player.stop()
+        self.toolbar.end_tour()
+        self.show(replace(self.initial, look=self.state.look, large=self.state.large))
+
+    def keep(self) -> None:
+        """Leave the present curves in the picture, faded, for comparison with the next ones."""
+        self.show(self.state.keep())
+
+    def drop(self) -> None:
+        """Take the kept curves away."""
+        self.show(replace(self.state, kept=(), beside=False))
+
+    def fold(self, folded: bool) -> None:
+        """Hide or show the controls."""
+        self.column.layout.display = "none" if folded else None
 
     # What the panels show
 
     def _make_panels(self) -> None:
-        self.panels = Panels(self.figure, self.scene)
-        self.canvas.forget()
+        names, night, large = panel_choice(self.state, self.bridge.night)
+        self.window = self.bridge.measured(large) or replace(self.window, large=large)
+        self.panels = Panels(self.figure, self.scene, names, self.window, night=night)
+        self.canvas.resized()
         self.canvas.move(self.panels.moving)
+        for name, wanted in (("workbench-dark", night), ("workbench-large", large)):
+            (self.add_class if wanted else self.remove_class)(name)
+
+    def _measured(self, _: Any) -> None:
+        """The window has changed."""
+        if self.bridge.narrow and not self._was_narrow:
+            self.toolbar.fold.value = False
+        self._was_narrow = self.bridge.narrow
+        _, night, large = panel_choice(self.state, self.bridge.night)
+        if self.bridge.measured(large) != self.window or self.panels.night != night:
+            self._make_panels()
+            self._draw()
+            self.canvas.polish()
+
+    def frame(self) -> Frame:
+        """What is drawn."""
+        state, wanted = self.state, "measures" in self.state.panels
+        known = every_measure(state, self.scene) if wanted else {}
+        return Frame(state, self.scene, self.curves, self.simulated, not self.stale, kept_curves(state), known)
 
     def _draw(self) -> None:
-        if self.panels.show(self.state, self.curves, self.simulated, not self.stale):
+        if self.panels.show(self.frame()):
             self.canvas.invalidate()
         self.canvas.blit()
-        self.tray.numbers.value = html.escape(self.panels.numbers.get_text())
+        line = html.escape(self.panels.numbers_line)
+        self.numbers.value = f'<span class="workbench-numbers">{line}</span>'
+        self.status.remark(remarks(self.state, self.scene, self.curves))
 
     @property
     def stale(self) -> bool:
         """Whether the simulated points are not (yet) those of the state."""
         return self.simulated is None or self.simulated.key != simulation_key(self.state)
 
-    # What simulation does
-
-    def _simulate(self, rest: float = REST) -> None:
-        if not self.stale:
-            self.runner.cancel()
-            self.tray.fresh(self._verdict())
-            self.runner.start(lambda _: None, rest)  # the picture is redrawn in order when the hand rests
-            return
-        self.tray.stale()
-        self.runner.start(partial(simulate, self.state, self.scene, self.curves.end), rest)
-
     def settle(self) -> None:
         """Finish the simulation of the state now, whether or not an event loop is running."""
-        if self.stale:
-            self.runner.run_now(partial(simulate, self.state, self.scene, self.curves.end))
-
-    def cancel(self) -> None:
-        """Stop the simulation; the old points stay, faded."""
-        if self.runner.cancel() and self.stale:
-            self.tray.stopped("simulation cancelled; move any control, or press simulate, to start it again")
-
-    def _simulated(self, found: Simulated | None) -> None:
-        if found is not None:
-            self.simulated = found
-            if self.panels.show(self.state, self.curves, found, True):
-                self.canvas.invalidate()
-                self.canvas.blit()
-        self.canvas.polish()
-        if found is not None:  # said only once the picture shows it
-            self.tray.fresh(self._verdict())
-
-    def _simulation_failed(self, line: str) -> None:
-        self.tray.stopped(f"no simulation: {line}")
-        self.canvas.polish()
-
-    def _verdict(self) -> str:
-        return verdict(self.simulated, self.curves) if self.simulated is not None else ""
+        self.follower.settle()
 
     # What can be taken away
 
@@ -234,7 +269,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         """Stop everything and remove the widgets, the inner ones too."""
         if self.comm is None:
             return
-        self.runner.cancel()
-        self.tray.close()
+        self.follower.cancel()
+        self.hand.close()
         close_inside(self)
         super().close()

@@ -1,0 +1,322 @@
+"""What the explorer says and how it looks: layout, labels, verdicts, remarks, kept curves, undo, colours."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("ipywidgets")
+pytest.importorskip("anywidget")
+
+from matplotlib.colors import to_rgb
+
+from workbench.errors import WorkbenchError
+from workbench.explorer import ExplorerState, explore
+from workbench.explorer.frame import Frame, kept_curves
+from workbench.explorer.guide import CONTROLS, PRESETS, TOUR
+from workbench.explorer.history import History
+from workbench.explorer.labels import together
+from workbench.explorer.layout import Window, layout
+from workbench.explorer.model import curves
+from workbench.explorer.more_panels import representation
+from workbench.explorer.remarks import remarks
+from workbench.explorer.scene import scene_of
+from workbench.explorer.simulate import simulate
+from workbench.explorer.state import PANELS
+from workbench.explorer.theme import look
+from workbench.explorer.verdict import verdict
+from workbench.explorer.view import Explorer
+from workbench.explorer.words import picture_in_words
+
+
+@pytest.fixture(scope="module")
+def shared() -> Explorer:
+    return explore("tree:2,2,2")
+
+
+@pytest.fixture
+def view(shared: Explorer) -> Explorer:
+    shared.reset()
+    return shared
+
+
+def framed(state: ExplorerState) -> Frame:
+    scene = scene_of(state)
+    return Frame(state, scene, curves(state, scene), kept=kept_curves(state))
+
+
+# Layout
+
+
+@given(
+    st.permutations(list(PANELS)).flatmap(lambda names: st.integers(1, 8).map(lambda n: tuple(names[:n]))),
+    st.integers(360, 2600),
+    st.integers(300, 1600),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_panels_of_any_window_lie_inside_it_and_on_no_other(
+    names: tuple[str, ...], width: int, height: int, large: bool
+) -> None:
+    places = layout(names, Window(width, height, large=large))
+    assert len(places.places) == len(names) and places.width == width
+    for k, (x, y, wide, high) in enumerate(places.places):
+        assert wide > 0 and high > 0 and x >= 0 and y >= 0 and x + wide <= 1.001 and y + high <= 1.001
+        for a, b, w, h in places.places[:k]:
+            assert x >= a + w or a >= x + wide or y >= b + h or b >= y + high
+
+
+@pytest.mark.parametrize("width", [533, 800, 914, 1280, 1920])
+def test_every_panel_is_wide_enough_to_be_read(width: int) -> None:
+    places = layout(tuple(PANELS), Window(width, 700))
+    assert min(wide * places.width for _, _, wide, _ in places.places) > 8 * places.em
+
+
+def test_letters_grow_with_the_window_and_for_a_lecture() -> None:
+    sizes = [Window(width).em for width in (500, 900, 1300, 1900)]
+    assert sizes == sorted(sizes) and sizes[0] >= 12
+    assert Window(1300, large=True).em > 1.3 * Window(1300).em
+
+
+def test_names_on_curves_do_not_lie_over_each_other(view: Explorer) -> None:
+    for time, task in ((0.0, "tree:2,2,2"), (9.0, "tree:3,3"), (5.0, "table:rumelhart")):
+        view.show(replace(ExplorerState(task=task), time=time))
+        view.canvas.png()
+        texts = [text for text in view.panels.by_name["influence"].labels.texts if text.get_visible()]
+        assert texts and texts[0].get_text()
+        boxes = [text.get_window_extent() for text in texts]
+        assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+
+
+def test_items_that_share_a_curve_share_a_name() -> None:
+    frame = framed(ExplorerState())
+    groups = together(frame.curves.influence[:, 0], range(1, 8))
+    assert sorted(map(len, groups)) == [1, 2, 4]
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        rgb = np.array(to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_colours_stand_out_from_the_background(night: bool) -> None:
+    style = look(14, 1200, night=night)
+    branch, place = np.repeat(np.arange(6), 11), np.tile(np.linspace(0, 1, 11), 6)
+    # Names of items are written in their colours, names of modes too: text needs 4.5 (WCAG 2.2, 1.4.3).
+    for colour in (*style.item_colours(branch, place), *style.sequence(9), style.ink, style.muted):
+        assert contrast(colour, style.background) >= 4.5, colour
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"depth": 3, "eta": 0.1},
+        {"depth": 1},
+        {"lam": 2.0, "eta": 0.1},
+        {"measure": "leave_one_out", "eta": 0.05},
+        {"measure": "trajectory_derivative"},
+        {"eta": 1.0},
+        {"hidden": 3},
+        {"task": "table:rumelhart", "prepare": "centred"},
+    ],
+)
+def test_what_the_step_size_explains_is_expected_and_an_error_of_the_theory_is_not(changes: dict[str, Any]) -> None:
+    state = ExplorerState(**changes)
+    scene = scene_of(state)
+    found = curves(state, scene)
+    run = simulate(state, scene, found.end, lambda fraction: None)
+    assert run.eta == state.eta
+    said = verdict(state, scene, run, found)
+    assert said.expected, said.line
+    off = ~np.eye(scene.task.n_items, dtype=bool)
+    if state.depth > 1:  # influence between items 1.25 times as large, or 2 times where a coarse step hides less
+        factor = np.where(off, 1.25 if state.eta < 0.5 and state.measure == "gradient_kernel" else 2.0, 1.0)
+        assert not verdict(state, scene, run, replace(found, influence=found.influence * factor)).expected
+    assert not verdict(state, scene, run, replace(found, strengths=1.2 * found.strengths)).expected
+
+
+def test_a_step_beyond_the_largest_curvature_is_said_to_diverge_and_one_below_it_is_not() -> None:
+    # Two layers: curvature 2 s of the strongest mode, stable below 1 / s = 2.07.
+    for eta, diverges in ((4.0, True), (1.9, False)):
+        state = ExplorerState(eta=eta)
+        scene = scene_of(state)
+        run = simulate(state, scene, curves(state, scene).end, lambda fraction: None)
+        said = verdict(state, scene, run, curves(state, scene))
+        assert ("diverges" in said.line) == diverges
+        if diverges:
+            assert not said.expected and f"{1 / scene.modes.s[0]:.3g}" in said.line
+
+
+# What is missing from the picture
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (ExplorerState(depth=1), "exactly 0"),
+        (ExplorerState(hidden=3), "3 units for 8 modes: level 2 (1 of 2), level 3 are never learned"),
+        (ExplorerState(task="tree:2,2,2,2,2"), "16 units for 32 modes: level 5 is never learned"),
+        (ExplorerState(a0=0.2), ""),
+        (ExplorerState(), ""),
+    ],
+)
+def test_what_is_missing_is_said_in_a_sentence(state: ExplorerState, words: str) -> None:
+    scene = scene_of(state)
+    said = " ".join(remarks(state, scene, curves(state, scene)))
+    assert words in said if words else said == ""
+
+
+def test_a_mode_without_units_is_drawn_at_zero_and_named(view: Explorer) -> None:
+    view.show(ExplorerState(hidden=3))
+    panel: Any = view.panels.by_name["strengths"]
+    assert [line.get_linestyle() for line in panel.lines if line.get_visible()] == ["-", "-", "-", ":", ":"]
+    assert any("level 2 (1 of 2)" in text.get_text() for text in panel.names)
+    assert any("never learned" in text.get_text() for text in panel.names)
+
+
+def test_the_picture_in_words_names_who_helps_and_who_harms() -> None:
+    words = picture_in_words(framed(ExplorerState(time=8.0)))
+    # Flips at 5.82 (plants) and 7.09 (birds), the cat's at 10.20.
+    assert "helps cat, harms sparrow, robin, oak" in words
+
+
+@pytest.mark.parametrize("prepare", ["centred", "standardised"])
+def test_a_prepared_table_has_mean_0_and_if_asked_variance_1(prepare: str) -> None:
+    Y = scene_of(ExplorerState(task="table:rumelhart", prepare=prepare)).task.Y
+    np.testing.assert_allclose(Y.mean(axis=1), 0, atol=1e-12)
+    if prepare == "standardised":
+        np.testing.assert_allclose(Y.std(axis=1), 1, rtol=1e-12)
+
+
+def test_the_representation_parts_the_items_in_the_order_of_the_tree() -> None:
+    frame = framed(ExplorerState())
+    values = representation(frame)
+    assert (np.diff(values[-1]) < 0).all()
+    # One linear map of the hidden activity for all times: w_k(t) v_ki over the modes, at the end and half-way.
+    V = frame.scene.modes.V[:, : frame.scene.modes.rank]
+    w = np.sqrt(frame.curves.first)[:, frame.groups.of_mode]
+    activity = w[:, None, :] * V
+    direction = np.linalg.lstsq(activity[-1], values[-1], rcond=None)[0]
+    np.testing.assert_allclose(activity @ direction, values, atol=1e-9)
+
+
+# Keeping, undoing, playing
+
+
+def test_kept_curves_stay_and_are_labelled_with_what_differed(view: Explorer) -> None:
+    before = view.curves.loss
+    view.keep()
+    view.controls.a0.value = 0.1
+    panel: Any = view.panels.by_name["loss"]
+    np.testing.assert_array_equal(panel.kept[0].get_ydata(), before)
+    assert [kept.label for kept in view.frame().kept] == ["a₀ = 0.01"]
+    assert ExplorerState.from_query(view.state.query()) == view.state
+    view.controls.depth.value = 3
+    assert view.frame().kept[0].label == "D = 2, a₀ = 0.01"
+    view.show(replace(view.state, beside=True))
+    assert [name for name in view.panels.names if name.endswith("@kept")] == [
+        f"{name}@kept" for name in view.state.panels if name != "tree"
+    ]
+    view.drop()
+    assert not view.state.kept and not any(line.get_visible() for line in view.panels.by_name["loss"].kept)
+
+
+def test_undo_goes_back_state_by_state_and_time_alone_is_none(view: Explorer) -> None:
+    start = view.state
+    for a0 in (0.02, 0.05):
+        view.controls.a0.value = a0
+    view.controls.time.value = 12.0
+    view.undo()
+    assert view.state.a0 == 0.02
+    view.undo()
+    assert replace(view.state, time=start.time) == start
+    history = History(start)
+    assert not history.add(replace(start, time=3.0)) and not history.can_undo
+
+
+def test_playing_moves_time_and_slider_together_to_the_end_and_stops_under_the_hand(view: Explorer) -> None:
+    frames: list[tuple[float, float]] = []
+
+    async def story() -> None:
+        view.hand.toggle_play()
+        while len({time for time, _ in frames}) < 5:
+            await asyncio.sleep(0.01)
+            frames.append((view.state.time, view.controls.time.value))
+            line: Any = view.panels.by_name["loss"]
+            assert line.axis.now.get_xdata()[0] == view.state.time
+        assert view.hand.player.playing
+        view.controls.depth.value = 3
+        assert not view.hand.player.playing
+
+    view.show(replace(view.state, time=0.0))
+    asyncio.run(story())
+    times = [time for time, _ in frames]
+    assert times == sorted(times) and all(time == slider for time, slider in frames)
+
+
+def test_presets_and_tour_stops_can_all_be_shown(view: Explorer) -> None:
+    for each in (*PRESETS, *TOUR):
+        view.show(each.state)
+        assert view.status.error.value == ""
+    view.toolbar.begin_tour()
+    for k in range(len(TOUR)):
+        assert f"{k + 1} of {len(TOUR)}" in view.toolbar.stop_text.value
+        view.toolbar.next.click()
+    assert view.toolbar.stop_box.layout.display == "none"
+    assert len(TOUR) == 5
+
+
+def test_what_the_tour_says_of_signs_is_so() -> None:
+    early, later = (framed(stop.state) for stop in TOUR[1:3])
+    row = early.curves.matrix(early.time)[0]
+    assert (row[1:] < 0).all()
+    row = later.curves.matrix(later.time)[0]
+    assert row[1] < 0 and (row[2:] > 0).all()
+
+
+def test_every_control_has_a_line_of_help_and_every_helped_control_exists(view: Explorer) -> None:
+    assert set(CONTROLS) == {name for name in CONTROLS if hasattr(view.controls, name)}
+    for name in CONTROLS:
+        assert getattr(view.controls, name).tooltip == CONTROLS[name]
+    view.toolbar.explain.value = True
+    assert view.controls.help["a0"].layout.display is None and view.toolbar.symbols.layout.display is None
+    view.toolbar.explain.value = False
+
+
+def test_more_than_six_targets_are_all_shown(view: Explorer) -> None:
+    names = view.scene.task.items
+    view.controls.targets.value = names
+    panel: Any = view.panels.by_name["influence"]
+    assert view.state.targets == names and sum(line.get_linewidth() > 2 for line in panel.item_lines) == 8
+    assert sum(cell.get_visible() for cell in view.panels.by_name["matrix"].cells) == 8
+
+
+@pytest.mark.parametrize("size", [(700, 500), (1500, 900)])
+def test_the_picture_has_the_pixels_of_the_window(view: Explorer, size: tuple[int, int]) -> None:
+    width, height = size
+    view.bridge.window = {"width": width, "height": height, "ratio": 1.5, "night": True, "narrow": False}
+    assert view.figure.bbox.width == pytest.approx(1.5 * width, abs=2)
+    assert "workbench-dark" in view._dom_classes
+    view.bridge.window = {"width": 0, "height": 0, "ratio": 1.0, "night": False, "narrow": False}
+
+
+@pytest.mark.parametrize("query", ["panels=nonsense", "kept=depth%3D99", "prepare=x", "look=x", "large=maybe"])
+def test_a_link_with_what_is_no_state_is_refused(query: str) -> None:
+    with pytest.raises(WorkbenchError):
+        explore(state=query)

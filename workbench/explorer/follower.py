@@ -1,0 +1,78 @@
+"""The simulation that follows a view: started when the hand rests, its old points faded until the new are there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from workbench.explorer.model import Curves
+from workbench.explorer.runner import REST, Runner
+from workbench.explorer.scene import Scene
+from workbench.explorer.simulate import Progress, Simulated, simulate
+from workbench.explorer.state import ExplorerState
+from workbench.explorer.status import Status
+from workbench.explorer.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from workbench.explorer.view import Explorer
+
+
+class Follower:
+    """Runs what the view's state asks for.
+
+    Attributes:
+        status: where it is said how far it is.
+    """
+
+    def __init__(self, view: Explorer) -> None:
+        self.view = view
+        self.status = Status(self.cancel, self.start)
+        self.runner = Runner(self.status.progress, self._done, self._failed)
+        self._verdict = Verdict("", True)
+
+    def start(self, rest: float = REST) -> None:
+        """Simulate the state after ``rest`` seconds of quiet, unless that is done."""
+        view = self.view
+        if not view.stale:
+            self.runner.cancel()
+            self._say()
+            self.runner.start(lambda _: None, rest)  # the picture is redrawn in order when the hand rests
+            return
+        self.status.stale()
+        self.runner.start(partial(_simulate_and_judge, view.state, view.scene, view.curves), rest)
+
+    def settle(self) -> None:
+        """Finish the simulation of the state now, whether or not an event loop is running."""
+        view = self.view
+        if view.stale:
+            self.runner.run_now(partial(_simulate_and_judge, view.state, view.scene, view.curves))
+
+    def cancel(self) -> None:
+        """Stop; the old points stay, faded."""
+        if self.runner.cancel() and self.view.stale:
+            self.status.stopped("simulation cancelled; move any control, or press simulate, to start it again")
+
+    def _done(self, found: tuple[Simulated, Verdict] | None) -> None:
+        view = self.view
+        if found is not None:
+            view.simulated, self._verdict = found
+            if view.panels.show(view.frame()):
+                view.canvas.invalidate()
+                view.canvas.blit()
+        view.canvas.polish()
+        if found is not None:  # said only once the picture shows it
+            self._say()
+
+    def _failed(self, line: str) -> None:
+        self.status.stopped(f"no simulation: {line}")
+        self.view.canvas.polish()
+
+    def _say(self) -> None:
+        self.status.fresh(self._verdict.line, expected=self._verdict.expected)
+
+
+def _simulate_and_judge(
+    state: ExplorerState, scene: Scene, curves: Curves, progress: Progress
+) -> tuple[Simulated, Verdict]:
+    found = simulate(state, scene, curves.end, progress)
+    return found, verdict(state, scene, found, curves)

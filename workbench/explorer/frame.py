@@ -1,0 +1,96 @@
+"""One moment of the explorer: all that the panels need to draw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from workbench.explorer.model import Curves, curves, width
+from workbench.explorer.scene import Scene, scene_of
+from workbench.explorer.simulate import Simulated
+from workbench.explorer.state import ExplorerState
+from workbench.theory.modes.groups import ModeGroups
+
+#: How strongly simulated points are drawn: of the picture's own state, and of an earlier one.
+FRESH, STALE = 1.0, 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Curves kept for comparison, and in which settings they differ from those shown."""
+
+    label: str
+    state: ExplorerState
+    scene: Scene
+    curves: Curves
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What is drawn.
+
+    Attributes:
+        simulated: what simulation found, of this state if ``fresh``, or else of an earlier one.
+        kept: other curves beside these.
+        measures: the curves of every measure for the state, by name; empty unless they are asked for.
+    """
+
+    state: ExplorerState
+    scene: Scene
+    curves: Curves
+    simulated: Simulated | None = None
+    fresh: bool = False
+    kept: tuple[Kept, ...] = ()
+    measures: dict[str, Curves] = field(default_factory=dict)
+
+    @cached_property
+    def groups(self) -> ModeGroups:
+        """Modes that share a curve."""
+        return self.scene.groups(width(self.state, self.scene))
+
+    @cached_property
+    def source(self) -> int:
+        """Position of the source item."""
+        return self.scene.source_index(self.state)
+
+    @cached_property
+    def targets(self) -> tuple[int, ...]:
+        """Positions of the targets."""
+        return self.scene.target_indices(self.state)
+
+    @property
+    def time(self) -> float:
+        """The time shown."""
+        return min(self.state.time, self.curves.end)
+
+    @property
+    def alpha(self) -> float:
+        """How strongly the simulated points are drawn."""
+        return FRESH if self.fresh else STALE
+
+    def other_side(self) -> Frame | None:
+        """The frame of the curves kept last, for a panel beside this one's; None where it has other items."""
+        if not self.kept:
+            return None
+        kept = self.kept[-1]
+        known = set(kept.scene.task.items)
+        names = [self.scene.task.items[k] for k in (self.source, *self.targets)]
+        if not known.issuperset(names):
+            return None
+        return Frame(kept.state.picking(self.state), kept.scene, kept.curves)
+
+
+def kept_curves(state: ExplorerState) -> tuple[Kept, ...]:
+    """The curves that a state keeps, each with what differs from the state."""
+    made = []
+    for query in state.kept:
+        kept, scene, found = _kept(query, state.table)
+        made.append(Kept(kept.differences(state), kept, scene, found))
+    return tuple(made)
+
+
+@lru_cache(maxsize=12)
+def _kept(query: str, table: str) -> tuple[ExplorerState, Scene, Curves]:
+    kept = ExplorerState.from_query(query)
+    scene = scene_of(kept)
+    return kept, scene, curves(kept, scene)

@@ -1,0 +1,112 @@
+"""Where panels stand in a window of any size: rows of about equal fullness, sizes in the pixels of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+#: Narrowest width a panel can be read at, in ems, and its share of a row.
+_SIZES = {
+    "tree": (14, 0.72),
+    "strengths": (19, 1.0),
+    "loss": (17, 0.9),
+    "influence": (27, 1.9),
+    "matrix": (20, 1.1),
+    "representation": (20, 1.0),
+    "factors": (20, 1.1),
+    "measures": (22, 1.3),
+}
+#: Room around the axes of a panel, in ems: left, right, above, below.
+_MARGINS = {
+    "tree": (0.4, 0.4, 2.4, 0.6),
+    "matrix": (6.6, 4.6, 2.4, 6.4),
+    "representation": (1.2, 0.8, 2.4, 3.2),
+}
+_MARGIN = (4.6, 0.8, 2.4, 3.2)
+#: Room for legend and formula at the foot of the figure, in ems; below a width of so many ems they take more lines.
+_FOOT, _NARROW_FOOT, NARROW = 4.4, 7.6, 48
+_ROW = 15.5
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is known of the window.
+
+    Attributes:
+        width, height: of the picture's place, in pixels of the page.
+        ratio: pixels of the screen per pixel of the page.
+        large: whether letters are those of a presentation.
+    """
+
+    width: int = 1180
+    height: int = 640
+    ratio: float = 1.0
+    large: bool = False
+
+    @property
+    def em(self) -> float:
+        """Size of a letter, in pixels of the page: larger in a wide window, from which people sit further away."""
+        size = min(max(9.0 + self.width / 260, 12.0), 16.5)
+        return 1.35 * size if self.large else size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of the axes as fractions of the figure (left, bottom, width, height), and the figure's size in pixels."""
+
+    places: tuple[tuple[float, float, float, float], ...]
+    width: float
+    height: float
+    em: float
+
+
+@cache
+def layout(panels: Sequence[str], window: Window) -> Layout:
+    """Panels in the order given, in as few rows as they can be read in."""
+    em, width = window.em, float(window.width)
+    rows, foot = _rows(panels, width / em), (_NARROW_FOOT if width < NARROW * em else _FOOT) * em
+    high = max(_ROW * em, (window.height - foot) / len(rows))
+    high = min(high, 0.62 * width)
+    height = len(rows) * high + foot
+    places = []
+    for k, row in enumerate(rows):
+        whole, left = sum(_SIZES[_kind(name)][1] for name in row), 0.0
+        top = k * high
+        for name in row:
+            wide = width * _SIZES[_kind(name)][1] / whole
+            before, after, above, below = (em * x for x in _MARGINS.get(_kind(name), _MARGIN))
+            places.append(
+                (
+                    (left + before) / width,
+                    1 - (top + high - below) / height,
+                    max(wide - before - after, 2 * em) / width,
+                    (high - above - below) / height,
+                )
+            )
+            left += wide
+    return Layout(tuple(places), width, height, em)
+
+
+def _kind(name: str) -> str:
+    return name.partition("@")[0]
+
+
+def _rows(panels: Sequence[str], ems: float) -> list[tuple[str, ...]]:
+    """Contiguous rows that fit ``ems``, the fewest of them but two for more than three panels, evenly full."""
+    fewest = 1 if len(panels) <= 3 else 2
+    for count in range(fewest, len(panels) + 1):
+        splits = [rows for rows in _splits(tuple(panels), count) if all(_fits(row, ems) for row in rows)]
+        if splits:
+            return min(splits, key=lambda rows: max(sum(_SIZES[_kind(name)][1] for name in row) for row in rows))
+    return [(name,) for name in panels]
+
+
+def _fits(row: tuple[str, ...], ems: float) -> bool:
+    return sum(_SIZES[_kind(name)][0] for name in row) <= ems
+
+
+def _splits(panels: tuple[str, ...], count: int) -> list[list[tuple[str, ...]]]:
+    if count == 1:
+        return [[panels]]
+    return [[panels[:k], *rest] for k in range(1, len(panels) - count + 2) for rest in _splits(panels[k:], count - 1)]

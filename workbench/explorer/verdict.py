@@ -1,0 +1,143 @@
+"""Whether the deviation of simulation from theory is the one to expect: from the step size, or by chance.
+
+In modes a step of training is known exactly: layer l of a mode goes from w_l to
+
+    w_l + eta (s - c prod_k w_k) prod_{k != l} w_k,
+
+so what a step size does to strengths and kernels is known without the curves that are judged: training in steps of eta
+minus training in steps of eta/2, twice, is the deviation from the flow to first order. What is left of the deviation
+after that has no excuse. Measures that add up over the whole history inherit the kernel's deviation at every step,
+magnified by the rest of training: up to four times as much is put down to the step, as in `workbench compare`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.explorer.model import Curves, kernel_in_groups, width
+from workbench.explorer.scene import Scene
+from workbench.explorer.simulate import Simulated
+from workbench.explorer.state import ExplorerState
+from workbench.theory.modes.groups import ModeGroups
+from workbench.theory.modes.unbalanced_weights import initial_pair
+
+Array = NDArray[np.float64]
+
+#: Rounding, and the next thing that could be seen, as parts of the largest influence.
+_NOTHING = 1e-3
+#: Part of the kernel's deviation that a measure of the whole history may show, and of the predicted one.
+_HISTORY, _STEPPED = 4.0, 1.2
+#: Standard errors that one of many values may be off: with few chains the errors themselves are uncertain.
+_FAR = 6.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line, and whether what it says is to be expected."""
+
+    line: str
+    expected: bool
+
+
+def verdict(state: ExplorerState, scene: Scene, found: Simulated, curves: Curves) -> Verdict:
+    """Largest deviation of simulation from theory, and whether step size or chance explain it."""
+    finite = np.isfinite(found.strengths).all() and np.isfinite(found.influence).all()
+    if not finite or found.eta > _longest_step(state, scene):
+        return _too_long(state, scene)
+    theory = np.stack([curves.matrix(t) for t in found.influence_times])
+    a = np.stack([curves.at(curves.strengths, t) for t in found.times])
+    largest = float(np.abs(a).max())
+    strengths = float(np.abs(found.strengths - a).max()) / largest
+    groups = scene.groups(width(state, scene))
+    coarse, fine = (_stepped(state, scene, groups, found, halved) for halved in (1, 2))
+    if not np.isfinite(coarse[0]).all():
+        return _too_long(state, scene)
+    known = _STEPPED * 2 * float(np.abs(coarse[0] - fine[0]).max()) / largest + _NOTHING
+    modes_fit = strengths <= known
+    if found.stderr is not None:
+        return _sampled(found, theory, strengths, modes_fit)
+    off = ~np.eye(theory.shape[1], dtype=bool)
+    none = not np.abs(theory[:, off]).max() > 0
+    part = np.ones_like(off) if none else off
+    size = float(np.abs(theory[:, part]).max())
+    deviation = float(np.abs(found.influence - theory)[:, part].max()) / size
+    kernel = np.abs(coarse[1] - fine[1])[:, part]
+    inherited = 2 * float(kernel.max()) / float(np.abs(fine[1])[:, part].max())
+    factor = _STEPPED if state.measure == "gradient_kernel" else _HISTORY
+    explained = modes_fit and deviation <= factor * inherited + 5 * _NOTHING
+    reason = f"as a step of {found.eta:.3g} makes it" if explained else f"more than a step of {found.eta:.3g} explains"
+    return Verdict(
+        f"off by at most {_percent(deviation)} of the largest influence, strengths {_percent(strengths)}: {reason}",
+        explained,
+    )
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.2g} %" if part < 10 else "more than 1000 %"
+
+
+def _longest_step(state: ExplorerState, scene: Scene) -> float:
+    """The step below which gradient descent settles: 2 over the curvature of the strongest mode where it is learned.
+
+    That is c times the sum over layers of the squared product of the other layers' weights.
+    """
+    a, D = float(scene.modes.s[0]) / scene.c, state.depth
+    return 2 / (scene.c * (float(np.hypot(state.lam, 2 * a)) if D == 2 else D * a ** (2 - 2 / D)))
+
+
+def _too_long(state: ExplorerState, scene: Scene) -> Verdict:
+    return Verdict(
+        f"training diverges: with steps of {state.eta:.3g} it cannot settle; gradient descent is stable below "
+        f"2 / (largest curvature) = {_longest_step(state, scene):.3g}",
+        False,
+    )
+
+
+def _sampled(found: Simulated, theory: Array, strengths: float, modes_fit: bool) -> Verdict:
+    assert found.stderr is not None
+    # At t = 0 and late in training a standard error may vanish with the covariance itself.
+    z = np.abs(found.influence - theory) / np.maximum(found.stderr, 1e-12 * np.abs(theory).max())
+    chance = np.sqrt(2 * np.log(z.size))
+    fits = modes_fit and float(z.max()) <= _FAR
+    why = "" if fits else ": more than chance explains" if modes_fit else ": more than the step explains"
+    off = ~np.eye(theory.shape[1], dtype=bool)
+    noise = float(np.sqrt((found.stderr[:, off] ** 2).mean()) / max(np.sqrt((theory[:, off] ** 2).mean()), 1e-300))
+    noisy = f"; between items the error is {_percent(noise)} of the influence, noise" if noise > 0.3 else ""
+    return Verdict(
+        f"off by at most {z.max():.1f} standard errors among {z.size} values (about {chance:.1f} by chance), "
+        f"strengths {_percent(strengths)}{why}{noisy}",
+        fits,
+    )
+
+
+def _stepped(
+    state: ExplorerState, scene: Scene, groups: ModeGroups, found: Simulated, halved: int
+) -> tuple[Array, Array]:
+    """Strengths ``(T, G)`` and influence by the kernel ``(T, P, P)`` of training in steps, at the checkpoints.
+
+    Each step of the simulation is made in ``halved`` parts.
+    """
+    c, D, s = scene.c, state.depth, groups.s
+    if D == 2:
+        w1, w2 = initial_pair(state.a0, state.lam)
+        w = np.array([[float(w1)], [float(w2)]]) * groups.learned
+    else:
+        w = np.full((D, 1), state.a0 ** (1 / D)) * (groups.learned if D > 1 else np.ones(len(s)))
+    at, eta = halved * np.rint(found.times / found.eta).astype(int), found.eta / halved
+    layers = np.empty((len(at), *w.shape))
+    step = 0
+    with np.errstate(all="ignore"):  # where it diverges, the caller says so
+        for k, last in enumerate(at):
+            while step < last:
+                error = s - c * w.prod(axis=0)
+                others = w[::-1] if D == 2 else w ** (D - 1)
+                w = w + eta * error * others
+                step += 1
+            layers[k] = w
+        a = layers.prod(axis=1)
+        e = s - c * a
+        kernel = kernel_in_groups(D, scene.task.n_items, groups, e, a, layers[:, 0] ** 2, layers[:, -1] ** 2)
+    return a, kernel
