@@ -288,3 +288,74 @@ def test_corpora_are_chosen_by_document():
     c = corpus(5)
     some = c.chosen(np.array([3, 1]))
     assert isinstance(some, Corpus) and np.array_equal(some.tokens, c.tokens[[3, 1]]) and len(some.text(0)) == CONTEXT
+
+
+def test_the_panel_rewrites_the_text_when_a_control_moves(study):
+    from workbench.language.panel import text_panel
+
+    box = text_panel(study)
+    (time, document, token), text = box.children[0].children, box.children[1]
+    seen = [text.value]
+    time.value = 2
+    seen.append(text.value)
+    token.value = 5
+    seen.append(text.value)
+    document.value = 1
+    seen.append(text.value)
+    assert len(set(seen)) == 4
+    with pytest.raises(WorkbenchError, match="has no text"):
+        text_panel(study.drop_vars("token_correlation"))
+
+
+def test_an_intervention_tells_gains_against_its_own_seed_and_no_gain_where_nothing_is_weighted():
+    from workbench.language.intervention import Intervention, crossing, effects, intervention_study
+
+    assert crossing(np.array([0, 4, 8]), np.array([3.0, 2.0, 0.0]), 1.0) == 6
+    assert np.isnan(crossing(np.array([0, 4]), np.array([3.0, 2.0]), 1.0))
+    few = Intervention(extra=0.0, length=3, ahead=1, level=4.04, every=2, steps=12, seeds=2, batch=8)
+    settings = LanguageSettings(documents=60, width=8, heads=2)
+    runs = intervention_study(few, settings)
+    assert len(runs) == 2 * 5 and (runs["gain"] == 0).all()
+    told = effects(runs)
+    assert set(told["documents"]) == {"induction", "random", "induction - random"} and (told["seeds"] == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--revisions", "step0"), "--model and --revisions go together"),
+        (("--model", "x", "--revisions", "step0"), "--model reads a text"),
+        (("--text", "/nowhere.txt"), "--text /nowhere.txt: No such file"),
+        (("--chains", "1"), "--chains 1; give 2 or more"),
+        (("--checkpoints", "1"), "--checkpoints 1 in --steps"),
+        (("--gamma", "-1"), "--gamma -1; give a positive number"),
+        (("--observed", "1"), "classes with fewer than 10 tokens"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(run_cli, tmp_path, argv, message):
+    ran = run_cli("language", "--out", tmp_path / "result", "--quick", "--quiet", *argv)
+    assert ran.code == 2 and ran.err.count("\n") == 1 and message in ran.err, ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_shorter_than_the_context_is_refused(run_cli, tmp_path):
+    (tmp_path / "short.txt").write_text("A short text.", encoding="utf-8")
+    ran = run_cli("language", "--out", tmp_path / "result", "--quiet", "--text", tmp_path / "short.txt")
+    assert ran.code == 2 and "a document takes 64" in ran.err and ran.err.count("\n") == 1
+
+
+def test_the_command_writes_what_it_says_and_the_page_holds_the_figures(run_cli, tmp_path):
+    import xarray as xr
+
+    ran = run_cli(
+        "language", "--out", tmp_path / "result", "--quiet", "--steps", 6, "--checkpoints", 3, "--chains", 2,
+        "--draws", 6, "--thin", 1, "--batch-size", 2, "--observed", 10,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "rise and fall beyond noise" in ran.out
+    with xr.open_dataset(tmp_path / "result" / "language.nc", engine="h5netcdf") as ds:
+        assert ds.sizes["time"] == 3
+    page = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 6 and "Are the curves more than monotone?" in page and "<script" not in page
+    again = run_cli("language", "--out", tmp_path / "result", "--quiet")
+    assert again.code == 2 and "--force" in again.err

@@ -19,6 +19,7 @@ The exit code is 1 if any claim fails.
 
   workbench verify
   workbench verify --only "mode dynamics"
+  workbench verify --all --only language      claims that take minutes
 """
 
 
@@ -30,6 +31,7 @@ def add_parser(commands: Any) -> None:
         description=_VERIFY,
         formatter_class=Help,
     )
+    p.add_argument("--all", action="store_true", help="also claims that take minutes: language models, sampled anew")
     p.add_argument("--only", metavar="TEXT", help="claims whose family, sentence or closed forms mention TEXT")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the table, with the reasons, as JSON too")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -43,10 +45,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         check_file(args.json)
     from workbench import __version__
-    from workbench.verification import all_claims
+    from workbench.verification import all_claims, long_claims
     from workbench.verification.claims import claims_table, select, verify
 
-    claims = select(all_claims(), args.only) if args.only else all_claims()
+    claims = all_claims() + (long_claims() if args.all else [])
+    claims = select(claims, args.only) if args.only else claims
     with shown_bar("verify", len(claims), quiet=args.quiet) as advance:
         results = verify(claims, advance)
     print(claims_table(results))

@@ -10,4 +10,11 @@ def all_claims() -> list[Claim]:
     return [claim for module in modules for claim in module.CLAIMS]
 
 
-__all__ = ["all_claims"]
+def long_claims() -> list[Claim]:
+    """Claims that take minutes: networks trained and sampled anew."""
+    from workbench.verification import language  # imports torch
+
+    return list(language.CLAIMS)
+
+
+__all__ = ["all_claims", "long_claims"]
