@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator
 from numpy.typing import NDArray
 
+from workbench.agreement.groups import pair_groups
+from workbench.agreement.resolution import unresolved
 from workbench.figures.figure import Illustration
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import Measure, measures, span, stages, thin
@@ -110,9 +112,6 @@ def _quantiles(ax: Axes, measure: Measure, style: Style) -> None:
 
 def kinships(ds: xr.Dataset) -> tuple[tuple[str, Mask], ...]:
     """Named ``(P, P)`` masks: the groups of pairs of the error tables, and the diagonal."""
-    # Importing it brings the simulation along, which no other figure needs.
-    from workbench.agreement.groups import pair_groups
-
     return (*pair_groups(ds).items(), ("an item and itself", np.eye(ds.sizes["source"], dtype=bool)))
 
 
@@ -124,6 +123,16 @@ def errors_over_time(measure: Measure, pairs: Mask) -> Array:
     return np.asarray(np.sqrt(np.nanmean(difference**2, axis=1)) / (scale or np.nan))
 
 
+def _noise(ds: xr.Dataset, measure: Measure) -> str:
+    """A line for groups of pairs whose single entries are noise, with the draws that would resolve them."""
+    noisy = unresolved(ds, measure.name)
+    if not noisy:
+        return ""
+    most = max(draws for _, draws in noisy.values())
+    whose = f"{len(noisy)} of {len(pair_groups(ds))} groups" if len(noisy) < len(pair_groups(ds)) else "all groups"
+    return f"\n{whose}: noise,\nless with {most:,.0f} draws"
+
+
 def _errors(ax: Axes, ds: xr.Dataset, measure: Measure, style: Style) -> None:
     time = ds["time"].values
     named = kinships(ds)
@@ -132,7 +141,7 @@ def _errors(ax: Axes, ds: xr.Dataset, measure: Measure, style: Style) -> None:
         error = errors_over_time(measure, pairs)
         largest = max(largest, float(np.nanmax(error, initial=0.0)))
         ax.plot(time, np.where(error > 0, error, np.nan), color=colour, label=name, linewidth=0.13 * style.font)
-    ax.set(xlabel="flow time $t$", yscale="log", xlim=span(time))
+    ax.set(xlabel=f"flow time $t${_noise(ds, measure)}", yscale="log", xlim=span(time))
     # Both sides start from the same weights: differences of rounding size would take up the whole axis.
     if largest > 0:
         ax.set_ylim(bottom=max(ax.get_ylim()[0], 1e-4 * largest))
