@@ -200,6 +200,21 @@ def test_a_method_comes_from_a_file(tmp_path):
             method_from_file(text)
 
 
+@pytest.mark.parametrize("library", ["captum", "dattri", "kronfluence", "devinterp", "bergson"])
+def test_a_library_that_is_missing_is_a_row_that_says_so(library):
+    from importlib import import_module, util
+
+    module = import_module(f"workbench.bench.adapters.{library}_methods")
+    if util.find_spec(library) is not None:
+        pytest.skip(f"{library} is installed here")
+    own = [m for m in METHODS.values() if m.function.__module__ == module.__name__]
+    (run,) = runs_of(SMALL["tree"], 1, truths("tree"))
+    assert own
+    for method in own:
+        assert f"No module named '{library}'" in evaluate(method, SMALL["tree"], [run], 60).failure
+        del METHODS[method.name]
+
+
 @pytest.mark.slow
 def test_the_command_writes_its_files_and_rechecks_them(tmp_path, run_cli):
     mine = tmp_path / "mine.py"

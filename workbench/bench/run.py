@@ -28,12 +28,19 @@ class Examples:
         targets: ``(N, n_out)``.
         loss: ``"squared"``: ``|y - f(x)|^2 / 2``; ``"cross_entropy"``: binary cross-entropy of sigmoid outputs, summed
             over outputs.
+        trained: how many of them, from the first, are training items; None: all.
     """
 
     names: tuple[str, ...]
     inputs: torch.Tensor
     targets: torch.Tensor
     loss: Loss = "squared"
+    trained: int | None = None
+
+    @property
+    def items(self) -> Examples:
+        """The training items among them."""
+        return self[: self.trained]
 
     def losses(self, network: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """``(N,)`` losses of a network, or of any function of the inputs; differentiable in its parameters."""
@@ -51,7 +58,7 @@ class Examples:
     def followed_by(self, others: Examples) -> Examples:
         """These examples, then the others."""
         inputs, targets = torch.cat([self.inputs, others.inputs]), torch.cat([self.targets, others.targets])
-        return Examples(self.names + others.names, inputs, targets, self.loss)
+        return Examples(self.names + others.names, inputs, targets, self.loss, trained=len(self))
 
 
 @dataclass(frozen=True, eq=False)

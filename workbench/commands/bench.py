@@ -25,6 +25,7 @@ a method sees the checkpoints, the data and how training went, never the truth.
   workbench bench --out results/bench                         three problems, every method, about two minutes
   workbench bench --suite full --out results/full             ten problems
   workbench bench --method mine.py:score --out results/mine   your own function beside the others; its file is run
+  workbench bench --peers --out results/peers                 captum, dattri, kronfluence, devinterp beside them
   workbench bench --problems my_table.csv --out results/table a problem made of your own table
   workbench bench --recheck results/bench                     train stored index sets again and compare
 
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
     p.add_argument(
         "--method", action="append", default=[], metavar="FILE.py:FUNCTION", help="your own; may be given several times"
     )
+    p.add_argument("--peers", action="store_true", help="methods of other libraries, too (extra `peers`)")
     p.add_argument("--seeds", type=int, default=3, metavar="N", help="initial weights of every problem")
     p.add_argument("--limit", type=float, default=120.0, metavar="S", help="seconds a method may take on one run")
     p.add_argument("--list", action="store_true", help="show problems and methods, and stop")
@@ -159,8 +161,12 @@ def _split(text: str, option: str) -> list[str]:
 
 
 def _methods(args: argparse.Namespace) -> list[Method]:
+    from importlib import import_module
+
     from workbench.bench import METHODS, method_from_file
 
+    if args.peers:
+        import_module("workbench.bench.adapters")
     shipped = [method for method in METHODS.values() if not method.control]
     if args.methods is not None:
         unknown = [name for name in _split(args.methods, "--methods") if name not in METHODS]
