@@ -211,7 +211,7 @@ def test_a_library_that_is_missing_is_a_row_that_says_so(library):
     (run,) = runs_of(SMALL["tree"], 1, truths("tree"))
     assert own
     for method in own:
-        assert f"No module named '{library}'" in evaluate(method, SMALL["tree"], [run], 60).failure
+        assert "No module named" in evaluate(method, SMALL["tree"], [run], 60).failure
         del METHODS[method.name]
 
 

@@ -30,7 +30,7 @@ def _pairwise(network: nn.Module, examples: Examples, strategy: str) -> torch.Te
 
     logging.disable(logging.WARNING)
 
-    class Attribution(Task):
+    class Attribution(Task):  # type: ignore[misc, unused-ignore]
         """The loss of the examples, as objective and as measurement."""
 
         def compute_train_loss(self, batch: Any, model: nn.Module, sample: bool = False) -> torch.Tensor:
@@ -44,17 +44,17 @@ def _pairwise(network: nn.Module, examples: Examples, strategy: str) -> torch.Te
         def compute_measurement(self, batch: Any, model: nn.Module) -> torch.Tensor:
             return self.compute_train_loss(batch, model)
 
-    data = torch.utils.data.TensorDataset(examples.inputs.float(), examples.targets.float())
+    items, every = (
+        torch.utils.data.TensorDataset(e.inputs.float(), e.targets.float()) for e in (examples.items, examples)
+    )
     task = Attribution()
     model = prepare_model(copy.deepcopy(network).float(), task)
     with tempfile.TemporaryDirectory() as folder:
         analyzer = Analyzer("bench", model, task, cpu=True, disable_tqdm=True, output_dir=folder)
-        size = len(examples)
-        analyzer.fit_all_factors(
-            "factors", data, per_device_batch_size=size, factor_args=FactorArguments(strategy=strategy)
-        )
+        how, P, N = FactorArguments(strategy=strategy), len(items), len(every)
+        analyzer.fit_all_factors("factors", items, per_device_batch_size=P, factor_args=how)
         analyzer.compute_pairwise_scores(
-            "scores", "factors", data, data, per_device_query_batch_size=size, per_device_train_batch_size=size
+            "scores", "factors", every, items, per_device_query_batch_size=N, per_device_train_batch_size=P
         )
         scores: torch.Tensor = analyzer.load_pairwise_scores("scores")["all_modules"]
     return scores.double().T  # (queries, items) there
