@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from workbench.errors import ConditionError
 from workbench.networks import network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.theory.flow.aligned import mode_residuals, mode_strengths, settling_time
+from workbench.theory.flow.end_to_end import end_to_end_flow
+from workbench.theory.flow.weighted_flow import weighted_flow
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.influence.leave_one_out import leave_one_out
 from workbench.theory.influence.mode_transport import pair_responses, transport_rates
@@ -145,3 +148,59 @@ def test_residuals_and_settling_time_follow_the_depth(depth):
     end = settling_time(net, 0.005)
     left = mode_residuals(net, [end / 1.25])[0]
     np.testing.assert_allclose((left**2).sum() / (net.modes.s**2).sum(), 0.005, rtol=1e-6)
+
+
+def end_to_end_starts():
+    yield from (STARTS[name]() for name in ("three layers", "five layers", "three layers, bottleneck"))
+
+
+def test_the_product_of_balanced_layers_moves_by_itself_whatever_the_items_weigh_and_when():
+    for net in end_to_end_starts():
+        omega = np.vstack([1 - np.eye(4), np.random.default_rng(0).uniform(0, 3, 4)])
+        for window in ((0.0, np.inf), (5.0, 9.0)):
+            by_layers = weighted_flow(net, TIMES, omega, window=window, rtol=1e-11)
+            product = end_to_end_flow(net, TIMES, omega, window=window, rtol=1e-11)
+            np.testing.assert_allclose(product, by_layers, atol=1e-9)
+
+
+def test_a_start_that_is_not_balanced_is_refused_by_the_end_to_end_flow():
+    with pytest.raises(ConditionError, match="use weighted_flow"):
+        end_to_end_flow(network(task_from_spec("tree:2,2"), 4, "gaussian:0.3", depth=3), TIMES, np.ones(4))
+
+
+def leftover(depth, goal, s=(0.5, 0.31), c=0.125):
+    """Share of a polynomial in two weights that no Laurent polynomial's derivative along the modes makes up."""
+    grid = range(-6, 13)
+    columns = []
+    for i in grid:
+        for j in grid:
+            image = {}
+            for exponents, factor in (
+                ((i + depth - 2, j), s[0] * i),
+                ((i + 2 * depth - 2, j), -c * i),
+                ((i, j + depth - 2), s[1] * j),
+                ((i, j + 2 * depth - 2), -c * j),
+            ):
+                image[exponents] = image.get(exponents, 0) + factor
+            columns.append(image)
+    # Logarithms of one mode's weight and residual: w^{D-2} (s - c w^D) and w^{2D-2}.
+    for k in (0, 1):
+        exponents = [(n, 0) if k == 0 else (0, n) for n in (depth - 2, 2 * depth - 2)]
+        columns += [{exponents[0]: 1.0}, {exponents[1]: 1.0}]
+    rows = sorted({e for column in (*columns, goal) for e in column})
+    matrix = np.array([[column.get(e, 0.0) for column in columns] for e in rows])
+    target = np.array([goal.get(e, 0.0) for e in rows])
+    solution = np.linalg.lstsq(matrix, target, rcond=1e-12)[0]
+    return np.linalg.norm(matrix @ solution - target) / np.linalg.norm(target)
+
+
+def test_only_the_difference_of_four_layers_has_an_elementary_transport_among_laurent_polynomials():
+    c, (s_a, s_b) = 0.125, (0.5, 0.31)
+    assert leftover(4, {(2, 0): 1.0, (0, 2): 1.0}) < 1e-12
+    # Three layers, difference, after ln(w_a + w_b).
+    three = {(1, 0): s_b, (0, 1): s_a, (4, 0): c, (3, 1): -c, (2, 2): c, (1, 3): -c, (0, 4): c}
+    assert leftover(3, three) > 1e-3
+    # Four layers, sum, after ln(w_a^2 + w_b^2).
+    total = s_a + s_b
+    four = {(2, 0): total, (0, 2): total, (6, 0): -2 * c, (2, 4): -2 * c, (4, 2): -2 * c, (0, 6): -2 * c}
+    assert leftover(4, four) > 1e-3

@@ -15,6 +15,7 @@ from workbench.theory.flow.aligned import (
     settling_time,
 )
 from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
+from workbench.theory.flow.end_to_end import end_to_end_flow
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
 from workbench.theory.flow.predict import predict, route
 from workbench.theory.flow.weighted_flow import layerwise_flow, weighted_flow
@@ -61,6 +62,7 @@ __all__ = [
     "dense_damped_newton",
     "dense_local_bif",
     "derivation",
+    "end_to_end_flow",
     "exact_factors",
     "exact_solution",
     "flip_times",

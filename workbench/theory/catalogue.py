@@ -68,6 +68,16 @@ _FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "response of a mode with itself",
         ),
     },
+    "Influence at any depth": {
+        "end_to_end_rate": ("flow.end_to_end", "end_to_end_form", "rate of the product of balanced layers"),
+        "four_measures": ("posterior.deep_forms", "four_measures_form", "one formula for four measures"),
+        "unique_gamma": ("posterior.deep_forms", "unique_gamma_form", "gamma beyond which a posterior has one maximum"),
+        "difference_transport": (
+            "influence.transport_forms",
+            "difference_transport_form",
+            "transport of a pair's difference, four layers",
+        ),
+    },
     "Bayesian learning": {
         "total_covariance": ("posterior.phases", "total_covariance_form", "law of total covariance of two phases"),
         "prior_spread": ("posterior.mode_prior", "prior_spread_form", "mean square strength of a mode under the prior"),
@@ -116,6 +126,22 @@ _BY_DEPTH: dict[str, tuple[str, str, int, int | None, tuple[int, ...], str]] = {
         5,
         (3, 4),
         "one-step influence in modes, {} layers",
+    ),
+    "pair_blocks_depth_": (
+        "posterior.deep_forms",
+        "deep_block_form",
+        2,
+        6,
+        (2, 3, 4),
+        "Hessian of a pair of modes, {} layers",
+    ),
+    "pair_transport_depth_": (
+        "influence.transport_forms",
+        "pair_transport_form",
+        2,
+        5,
+        (2, 3, 4),
+        "how a pair of modes carries its responses, {} layers",
     ),
     "null_mode_depth_": ("modes.depth", "null_mode_form", 2, None, (2, 3), "decay of a mode without signal, {} layers"),
 }
@@ -229,7 +255,8 @@ def _fixed() -> Iterator[Entry]:
 def _deep(prefix: str, depth: int) -> Entry:
     module, function, *_, title = _BY_DEPTH[prefix]
     arguments = (depth, -1) if "negative" in prefix else (depth,)
-    family = "Influence" if module.startswith("influence") else "Mode dynamics"
+    families = {"influence.gradient_kernel": "Influence", "modes.depth": "Mode dynamics"}
+    family = families.get(module, "Influence at any depth")
     return Entry(f"{prefix}{depth}", title.format(depth), family, _call(module, function, *arguments))
 
 

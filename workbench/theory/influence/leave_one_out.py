@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
+from workbench.theory.flow.end_to_end import end_to_end_flow
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors
 from workbench.theory.flow.reduction import reduced_flow
 from workbench.theory.flow.weighted_flow import Progress, checked_times, weighted_flow
 
 Array = NDArray[np.float64]
 Convention = Literal["unnormalised", "renormalised"]
-Method = Literal["ode", "closed_form"]
+Method = Literal["ode", "end_to_end", "closed_form"]
 
 
 def held_out_times(times: ArrayLike, n_items: int, convention: Convention) -> Array:
@@ -47,11 +48,12 @@ def held_out_losses(
         network: task and initial weights.
         times: ``(T,)`` flow times >= 0.
         convention: how the items kept are weighted; see the head of this module.
-        method: ``"ode"`` integrates the flow of all runs, exact to ``rtol`` for every network.
+        method: ``"ode"`` integrates the flow of all layers of all runs, exact to ``rtol`` for every network.
+            ``"end_to_end"`` that of the product of balanced layers, to the same numbers and slower.
             ``"closed_form"`` is the Riccati solution on the inputs that are kept. It needs a balanced network,
             and projecting the removed input out of one of strength a0 unbalances it by O(a0): on the 8-item
             tree the influence is wrong by 1.3e-4 at a0 = 1e-2, 6e-6 at 1e-3. The removed item's own loss
-            depends on the rotation of the hidden units, which the formula does not give: those entries (the
+            depends on the rotation of the hidden units, which that formula does not give: those entries (the
             diagonal) are **NaN**.
         rtol: for ``"ode"``; see `weighted_flow`.
         progress: called with the fraction done, between 0 and 1.
@@ -60,8 +62,10 @@ def held_out_losses(
     t = held_out_times(times, P, convention)
     if method == "ode":
         return weighted_flow(network, t, 1.0 - np.eye(P), rtol=rtol, progress=progress)
+    if method == "end_to_end":
+        return end_to_end_flow(network, t, 1.0 - np.eye(P), rtol=rtol or 1e-10)
     if method != "closed_form":
-        raise WorkbenchError(f"method {method!r} is unknown; use 'ode' or 'closed_form'")
+        raise WorkbenchError(f"method {method!r} is unknown; use 'ode', 'end_to_end' or 'closed_form'")
     lam = _checked_lambda(network)
     losses = np.empty((len(t), P, P))
     for i in range(P):
