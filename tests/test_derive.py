@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sympy as sp
 
 import workbench.theory
 from workbench.errors import WorkbenchError
-from workbench.report.derive import as_html, as_latex, escape_latex
+from workbench.report.derive import as_html, as_latex
 from workbench.semantics import Hierarchy
 from workbench.theory.catalogue import catalogue, find, listing
+from workbench.theory.printing import LINE, breadth, escape, latex, lines, math_of, plain, words
 
 #: Forms whose derivation takes sympy longer than a second; their own tests check their steps.
 SLOW = {"scalar_volume", *(f"nu_diffusion_k{k}" for k in range(4))}
@@ -142,7 +145,7 @@ def test_the_latex_document_balances_braces_and_environments(run_cli, tmp_path):
 
 
 def test_plain_text_survives_latex():
-    assert escape_latex("50% of a_0^2 & {x}") == r"50\% of a\_0\textasciicircum{}2 \& \{x\}"
+    assert escape("50% of a_0^2 & {x}") == r"50\% of a\_0\textasciicircum{}2 \& \{x\}"
 
 
 def test_several_forms_make_one_document():
@@ -155,3 +158,54 @@ def test_several_forms_make_one_document():
 def test_every_form_bears_the_name_by_which_the_catalogue_knows_it(branching):
     names = {name: entry.build().name for name, entry in catalogue(Hierarchy(branching)).items()}
     assert {name: other for name, other in names.items() if name != other} == {}
+
+
+def test_the_strength_of_a_mode_is_written_as_people_write_it(run_cli):
+    ran = run_cli("derive", "mode_strength")
+    assert "a(t) = (s/c)/(1 + (s/(a0*c) - 1)*exp(-2*s*t))" in ran.out
+    expected = r"\frac{s / c}{1 + \left(\frac{s}{a_{0} c} - 1\right) e^{- 2 s t}}"
+    assert latex(find("mode_strength").build().expression) == expected
+
+
+@pytest.mark.parametrize("name", sorted(set(catalogue()) - SLOW - {"mode_response"}))
+def test_what_is_printed_means_what_is_derived(name):
+    form = find(name).build()
+    symbols = sorted(form.expression.free_symbols, key=str)
+    if any(not re.fullmatch(r"[A-Za-z]\w*", str(symbol)) for symbol in symbols):
+        pytest.skip("a symbol that is no Python name")
+    rng = np.random.default_rng(0)
+    values = {symbol: sp.Float(x, 30) for symbol, x in zip(symbols, rng.uniform(0.3, 0.7, len(symbols)), strict=True)}
+    read = sp.sympify(plain(form.expression), locals={str(symbol): symbol for symbol in symbols}, rational=True)
+    ours, theirs = (complex(sp.N(formula.subs(values), 25)) for formula in (read, form.expression))
+    assert ours == pytest.approx(theirs, rel=1e-12) or (ours != ours and theirs != theirs)
+
+
+def test_symbols_and_words_of_a_derivation_become_mathematics_and_upright_text():
+    assert math_of("I++_ab") == "I^{++}_{ab}"
+    assert math_of("R_1[e^2]") == r"R_{1}\left[e^{2}\right]"
+    assert r"\epsilon" in math_of("dl_j/deps_i^(2)") and "deps" not in math_of("dl_j/deps_i^(2)")
+    assert words("with kappa_a = k_a^2, 50%") == r"with $\kappa _{a}$ = $k^{2}_{a}$, 50\%"
+    assert latex(sp.Symbol("t_half")) == r"t_{\mathrm{half}}"
+
+
+def test_no_identifier_is_left_raw_in_a_document():
+    names = ("mode_response", "tree_derivative_m2", "flip_equation_m1", "half_rise_time")
+    text = as_latex([find(name).build() for name in names])
+    for raw in ("ealpha", "I++", "I+-", "deps", r"\_", "[e}"):
+        assert raw not in text.replace(r"\includegraphics", ""), raw
+
+
+def test_long_sums_are_broken_at_their_terms_and_lines_fit_the_page():
+    terms = sp.symbols("alpha_0:40")
+    broken = lines(sp.Add(*terms))
+    assert len(broken) > 2 and max(map(breadth, broken)) <= LINE
+    assert "".join(broken).count("alpha") == 40
+    inside = lines(terms[0] * (sp.Add(*terms[1:])))
+    assert inside[0].count(r"\Bigl(") == inside[-1].count(r"\Bigr)") == 1
+    assert lines(terms[0]) == [latex(terms[0])]
+
+
+def test_breadth_grows_with_what_is_seen_and_not_with_commands():
+    assert breadth("b + c") < breadth(r"\frac{a}{b + c}") < breadth("a + b + c")
+    assert breadth(r"\left(a\right)") == breadth("(a)")
+    assert breadth("x^{2}") < breadth("x2")

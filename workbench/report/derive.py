@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import sympy as sp
+from typing import Any
 
 from workbench.report.equations import equation
 from workbench.report.markup import Markup, element, together
 from workbench.report.page import CSS
 from workbench.theory.closed_form import ClosedForm
+from workbench.theory.printing import LINE, breadth, escape, latex, lines, words
 
 _PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[T1]{fontenc}
 \usepackage{amsmath,amssymb,graphicx,geometry}
 \geometry{margin=2cm}
 \setlength{\parindent}{0pt}
-% Formulas wider than the page are made smaller.
+% What cannot be broken, a wide matrix or fraction, is made smaller.
 \newsavebox{\formula}
 \newcommand{\fit}[1]{\begin{center}\sbox{\formula}{$\displaystyle #1$}%
   \ifdim\wd\formula>\linewidth\resizebox{\linewidth}{!}{\usebox{\formula}}\else\usebox{\formula}\fi\end{center}}
 \begin{document}
 """
-
-_ESCAPED = {
-    "\\": r"\textbackslash{}",
-    **{character: rf"\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-}
-
-
-def escape_latex(text: str) -> str:
-    """Plain text as LaTeX; ``^`` and ``_`` are what they look like, no markup."""
-    return "".join(_ESCAPED.get(character, character) for character in text)
 
 
 def as_latex(forms: Sequence[ClosedForm]) -> str:
@@ -45,22 +30,31 @@ def as_latex(forms: Sequence[ClosedForm]) -> str:
 
 
 def _section(form: ClosedForm) -> str:
-    lines = [rf"\section*{{{escape_latex(form.title)}}}", rf"\fit{{{form.latex()}}}"]
-    lines += [rf"Unit: {escape_latex(form.unit)}. Source: {escape_latex(form.source)}.", "", r"\begin{enumerate}"]
+    out = [rf"\section*{{{words(form.title)}}}", _display(form.expression, f"{latex(form.quantity)} = ")]
+    out += [rf"Unit: {words(form.unit)}. Source: {escape(form.source)}.", "", r"\begin{enumerate}"]
     for step in form.steps:
         mark = "" if step.residual is None else r" $\checkmark$" if step.verify() else r" \textbf{(check failed)}"
-        lines += [rf"\item {escape_latex(step.statement)}{mark}", rf"\fit{{{sp.latex(step.expression)}}}"]
-    lines += [r"\end{enumerate}"]
+        out += [rf"\item {words(step.statement)}{mark}", _display(step.expression)]
+    out += [r"\end{enumerate}"]
     if form.conditions:
-        lines += ["Holds where", r"\begin{itemize}"]
-        lines += [rf"\item {escape_latex(condition.statement)}" for condition in form.conditions]
-        lines += [r"\end{itemize}"]
-    lines += [r"\begin{description}"]
-    lines += [
-        rf"\item[${sp.latex(variable.symbol)}$] {escape_latex(f'{variable.meaning} [{variable.unit}]')}"
+        out += ["Holds where", r"\begin{itemize}"]
+        out += [rf"\item {words(condition.statement)}" for condition in form.conditions]
+        out += [r"\end{itemize}"]
+    out += [r"\begin{description}"]
+    out += [
+        rf"\item[${latex(variable.symbol)}$] {words(f'{variable.meaning} [{variable.unit}]')}"
         for variable in form.variables
     ]
-    return "\n".join([*lines, r"\end{description}", ""])
+    return "\n".join([*out, r"\end{description}", ""])
+
+
+def _display(expression: Any, left: str = "") -> str:
+    """A displayed formula, broken between the terms of its sums where it is wider than the page."""
+    broken = lines(expression, LINE - breadth(left))
+    if len(broken) == 1:
+        return rf"\fit{{{left}{broken[0]}}}"
+    inside = " \\\\\n".join(f"&{line}" for line in broken)
+    return "\\[\n" + left + r"\begin{aligned}[t]" + f"\n{inside}\n" + r"\end{aligned}" + "\n\\]"
 
 
 def as_html(forms: Sequence[ClosedForm]) -> str:

@@ -9,6 +9,7 @@ import sympy as sp
 from workbench.figures.reading import powers
 from workbench.report.markup import Markup, element, together
 from workbench.theory.closed_form import ClosedForm
+from workbench.theory.printing import ordered_terms, over_a_sum
 
 # Entities that only browsers know, as characters; and hyphens as minus signs.
 _CHARACTERS = {
@@ -31,7 +32,7 @@ def wrapped(expression: Any) -> Markup:
     if not isinstance(expression, sp.Add) or len(str(expression)) <= LONG:
         return mathml(expression)
     pieces: list[str] = []
-    for term in expression.as_ordered_terms():
+    for term in ordered_terms(expression):
         minus = term.could_extract_minus_sign()
         sign = "− " if minus else "+ " if pieces else ""
         pieces.append(together(element("span", sign, mathml(-term if minus else term), class_="term"), " "))
@@ -52,6 +53,7 @@ def mathml(expression: Any) -> Markup:
 def _printer() -> Any:
     # sympy's printers take a while to import and are needed only here.
     from sympy.printing.mathml import MathMLPresentationPrinter
+    from sympy.printing.precedence import PRECEDENCE
 
     class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
         def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:
@@ -62,6 +64,33 @@ def _printer() -> Any:
             row = self.dom.createElement("mrow")
             for part in (sp.Symbol(name), "[", sp.Symbol(inside.removesuffix("]")), "]"):
                 row.appendChild(self.leaf("mo", part) if isinstance(part, str) else super()._print_Symbol(part, style))
+            return row
+
+        def _print_Add(self, total: Any, order: Any = None) -> Any:
+            row = self.dom.createElement("mrow")
+            for term in ordered_terms(total):
+                minus = term.could_extract_minus_sign()
+                if minus or row.childNodes:
+                    row.appendChild(self.leaf("mo", "-" if minus else "+"))
+                row.appendChild(self.parenthesize(-term if minus else term, PRECEDENCE["Add"]))
+            return row
+
+        def _print_Mul(self, product: Any) -> Any:
+            numerator, denominator = over_a_sum(product) or sp.fraction(product, exact=True)
+            if denominator != 1:
+                fraction = self.dom.createElement("mfrac")
+                fraction.appendChild(self._print(numerator))
+                fraction.appendChild(self._print(denominator))
+                return fraction
+            row = self.dom.createElement("mrow")
+            if product.could_extract_minus_sign():
+                row.appendChild(self.leaf("mo", "-"))
+                row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"]))
+                return row
+            for factor in product.as_ordered_factors():
+                if row.childNodes:
+                    row.appendChild(self.leaf("mo", "\u2062"))
+                row.appendChild(self.parenthesize(factor, PRECEDENCE["Mul"]))
             return row
 
         def _print_KroneckerDelta(self, delta: Any) -> Any:

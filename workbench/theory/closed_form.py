@@ -12,6 +12,7 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
+from workbench.theory.printing import latex, plain
 
 Array = NDArray[np.float64]
 
@@ -158,13 +159,7 @@ class ClosedForm:
 
     def latex(self) -> str:
         """``quantity = expression`` in LaTeX, without dollar signs."""
-        left = sp.latex(self.quantity)
-        name, bracket, inside = str(self.quantity).partition("[")
-        if bracket:
-            # sympy would take the bracket of a functional such as R_m[e^2] for part of its index.
-            argument = sp.latex(sp.Symbol(inside.removesuffix("]")))
-            left = rf"{sp.latex(sp.Symbol(name))}\left[{argument}\right]"
-        return f"{left} = {sp.latex(self.expression)}"
+        return f"{latex(self.quantity)} = {latex(self.expression)}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
@@ -172,22 +167,26 @@ class ClosedForm:
     def _repr_markdown_(self) -> str:
         lines = [f"**{self.title}** ({self.source})", "", f"$$ {self.latex()} $$", ""]
         lines += [
-            f"{number}. {step.statement} $\\displaystyle {sp.latex(step.expression)}$"
+            f"{number}. {step.statement} $\\displaystyle {latex(step.expression)}$"
             + ("" if step.residual is None else " ✓" if step.verify() else " ✗")
             for number, step in enumerate(self.steps, start=1)
         ]
         lines += [f"- *holds where* {condition.statement}" for condition in self.conditions]
-        lines += [
-            f"- ${sp.latex(variable.symbol)}$: {variable.meaning} [{variable.unit}]" for variable in self.variables
-        ]
+        lines += [f"- ${latex(variable.symbol)}$: {variable.meaning} [{variable.unit}]" for variable in self.variables]
         return "\n".join(lines)
 
     def text(self) -> str:
         """The derivation for a terminal."""
-        lines = [self.title, "=" * len(self.title), "", f"  {self.quantity} = {self.expression}   [{self.unit}]", ""]
+        lines = [
+            self.title,
+            "=" * len(self.title),
+            "",
+            f"  {self.quantity} = {plain(self.expression)}   [{self.unit}]",
+            "",
+        ]
         for number, step in enumerate(self.steps, start=1):
             mark = "" if step.residual is None else "   (checked)" if step.verify() else "   (CHECK FAILED)"
-            lines += [f"{number}. {step.statement}{mark}", f"     {step.expression}"]
+            lines += [f"{number}. {step.statement}{mark}", f"     {plain(step.expression)}"]
         lines += ["", "Holds where"] if self.conditions else [""]
         lines += [f"  {condition.statement}" for condition in self.conditions]
         lines += ["Symbols"] + [f"  {v.symbol}: {v.meaning} [{v.unit}]" for v in self.variables]

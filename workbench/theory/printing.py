@@ -1,0 +1,229 @@
+"""How closed forms are written: LaTeX and plain text in the order that people write, and lines that fit a page.
+
+Negative terms come last and numbers first, ``1 + x`` and ``s/(c a_0) - 1``; a decaying exponential stays ``e^{-2st}``
+in the place where it stands; what divides a sum with an exponential is drawn to its numerator,
+``(s/c) / (1 + (s/(c a_0) - 1) e^{-2st})``. Words are upright.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE, precedence
+from sympy.printing.str import StrPrinter
+
+#: Characters of a formula, as `breadth` counts them, that fit a line of a page.
+LINE = 78
+
+_GREEK = frozenset(
+    (
+        *("alpha", "beta", "gamma", "delta", "epsilon", "eps", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu"),
+        *("xi", "pi", "rho", "sigma", "tau", "phi", "psi", "chi", "omega"),
+        *("Gamma", "Delta", "Lambda", "Phi", "Psi", "Sigma", "Omega"),
+    )
+)
+_REGULAR = re.compile(r"[A-Za-z]+(_[A-Za-z0-9]+)*[0-9]*'?")
+_SCRIPTS = r"(?:_\{[^}]*\}|_[A-Za-z0-9]+)?(?:\^\{[^}]*\}|\^\([^)]*\)|\^[A-Za-z0-9]+)?"
+_TOKEN = re.compile(rf"([A-Za-z]+)(\+\+|\+-|--)?({_SCRIPTS})")
+
+
+def ordered_terms(total: Any) -> list[Any]:
+    """The terms of a sum: numbers, then what is added, then what is subtracted."""
+    terms = total.as_ordered_terms()
+    return sorted(terms, key=lambda term: (bool(term.could_extract_minus_sign()), not term.is_Number))
+
+
+def over_a_sum(product: Any) -> tuple[Any, Any] | None:
+    """``(numerator / what else divides, sum)`` of a product that is divided by a sum with an exponential."""
+    numerator, denominator = sp.fraction(product, exact=True)
+    factors = sp.Mul.make_args(denominator)
+    sums = [factor for factor in factors if factor.is_Add and factor.has(sp.exp)]
+    if len(sums) != 1 or len(factors) == 1:
+        return None
+    return numerator / sp.Mul(*(factor for factor in factors if factor is not sums[0])), sums[0]
+
+
+class _Latex(LatexPrinter):  # type: ignore[misc]
+    def _print_Symbol(self, symbol: Any, style: str = "plain") -> str:
+        if not _REGULAR.fullmatch(symbol.name):
+            return math_of(symbol.name)
+        written = str(super()._print_Symbol(symbol))
+        return re.sub(r"(?<![\\A-Za-z])[A-Za-z]{3,}", lambda word: rf"\mathrm{{{word[0]}}}", written)
+
+    def _print_Add(self, total: Any, order: Any = None) -> str:
+        pieces: list[str] = []
+        for term in ordered_terms(total):
+            minus = term.could_extract_minus_sign()
+            written = self._term(-term if minus else term)
+            pieces.append(("- " if minus else "+ " if pieces else "") + written)
+        return " ".join(pieces)
+
+    def _term(self, term: Any) -> str:
+        return self._add_parens(self._print(term)) if self._needs_add_brackets(term) else str(self._print(term))
+
+    def _print_Mul(self, product: Any) -> str:
+        parts = over_a_sum(product)
+        if parts is None:
+            return str(super()._print_Mul(product))
+        numerator, total = parts
+        above = _Latex({"fold_short_frac": True})._print(numerator)
+        return rf"\frac{{{above}}}{{{self._print(total)}}}"
+
+
+class _Text(StrPrinter):  # type: ignore[misc]
+    def _print_Add(self, total: Any, order: Any = None) -> str:
+        written = ""
+        for term in ordered_terms(total):
+            minus = term.could_extract_minus_sign()
+            one = self.parenthesize(-term if minus else term, PRECEDENCE["Add"])
+            written += (" - " if written else "-") + one if minus else (" + " if written else "") + one
+        return written
+
+    def _print_Mul(self, product: Any) -> str:
+        parts = over_a_sum(product)
+        if parts is None:
+            return str(super()._print_Mul(product))
+        numerator, total = parts
+        above = self._print(numerator)
+        return f"{above if precedence(numerator) == PRECEDENCE['Atom'] else f'({above})'}/({self._print(total)})"
+
+
+def latex(expression: Any) -> str:
+    """LaTeX of a sympy object, without dollar signs."""
+    return str(_Latex().doprint(expression))
+
+
+def plain(expression: Any) -> str:
+    """A sympy object in one line of text."""
+    return str(_Text().doprint(expression))
+
+
+def math_of(text: str) -> str:
+    r"""A formula in plain text as LaTeX: ``I++_ab`` is ``I^{++}_{ab}``, ``dl_j/deps_i`` is ``dl_{j}/d\epsilon_{i}``."""
+    text = text.replace(" sum_", r" sum_")
+    written = _TOKEN.sub(_token, text).replace("[", r"\left[").replace("]", r"\right]")
+    return re.sub(r"(?<=\S) (?=\S)", r"\\, ", written) if " " in text else written
+
+
+def words(text: str) -> str:
+    """A sentence for LaTeX, escaped outside of the formulas in it, which become mathematics."""
+    pieces, end = [], 0
+    for found in re.finditer(rf"(?<![A-Za-z\\])[A-Za-z]+(?:\+\+|\+-|--)?{_SCRIPTS}", text):
+        letters = re.match("[A-Za-z]+", found[0])
+        if letters is None or (letters[0] == found[0] and found[0] not in _GREEK):
+            continue
+        pieces += [escape(text[end : found.start()]), f"${math_of(found[0])}$"]
+        end = found.end()
+    return "".join([*pieces, escape(text[end:])])
+
+
+def _token(found: re.Match[str]) -> str:
+    letters, signs, scripts = found[1], found[2] or "", found[3]
+    base = letters
+    if letters == "deps":
+        base = r"d\epsilon "
+    elif letters in _GREEK:
+        base = r"\epsilon " if letters == "eps" else rf"\{letters} "
+    elif letters == "sum":
+        base = r"\sum"
+    elif len(letters) > 3 or letters in ("Cov", "Var", "log", "exp", "max", "min", "sqrt"):
+        base = rf"\mathrm{{{letters}}}"
+    above = re.search(r"\^(\{[^}]*\}|\([^)]*\)|[A-Za-z0-9]+)", scripts)
+    below = re.search(r"_(\{[^}]*\}|[A-Za-z0-9]+)", scripts)
+    upper = signs + (above[1].strip("{}") if above else "")
+    lower = below[1].strip("{}") if below else ""
+    lower = rf"\mathrm{{{lower}}}" if re.fullmatch("[A-Za-z]{3,}", lower) and lower not in _GREEK else lower
+    return base + (rf"^{{{upper}}}" if upper else "") + (rf"_{{{lower}}}" if lower else "")
+
+
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    **{character: rf"\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def escape(text: str) -> str:
+    """Plain text as LaTeX; ``^`` and ``_`` are what they look like, no markup."""
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def breadth(written: str) -> float:
+    """About how many characters wide LaTeX is set: a fraction as its wider part, scripts at two thirds."""
+    width, k = 0.0, 0
+    while k < len(written):
+        if written.startswith(r"\frac", k):
+            (above, k), (below, k) = (group := _group(written, k + 5)), _group(written, group[1])
+            width += max(breadth(above), breadth(below)) + 0.6
+        elif written[k] in "_^":
+            inside, k = _group(written, k + 1)
+            width += 0.67 * breadth(inside)
+        elif written[k] == "\\":
+            command = re.match(r"\\([A-Za-z]+|.)", written[k:])
+            assert command is not None
+            name, k = command[1], k + command.end()
+            width += 0 if name in ("left", "right", "mathrm", "operatorname", "text", ",") else min(len(name), 1)
+        else:
+            width += {" ": 0, "{": 0, "}": 0, "+": 2.7, "=": 2.7, "-": 2.7}.get(written[k], 1)
+            k += 1
+    return width
+
+
+def _group(written: str, start: int) -> tuple[str, int]:
+    """What one argument of a LaTeX command holds, and where the next begins."""
+    while start < len(written) and written[start] == " ":
+        start += 1
+    if start >= len(written) or written[start] != "{":
+        command = re.match(r"\\[A-Za-z]+|.", written[start:])
+        return (command[0], start + command.end()) if command else ("", start)
+    depth = 0
+    for k in range(start, len(written)):
+        depth += {"{": 1, "}": -1}.get(written[k], 0)
+        if depth == 0:
+            return written[start + 1 : k], k + 1
+    return written[start + 1 :], len(written)
+
+
+def lines(expression: Any, width: float = LINE) -> list[str]:
+    """LaTeX of an expression in lines no wider than ``width`` where its sums can be broken."""
+    whole = latex(expression)
+    if breadth(whole) <= width:
+        return [whole]
+    if isinstance(expression, sp.Add):
+        return _sum_lines(expression, width)
+    if isinstance(expression, sp.Mul):
+        numerator = sp.fraction(expression, exact=True)[0]
+        sums = [factor for factor in sp.Mul.make_args(numerator) if factor.is_Add]
+        if sums:
+            widest = max(sums, key=lambda total: breadth(latex(total)))
+            before = expression / widest
+            front = "-" if before == -1 else "" if before == 1 else latex(before)
+            broken = _sum_lines(widest, width - breadth(front) - 2)
+            if len(broken) == 1:
+                return [whole]
+            return [
+                rf"{front} \Bigl( {broken[0]}",
+                *(rf"\quad {line}" for line in broken[1:-1]),
+                rf"\quad {broken[-1]} \Bigr)",
+            ]
+    return [whole]
+
+
+def _sum_lines(total: Any, width: float) -> list[str]:
+    packed: list[str] = []
+    for term in ordered_terms(total):
+        minus = term.could_extract_minus_sign()
+        first, *more = lines(-term if minus else term, width)
+        first = ("- " if minus else "+ " if packed else "") + first
+        if packed and not more and breadth(packed[-1] + first) <= width:
+            packed[-1] += " " + first
+        else:
+            packed += [first, *more]
+    return packed
