@@ -15,7 +15,7 @@ SMALL = ("--checkpoints", 4, "--measures", "gradient_kernel", "--hidden", 4, "--
 def commands():
     return {
         "compare": ("compare", "--task", "tree:2,2", *SMALL),
-        "figures": ("figures", "--task", "tree:2,2", "--no-animations", "--formats", "png"),
+        "figures": ("figures", "--task", "tree:2,2", "--only", "loss", "--formats", "png"),
     }
 
 
@@ -31,12 +31,7 @@ def made(request, run_cli, commands, tmp_path_factory):
 
 
 def _few_figures(patch):
-    from workbench.figures import teaching
-
-    patch.setattr("workbench.report.result.all_figures", lambda ds, source=None: {})
-    every = teaching.teaching_figures
-    patch.setattr(teaching, "teaching_figures", lambda *a, **k: dict(list(every(*a, **k).items())[:1]))
-    patch.setattr("workbench.figures.complexity.sampled_estimate", lambda ds: None)
+    patch.setattr("workbench.report.result.figure_set", lambda name: {})
 
 
 @pytest.fixture
