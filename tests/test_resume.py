@@ -606,7 +606,7 @@ def test_a_result_that_cannot_be_written_can_be_written_later(run_cli, tmp_path,
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("workbench.report.result.write_dataset", full)
+        patch.setattr("workbench.dataset.write", full)
         ran = run_cli(*argv)
     assert ran.code == 2
     assert "No space left on device" in ran.err

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
+from workbench.errors import WorkbenchError
 from workbench.influence.measure import PAIR, SIDES, SIGN_CONVENTION, Measure, Side, side_of
 from workbench.networks import Network
+from workbench.store.files import netcdf_bytes, write_file
 from workbench.theory import half_rise_times
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
+#: The dataset's file in the directory of a result.
+RESULT = "influence.nc"
 Variables = dict[str, Any]
 
 
@@ -61,6 +66,43 @@ def _measured(ds: xr.Dataset) -> Iterator[tuple[str, Side]]:
         for side in SIDES:
             if name.endswith(f"_{side}") and set(ds[name].dims) == set(PAIR):
                 yield name.removesuffix(f"_{side}"), side
+
+
+def network_words(ds: xr.Dataset) -> str:
+    """``two linear layers, 16 hidden units``: the network that a dataset is about."""
+    depth, kind = int(ds.attrs.get("depth", 2)), str(ds.attrs.get("activation", "linear"))
+    if depth == 1:
+        return "one layer of weights"
+    number = {2: "two", 3: "three", 4: "four"}.get(depth, str(depth))
+    return f"{number} {kind} layers, {int(ds.attrs['hidden'])} hidden units"
+
+
+def write(ds: xr.Dataset, path: Path) -> None:
+    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
+    large = {
+        name: {"zlib": True, "complevel": 4}
+        for name, v in ds.data_vars.items()
+        if v.size > 10_000 and v.dtype.kind == "f"
+    }
+    write_file(path, netcdf_bytes(ds, large))
+
+
+def read(path: Path) -> xr.Dataset:
+    """A dataset back from its file, or from the directory of a result, in memory.
+
+    Raises:
+        WorkbenchError: if there is no such file, or it is none that `write` wrote.
+    """
+    file = path / RESULT if path.is_dir() else path
+    if not file.is_file():
+        raise WorkbenchError(f"{file}: no such file; give the directory of a result, or a file that was saved")
+    try:
+        ds = xr.load_dataset(file, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkbenchError(f"{file} is no netCDF file that can be read: {error}") from None
+    if "config" not in ds.attrs or not {"time", "item", "mode"} <= set(ds.sizes):
+        raise WorkbenchError(f"{file} is no comparison; save one with Comparison.save or `workbench compare`")
+    return ds
 
 
 def of_influence(array: xr.DataArray, measure: Measure) -> Variables:

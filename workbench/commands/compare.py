@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         task.item_index(args.source)
     from workbench.comparison import Settings, compare, run_identity
     from workbench.comparison.settings import all_options
-    from workbench.report.result import summary, write_result
+    from workbench.report.result import write_result
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     settings = Settings(task=spec, **values(args, all_options()))
@@ -85,9 +85,9 @@ def run(args: argparse.Namespace) -> int:
         for note in comparison.notes:
             print(f"note: {spelled(note)}")
         place = store.folder if store.pieces else None
-        rulings = write_result(comparison, args.out, force=args.force, source=args.source, bar=bar, within=place)
+        write_result(comparison, args.out, force=args.force, source=args.source, bar=bar, within=place)
         store.remove()
     print()
-    print(summary(comparison.dataset, rulings))
+    print(comparison.summary())
     print(f"\nwrote {args.out}/: open {args.out / 'report.html'} in a browser")
     return 0

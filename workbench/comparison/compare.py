@@ -86,8 +86,8 @@ def compare(
     ]
     result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
     refuse_nan(result, settings)
-    notes = _notes(start, settings, schedules, chosen, arrays, gaps)
-    return Comparison(result, [*notes, *resolution_notes(result)])
+    notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
+    return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
 
 
 def _gaps(start: Network, settings: Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from workbench import influence
 from workbench.errors import WorkbenchError
 from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
@@ -19,6 +20,8 @@ from workbench.semantics import task_from_csv_text
 
 #: Steps of the time slider from beginning to end.
 TIME_STEPS = 400
+#: Controls that belong to some measures alone.
+_OPTIONS = ("n_beta", "gamma")
 _KINDS = {
     "tree": "tree",
     "branching diffusion": "diffusion",
@@ -180,8 +183,7 @@ class Controls:
             "branching": kind in ("tree", "diffusion"),
             "flip": kind == "diffusion",
             "upload": kind == "csv",
-            "n_beta": state.measure == "local_bif",
-            "gamma": state.measure == "local_bif",
+            **{name: name in influence.MEASURES[state.measure].option_names for name in _OPTIONS},
         }
         self._hidden = {name for name, there in needed.items() if not there}
         for name in needed:

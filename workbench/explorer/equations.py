@@ -8,6 +8,7 @@ from workbench.explorer.model import Curves, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
 from workbench.figures.reading import text
+from workbench.influence import MEASURES, gradient_kernel
 
 _STRENGTH = {
     1: r"$\dot a_k=s_k-c\,a_k$",
@@ -27,12 +28,8 @@ def formula(state: ExplorerState) -> str:
 
 def _influence(state: ExplorerState) -> str:
     D = state.depth
-    if state.measure == "leave_one_out":
-        return r"$I_{ij}=l_j(t)-l_j(t)|_{\mathrm{without}\ i}$"
-    if state.measure == "trajectory_derivative":
-        return r"$I_{ij}=\partial l_j(t)/\partial\epsilon_i$  of training on  $L+\sum_i\epsilon_i l_i$"
-    if state.measure == "local_bif":
-        return r"$I_{ij}=-\mathrm{Cov}(l_i,l_j)$  under  $e^{-n\beta L(w)-\gamma|w-w^*|^2/2}$"
+    if state.measure != gradient_kernel.name:
+        return MEASURES[state.measure].formula
     if D == 1:
         return rf"$I_{{ij}}=-P^2\,\delta_{{ij}}\sum_k e_k^2\,{_PAIR}$,   $H^k_{{ij}}=v_{{ki}}v_{{kj}}$"
     if D == 2:
@@ -63,11 +60,13 @@ def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, tar
     if scene.unit != 1:
         mode = f"table in units of {scene.unit:g};  {mode}"
     left = f"I({i} → {j}) = "
-    if state.measure == "gradient_kernel" and state.depth == 2 and source != target:
+    if state.measure == gradient_kernel.name and state.depth == 2 and source != target:
         H, P = groups.projectors[:, source, target], scene.task.n_items
         errors, inputs = float(e**2 @ H), float(curves.at(curves.first, t) @ H)
         return f"{mode}{left}−{P}² × ({_n(errors)}) × ({_n(inputs)}) = {_n(-(P**2) * errors * inputs)}"
-    extra = f"  (nβ = {state.n_beta:.4g}, γ = {state.gamma:.4g})" if state.measure == "local_bif" else ""
+    options = [option for option in MEASURES[state.measure].options if hasattr(state, option.name)]
+    shown = ", ".join(f"{option.symbol.split()[-1]} = {getattr(state, option.name):.4g}" for option in options)
+    extra = f"  ({shown})" if shown else ""
     return f"{mode}{left}{_n(value)}{extra}"
 
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import MEASURES, ExplorerState
+from workbench.explorer.state import MEASURES as SHOWN
+from workbench.explorer.state import ExplorerState
+from workbench.influence import MEASURES, Work, gradient_kernel, local_bif
 from workbench.networks import Init, Network, network
 from workbench.theory.modes.groups import ModeGroups
 from workbench.theory.modes.unbalanced_weights import initial_pair
@@ -83,7 +85,7 @@ def curves_key(state: ExplorerState) -> tuple[object, ...]:
 
 def slow(state: ExplorerState, scene: Scene) -> bool:
     """Whether the curves take longer than a slider may: leaving out each of many items (16: 70 ms, 33: 0.7 s)."""
-    return state.measure == "leave_one_out" and scene.task.n_items > SLOW_ITEMS
+    return MEASURES[state.measure].whole_item and scene.task.n_items > SLOW_ITEMS
 
 
 def check_possible(state: ExplorerState, scene: Scene) -> None:
@@ -92,13 +94,13 @@ def check_possible(state: ExplorerState, scene: Scene) -> None:
         raise ConditionError(
             "balance λ = 0 unless the depth is 2", f"depth {state.depth}, λ = {state.lam:g}", "set depth 2 or λ = 0"
         )
-    if state.depth != 2 and state.measure != "gradient_kernel":
+    if state.depth != 2 and state.measure != gradient_kernel.name:
         raise ConditionError(
             "a measure known at this depth",
-            f"{MEASURES[state.measure]} at depth {state.depth}",
+            f"{MEASURES[state.measure].short} at depth {state.depth}",
             "set depth 2 or the gradient kernel",
         )
-    if state.lam != 0 and state.measure == "local_bif":
+    if state.lam != 0 and state.measure == local_bif.name:
         raise ConditionError("balance λ = 0 for the local BIF", f"λ = {state.lam:g}", "set λ = 0 or another measure")
     largest = float(scene.modes.s[0] / scene.c)
     if state.a0 >= largest:
@@ -115,12 +117,12 @@ def curves(state: ExplorerState, scene: Scene) -> Curves:
     first, second, a = _weights(state, scene, groups, t)
     e = groups.s - scene.c * a
     loss = (e**2 @ groups.size) / (2 * scene.c) + scene.rest_loss
-    if state.measure == "gradient_kernel":
+    if state.measure == gradient_kernel.name:
         influence_times = t
         influence = kernel_in_groups(state.depth, scene.task.n_items, groups, e, a, first, second)
     else:
         influence_times = np.linspace(0.0, t[-1], COARSE)
-        influence = _influence(state, scene, groups, influence_times)
+        influence = _influence(state, scene, influence_times)
     return Curves(t, a, e, loss, _half_rise(state, scene, groups), influence_times, influence, first, second)
 
 
@@ -158,7 +160,7 @@ def kernel_in_groups(depth: int, P: int, groups: ModeGroups, e: Array, a: Array,
 def every_measure(state: ExplorerState, scene: Scene) -> dict[str, Curves]:
     """The curves of each measure that has a closed form for a state."""
     known: dict[str, Curves] = {}
-    for name in MEASURES:
+    for name in SHOWN:
         try:
             known[name] = curves(replace(state, measure=name), scene)
         except WorkbenchError:
@@ -166,26 +168,11 @@ def every_measure(state: ExplorerState, scene: Scene) -> dict[str, Curves]:
     return known
 
 
-def _influence(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> Array:
+def _influence(state: ExplorerState, scene: Scene, t: Array) -> Array:
     """``(T, P, P)`` of the measures other than the kernel; depth 2."""
-    active = scene.active(state.hidden)
-    if state.measure == "leave_one_out":
-        return theory.leave_one_out(start_of(state, scene), t)
-    if state.measure == "trajectory_derivative":
-        if state.lam != 0:
-            return theory.trajectory_derivative_from_start(start_of(state, scene), t)
-        return theory.trajectory_derivative(scene.modes, t, a0=state.a0, active=active)
-    a = _weights(state, scene, groups, t)[2][:, groups.of_mode]
-    return theory.local_bif(
-        scene.modes,
-        a,
-        t,
-        n_beta=state.n_beta,
-        gamma=state.gamma,
-        hidden=state.hidden,
-        n_outputs=scene.task.n_outputs,
-        active=active,
-    )
+    predicted, measure = theory.predict(start_of(state, scene), t), MEASURES[state.measure]
+    given = {name: getattr(state, name) for name in measure.option_names if hasattr(state, name)}
+    return np.asarray(measure.measure(predicted, measure.resolve(predicted, given), Work()).values)
 
 
 def start_of(state: ExplorerState, scene: Scene) -> Network:

@@ -75,8 +75,8 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
             f"training to t = {end:.4g} with step size {state.eta:.3g} takes {end / state.eta:.2g} steps "
             f"(limit {MAX_STEPS:g}); use a larger step size"
         )
-    schedule = _schedule(end, state.eta)
-    total, share, done = schedule.total, 1.0 if state.measure == "gradient_kernel" else 0.3, 0
+    schedule, measure = _schedule(end, state.eta), influence.MEASURES[state.measure]
+    total, share, done = schedule.total, 0.3 if measure.retrains or measure.sampled else 1.0, 0
 
     def training(steps: int) -> None:
         nonlocal done

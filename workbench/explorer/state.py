@@ -97,7 +97,7 @@ class ExplorerState:
     eta: float = 0.02
     source: str = ""
     targets: tuple[str, ...] = ()
-    measure: str = "gradient_kernel"
+    measure: str = next(iter(MEASURES))
     n_beta: float = 100.0
     gamma: float = 1000.0
     time: float = 6.0

@@ -21,6 +21,7 @@ from workbench.explorer.model import Curves, kernel_in_groups, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import ExplorerState
+from workbench.influence import gradient_kernel
 from workbench.theory.modes.groups import ModeGroups
 from workbench.theory.modes.unbalanced_weights import initial_pair
 
@@ -66,7 +67,7 @@ def verdict(state: ExplorerState, scene: Scene, found: Simulated, curves: Curves
     deviation = float(np.abs(found.influence - theory)[:, part].max()) / size
     kernel = np.abs(coarse[1] - fine[1])[:, part]
     inherited = 2 * float(kernel.max()) / float(np.abs(fine[1])[:, part].max())
-    factor = _STEPPED if state.measure == "gradient_kernel" else _HISTORY
+    factor = _STEPPED if state.measure == gradient_kernel.name else _HISTORY
     explained = modes_fit and deviation <= factor * inherited + 5 * _NOTHING
     reason = f"as a step of {found.eta:.3g} makes it" if explained else f"more than a step of {found.eta:.3g} explains"
     return Verdict(

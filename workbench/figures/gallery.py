@@ -10,6 +10,7 @@ from workbench.comparison.prediction import prediction
 from workbench.figures.figure import Illustration, Subject
 from workbench.figures.files import draw
 from workbench.figures.registry import FIGURES
+from workbench.influence import DEFAULT_MEASURES
 from workbench.semantics import Hierarchy
 
 #: Dots per inch of the images: sharp at the width of a page, and small.
@@ -57,8 +58,7 @@ def page(subject: Subject) -> str:
 
 def example() -> Subject:
     """What the gallery shows: the default tree."""
-    measures = ("gradient_kernel", "local_bif", "leave_one_out")
-    return Subject(prediction(Hierarchy((2, 2, 2)).indicator_task()), only=measures)
+    return Subject(prediction(Hierarchy((2, 2, 2)).indicator_task()), only=DEFAULT_MEASURES)
 
 
 def write_gallery(folder: Path, advance: Callable[[int], Any] = lambda n: None) -> Path:

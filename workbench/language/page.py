@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from workbench import dataset
 from workbench.figures import Rendered, save
 from workbench.language.figures import Drawn, all_figures, stages
 from workbench.language.shape import shapes
@@ -20,7 +21,6 @@ from workbench.report.images import illustration
 from workbench.report.introduction import parameters
 from workbench.report.markup import Markup, element, slug, together
 from workbench.report.page import CSS
-from workbench.report.result import write_dataset
 from workbench.report.tables import table
 from workbench.store.files import write_file
 
@@ -50,7 +50,7 @@ def write_study(
         "resolved": {key: _plain(value) for key, value in ds.attrs.items() if key != "config"},
     }
     with staged(target, force, within) as work:
-        write_dataset(ds, work / "language.nc")
+        dataset.write(ds, work / "language.nc")
         write_file(work / MARKER, json.dumps(config, indent=2) + "\n")
         (work / "figures").mkdir()
         provenance = {"code_version": str(ds.attrs["code_version"]), "config": str(ds.attrs["config"])}

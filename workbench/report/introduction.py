@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import xarray as xr
@@ -13,6 +14,9 @@ from workbench.report.markup import Markup, element, together
 from workbench.report.tables import value_text
 from workbench.report.wording import typeset
 
+#: Attributes that the page shows in places of their own.
+_LONG = ("config", "notes", "not_predicted")
+
 
 def introduction(ds: xr.Dataset) -> Markup:
     """Task, question, measures with sign and unit, and how theory and simulation meet."""
@@ -21,8 +25,8 @@ def introduction(ds: xr.Dataset) -> Markup:
     return together(
         element(
             "p",
-            f"{_network(ds)} learns which of {properties} properties each of {items} items has "
-            f"(task: {task}). It does so in stages: one after another it picks up the {modes} singular modes "
+            f"A network of {dataset.network_words(ds)} learns which of {properties} properties each of {items} items "
+            f"has (task: {task}). It does so in stages: one after another it picks up the {modes} singular modes "
             "of the data, the broadest distinctions first. The question is how the influence of one item on "
             "another changes meanwhile: does more weight on item i help or harm item j, and when?",
         ),
@@ -37,12 +41,6 @@ def introduction(ds: xr.Dataset) -> Markup:
     )
 
 
-def _network(ds: xr.Dataset) -> str:
-    depth, activation = int(ds.attrs.get("depth", 2)), str(ds.attrs.get("activation", "linear"))
-    layers = {1: "one layer", 2: "two layers", 3: "three layers", 4: "four layers"}.get(depth, f"{depth} layers")
-    return f"A {activation} network of {layers}"
-
-
 def _sides(ds: xr.Dataset) -> str:
     sides = {side for measure in measures(ds) for side in dataset.sides_of(ds, measure.name)}
     if len(sides) == 2:
@@ -52,7 +50,8 @@ def _sides(ds: xr.Dataset) -> str:
         )
     if sides == {"analytic"}:
         return "The answer is predicted by formulas; nothing was simulated."
-    return "The answer is measured on simulated networks; the theory makes no prediction for this network."
+    reasons = sorted(set(json.loads(ds.attrs.get("not_predicted", "{}")).values()))
+    return f"The answer is measured on simulated networks alone: {'; '.join(reasons) or 'nothing was predicted'}."
 
 
 def _measures(ds: xr.Dataset) -> Markup:
@@ -78,4 +77,4 @@ def _measures(ds: xr.Dataset) -> Markup:
 
 def parameters(ds: xr.Dataset) -> list[tuple[str, Any]]:
     """Numbers and words in the dataset's attributes, other than the configuration."""
-    return [(str(key), value_text(value)) for key, value in ds.attrs.items() if key != "config"]
+    return [(str(key), value_text(value)) for key, value in ds.attrs.items() if key not in _LONG]

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from workbench.agreement import Ruling, Verdict, error_table, verdicts
+from workbench import dataset
+from workbench.agreement import Verdict
 from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.figures import Rendered, Subject, Words, figure_set, save
@@ -18,7 +19,7 @@ from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
 from workbench.report.wording import errors_for_people, events_for_people
-from workbench.store.files import netcdf_bytes, write_file
+from workbench.store.files import write_file
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.influence.flips import flip_equation_form
 from workbench.theory.influence.gradient_kernel import kernel_form
@@ -49,7 +50,7 @@ def write_result(
     Returns:
         The verdicts that the report states.
     """
-    ds, judged = comparison.dataset, verdicts(comparison.dataset)
+    ds, judged = comparison.dataset, comparison.verdicts()
     config: dict[str, Any] = {
         "settings": json.loads(ds.attrs["config"]),
         "resolved": {
@@ -69,7 +70,7 @@ def write_result(
         "notes": comparison.notes,
     }
     with staged(target, force, within) as work:
-        write_dataset(ds, work / "influence.nc")
+        dataset.write(ds, work / dataset.RESULT)
         write_file(work / MARKER, json.dumps(config, indent=2) + "\n")
         (work / "figures").mkdir()
         words, drawn, missing = _figures(Subject(ds, source), work / "figures", bar)
@@ -101,16 +102,6 @@ def _figures(subject: Subject, folder: Path, bar: Bar) -> tuple[dict[str, Words]
                 missing.append(f"no figure {name}: {error}")
             advance(1)
     return words, drawn, missing
-
-
-def write_dataset(ds: xr.Dataset, path: Path) -> None:
-    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
-    large = {
-        name: {"zlib": True, "complevel": 4}
-        for name, v in ds.data_vars.items()
-        if v.size > 10_000 and v.dtype.kind == "f"
-    }
-    write_file(path, netcdf_bytes(ds, large))
 
 
 def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
@@ -152,17 +143,6 @@ def equations(ds: xr.Dataset) -> list[ClosedForm]:
     else:
         forms.append(kernel_form())
     return [*forms, pair_block_form()]
-
-
-def summary(ds: xr.Dataset, judged: Sequence[Verdict]) -> str:
-    """The agreement tables for the terminal; what holds names the smallest error that it would have caught."""
-    shown = error_table(ds).to_string(index=False, float_format=lambda x: f"{x:.3g}", na_rep="")
-    lines = []
-    for verdict in judged:
-        caught = f"; would have caught {verdict.catches}" if verdict.ruling is Ruling.HOLDS else ""
-        word = "FAILS" if verdict.ruling is Ruling.FAILS else verdict.ruling.value
-        lines.append(f"  {word:<12} {verdict.claim}: {verdict.found} (allowed {verdict.allowed}{caught})")
-    return f"{shown}\n\nClaims\n" + "\n".join(lines)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,163 @@
+"""A measure of one's own: one object puts it through dataset, tables, figures, report, command line and explorer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import workbench
+from workbench.comparison import Settings, compare
+from workbench.figures import influence_of_item
+from workbench.influence import MEASURES, Measure, Option
+from workbench.report.introduction import introduction
+from workbench.semantics import task_from_spec
+
+TASK = task_from_spec("tree:2,2")
+QUICK = {"checkpoints": 6, "hidden": 4, "eta": 0.05, "t_max": 12.0}
+
+#: One file: outputs that move together, as an influence; known for trajectories of either side.
+SOURCE = """
+import numpy as np
+from workbench.influence import MEASURES, Measure, Option
+
+def overlap(trajectory, options, work):
+    outputs = trajectory.outputs - trajectory.task.Y
+    return -np.swapaxes(outputs, 1, 2) @ outputs * options["sharpness"]
+
+overlap_of_errors = Measure(
+    name="overlap_of_errors",
+    title="overlap of errors, by hand",
+    short="overlap of errors",
+    formula=r"$I_{ij}=-r_i\\cdot r_j$",
+    units="loss",
+    meaning="How much the errors of i and j point the same way.",
+    analytic=overlap,
+    by_theory="residuals of the predicted outputs",
+    options=(Option("sharpness", "number", "factor of everything", default=2.0, metavar="X"),),
+    quick_up_to=100,
+)
+MEASURES[overlap_of_errors.name] = overlap_of_errors
+"""
+
+
+@pytest.fixture
+def overlap(monkeypatch):
+    """The measure of `SOURCE`, registered while a test lasts."""
+    monkeypatch.setattr("workbench.influence.MEASURES", MEASURES)
+    monkeypatch.setitem(MEASURES, "overlap_of_errors", None)
+    names: dict[str, object] = {}
+    exec(SOURCE, names)
+    return names["overlap_of_errors"]
+
+
+def residuals(ds: xr.Dataset) -> np.ndarray:
+    """``(T, P, P)`` what `SOURCE` measures, from mode strengths: the residual is ``sum_k (s_k/c - a_k) u_k v_k^T``."""
+    c, P = ds.attrs["input_scale"], ds.sizes["item"]
+    e = ds["singular_value"].values / c - ds["mode_strength_analytic"].values
+    U, V = ds["left_mode"].values, ds["item_mode"].values
+    r = np.sqrt(c * P) * np.einsum("ok,tk,pk->top", U, e, V)
+    return -np.swapaxes(r, 1, 2) @ r
+
+
+@pytest.fixture
+def result(overlap):
+    return compare(TASK, Settings(**QUICK, sharpness=3.0), measures=["gradient_kernel", overlap])
+
+
+def test_it_stands_in_the_dataset_with_its_words_and_options(result):
+    ds = result.dataset
+    assert "overlap_of_errors_simulated" not in ds
+    values = ds["overlap_of_errors_analytic"]
+    np.testing.assert_allclose(values, 3.0 * residuals(ds), atol=1e-10)
+    assert values.attrs["meaning"] == "How much the errors of i and j point the same way."
+    assert values.attrs["side"] == "analytic" and '"sharpness": 3.0' in ds.attrs["config"]
+
+
+def test_it_stands_in_errors_events_verdicts_and_summary(result):
+    errors = result.errors()
+    own = errors[errors["measure"] == "overlap_of_errors"]
+    assert len(own) == (errors["measure"] == "gradient_kernel").sum() and own["relative_l2"].isna().all()
+    events = result.events()
+    own = events[(events["measure"] == "overlap_of_errors")]
+    assert len(own) and own["analytic"].notna().all() and own["simulated"].isna().all()
+    (verdict,) = (v for v in result.verdicts() if v.key == "overlap_of_errors")
+    assert verdict.ruling.value == "not claimed" and "analytic side alone" in verdict.claim
+    assert "overlap_of_errors" in result.summary() and "overlap_of_errors" in result._repr_html_()
+
+
+def test_it_stands_in_the_figure_and_in_the_introduction_of_the_report(result):
+    titles = [ax.get_title(loc=loc) for ax in influence_of_item(result.dataset).axes for loc in ("left", "center")]
+    assert any(title.startswith("overlap of errors") for title in titles)
+    words = introduction(result.dataset)
+    assert "How much the errors of i and j point the same way." in words
+    assert "residuals of the predicted outputs" in words and "Only the analytic side is present." in words
+
+
+def test_the_command_line_offers_it_and_writes_a_report_with_it(overlap, run_cli, tmp_path, monkeypatch):
+    shown = " ".join(run_cli("compare", "--help").out.split())
+    assert "overlap_of_errors" in shown and "--sharpness X of overlap_of_errors: factor of everything" in shown
+    options = ["--checkpoints", 6, "--hidden", 4, "--eta", 0.05, "--t-max", 12, "--sharpness", 3]
+    out = tmp_path / "result"
+    ran = run_cli("compare", "--task", "tree:2,2", "--out", out, "--measures", "overlap_of_errors", *options)
+    assert ran.code == 0, ran.err
+    assert "How much the errors of i and j" in (out / "report.html").read_text(encoding="utf-8")
+    ds = workbench.load(out).dataset
+    np.testing.assert_allclose(ds["overlap_of_errors_analytic"], 3.0 * residuals(ds), atol=1e-10)
+    refused = run_cli("compare", "--task", "tree:2,2", "--out", tmp_path / "r", "--sharpness", "-1")
+    assert refused.code == 2 and "--sharpness -1; give a positive number" in refused.err
+
+
+def test_the_explorer_shows_it():
+    code = SOURCE + (
+        "\nfrom workbench.explorer.state import ExplorerState"
+        "\nfrom workbench.explorer.controls import Controls"
+        "\nfrom workbench.explorer.equations import formula"
+        "\nfrom workbench.explorer.model import curves"
+        "\nfrom workbench.explorer.scene import scene_of"
+        "\nstate = ExplorerState(task='tree:2,2', hidden=4, measure='overlap_of_errors')"
+        "\nassert curves(state, scene_of(state)).influence[0, 0, 0] < 0"
+        "\nassert 'r_i' in formula(state)"
+        "\nmenu = Controls(False, lambda: None, lambda line: None).measure.options"
+        "\nassert ('overlap of errors', 'overlap_of_errors') in menu, menu"
+    )
+    pytest.importorskip("ipywidgets")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_measure_of_the_simulated_side_alone_has_its_standard_errors_and_flips_read():
+    def wobble(trajectory, options, work):
+        from workbench.influence import Measured
+
+        t = trajectory.times[:, None, None]
+        values = np.cos(t / 2) + np.zeros((1, 4, 4))
+        return Measured(values, beside={"stderr": np.full(values.shape, 0.05)})
+
+    mine = Measure(
+        name="wobble",
+        title="wobble",
+        short="wobble",
+        units="loss",
+        meaning="A cosine.",
+        simulated=wobble,
+        beside=(workbench.influence.Beside("stderr", "wobble_simulated_stderr"),),
+    )
+    done = compare(TASK, Settings(**QUICK | {"checkpoints": 24}), measures=[mine])
+    assert (done.dataset["wobble_simulated_stderr"] == 0.05).all()
+    events = done.events()
+    flips = events[events["event"] == "flip 1"]["simulated"]
+    # Chords between checkpoints half a unit apart.
+    assert len(flips) and np.allclose(flips, np.pi, atol=0.05)
+
+
+def test_an_option_that_a_measure_shares_must_be_the_same_object():
+    convention = Option("convention", "number", "another")
+    mine = Measure(
+        name="mine", title="m", short="m", units="1", meaning="m", simulated=lambda *_: 0, options=(convention,)
+    )
+    with pytest.raises(workbench.errors.WorkbenchError, match="two options are called `convention`"):
+        Settings(measures=(mine,))
