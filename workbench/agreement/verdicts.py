@@ -185,7 +185,8 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
     off = ~np.eye(ds.sizes["source"], dtype=bool)
     simulated = ds[f"{measure}_simulated"].values
     if vanishes(ds[f"{measure}_analytic"].values, off):
-        largest = float(np.abs(simulated[:, off]).max() / np.abs(simulated).max())
+        size = float(np.abs(simulated).max())
+        largest = float(np.abs(simulated[:, off]).max()) / size if size > 0 else 0.0
         return judge(
             measure,
             f"items have no influence on each other by {measure} (largest, relative to an item on itself)",
