@@ -429,6 +429,87 @@ def test_colours_are_told_apart_without_red_green_vision(style: figures.Style, w
     assert closest_pair(ends, seen) > 50
 
 
+def luminance(colour: str) -> float:
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array(to_rgb(colour))
+    return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("style", [figures.PAGE, figures.dark(figures.PAGE)], ids=["light", "dark"])
+def test_every_colour_of_lines_and_names_stands_out_from_its_ground_as_text_must(style: figures.Style) -> None:
+    items = style.item_colours(np.repeat(np.arange(6), 5), np.tile(np.linspace(0, 1, 5), 6))
+    for colour in [*items, *style.sequence(4), *style.sequence(9), style.ink, style.muted]:
+        low, high = sorted((luminance(colour), luminance(style.background)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, colour
+
+
+def test_help_and_harm_sign_and_branches_have_no_colour_in_common() -> None:
+    import colorsys
+
+    from matplotlib.colors import to_rgb
+
+    style = figures.PAGE
+    branches = style.item_colours(np.arange(6), np.full(6, 0.5))
+    ends = [style.diverging()(end)[:3] for end in (0.0, 1.0)] + [style.signed()(end)[:3] for end in (0.0, 1.0)]
+    hues = [colorsys.rgb_to_hsv(*to_rgb(colour))[0] for colour in [*branches[:4], *ends]]
+    apart = np.abs(np.subtract.outer(hues, hues))
+    apart = np.minimum(apart, 1 - apart)[np.triu_indices(len(hues), 1)]
+    assert apart.min() > 0.02
+
+
+def test_an_item_has_the_same_colour_on_its_path_and_on_its_curve(tree: xr.Dataset) -> None:
+    from matplotlib.colors import to_hex
+
+    order = arrange(tree)
+    expected = figures.PAGE.item_colours(order.branch, order.place)
+    ax = figures.influence_of_item(tree, "dog").axes[0]
+    cat = next(line for line in ax.lines if line.get_label() == "cat")
+    assert to_hex(cat.get_color()) == expected[1]
+
+
+@pytest.mark.parametrize("which", ["tree", "table"])
+def test_on_the_map_the_first_split_is_seen_first(which: str, request: pytest.FixtureRequest) -> None:
+    ds = request.getfixturevalue(which)
+    paths = hidden_map(ds, np.linspace(0, float(ds["time"].values[-1]), 400))
+    first, *others = splits(ds)
+
+    def seen(groups: tuple, part: float) -> float:
+        centres = np.stack([paths.positions[:, group].mean(axis=1) for group in groups])
+        apart = np.linalg.norm(centres - centres.mean(axis=0), axis=-1).max(axis=0)
+        return float(paths.times[np.argmax(apart >= part * np.ptp(paths.positions[-1, :, 0]))])
+
+    # When the groups are apart on the page by a tenth of the map's width; never for splits that it cannot show.
+    later = [seen(groups, 0.05) or np.inf for groups in others]
+    assert seen(first, 0.05) < min(later)
+    # It lies along x.
+    centres = np.stack([paths.positions[-1, group].mean(axis=0) for group in first])
+    assert abs(centres[0, 0] - centres[1, 0]) > 3 * abs(centres[0, 1] - centres[1, 1])
+
+
+def test_every_item_is_named_on_the_map_of_a_table_of_33(animals: xr.Dataset) -> None:
+    ax = figures.hidden_trajectories(animals, style=figures.SLIDE).axes[0]
+    assert {str(name) for name in animals["item"].values} <= {label.get_text() for label in ax.texts}
+
+
+def test_distances_start_from_the_source_asked_for(tree: xr.Dataset) -> None:
+    ax = figures.hidden_trajectories(tree, "rose").axes[1]
+    assert ax.get_title(loc="left") == "from rose to each"
+    assert "distance_from_rose" in figures.FIGURES["hidden_trajectories"].table(figures.Subject(tree, "rose"))
+
+
+@pytest.mark.parametrize("dpi", [60, 200])
+def test_dots_per_inch_are_those_asked_for(tree: xr.Dataset, dpi: int) -> None:
+    image = Image.open(io.BytesIO(draw(figures.loss(tree), {}, ("png",), dpi=dpi)["png"]))
+    assert image.size[0] == round(7.2 * dpi)
+
+
+def test_fonts_in_pdf_are_truetype(tree: xr.Dataset) -> None:
+    written = draw(figures.sign_flip_anatomy(tree), {}, ("pdf",))["pdf"]
+    assert b"/Type3" not in written.replace(b" ", b"")
+    assert b"/CIDFontType2" in written.replace(b" ", b"")
+
+
 def test_an_unaligned_start_is_refused_with_the_remedy(tree: xr.Dataset) -> None:
     other = tree.assign_attrs(init="gaussian:0.01")
     with pytest.raises(WorkbenchError, match=r"init gaussian.*`init` balanced"):

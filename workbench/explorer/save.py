@@ -7,6 +7,7 @@ import html
 import io
 import json
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -37,7 +38,9 @@ def figure_bytes(figure: Figure, kind: str, state: ExplorerState) -> bytes:
         "PDF": {"Creator": f"workbench {__version__}", "Keywords": facts, "CreationDate": None},
     }[kind]
     stream = io.BytesIO()
-    figure.savefig(stream, format=kind.lower(), dpi=200, metadata=metadata)
+    # Type 3 fonts, the default in PDF, are refused by many publishers.
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(stream, format=kind.lower(), dpi=200, metadata=metadata)
     return stream.getvalue()
 
 

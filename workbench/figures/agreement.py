@@ -20,6 +20,8 @@ from workbench.figures.style import PAGE, Style
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_CHANCE = (0, (3, 2))
+
 
 def agreement(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure, ...] | None = None) -> Figure:
     """Left: differences in standard errors against what chance would give; right: errors over time.
@@ -130,17 +132,28 @@ def _noise(ds: xr.Dataset, measure: Measure) -> str:
         return ""
     most = max(draws for _, draws in noisy.values())
     whose = f"{len(noisy)} of {len(pair_groups(ds))} groups" if len(noisy) < len(pair_groups(ds)) else "all groups"
-    return f"\n{whose}: noise,\nless with {most:,.0f} draws"
+    return f"\n{whose}: noise (dashed),\nless with {most:,.0f} draws"
+
+
+def noise_over_time(measure: Measure, pairs: Mask) -> Array:
+    """``(T,)`` the same of the standard errors: the difference that chance alone explains."""
+    assert measure.analytic is not None and measure.stderr is not None
+    scale = float(np.sqrt(np.nanmean(measure.analytic[:, pairs] ** 2, axis=1)).max())
+    return np.asarray(np.sqrt(np.nanmean(measure.stderr[:, pairs] ** 2, axis=1)) / (scale or np.nan))
 
 
 def _errors(ax: Axes, ds: xr.Dataset, measure: Measure, style: Style) -> None:
     time = ds["time"].values
     named = kinships(ds)
     largest = 0.0
+    noisy = unresolved(ds, measure.name)
     for (name, pairs), colour in zip(named, style.sequence(len(named)), strict=True):
         error = errors_over_time(measure, pairs)
         largest = max(largest, float(np.nanmax(error, initial=0.0)))
         ax.plot(time, np.where(error > 0, error, np.nan), color=colour, label=name, linewidth=0.13 * style.font)
+        if name in noisy:
+            # Where chance alone explains as much, the curve says nothing of the theory.
+            ax.plot(time, noise_over_time(measure, pairs), color=colour, linewidth=0.08 * style.font, linestyle=_CHANCE)
     ax.set(xlabel=f"flow time $t${_noise(ds, measure)}", yscale="log", xlim=span(time))
     # Both sides start from the same weights: differences of rounding size would take up the whole axis.
     if largest > 0:
@@ -160,7 +173,8 @@ FIGURES = (
         caption="Where the simulation draws samples: its deviations from the prediction in standard errors, "
         "against what chance alone would give (on the line: no more than chance; steeper: a real difference). "
         "Then, for each measure, the root mean square difference over one group of pairs, relative to the largest "
-        "predicted root mean square of those pairs over time.",
+        "predicted root mean square of those pairs over time; dashed, where single entries are noise: what chance "
+        "alone gives.",
         alt="Quantile plot of deviations and curves of relative errors over flow time; measures: {measures}.",
         draw=lambda s: agreement(s.ds, s.style, s.measures),
         table=lambda s: agreement_table(s.ds, s.measures),

@@ -74,7 +74,7 @@ class Style:
     muted: str = "#6b6b76"
     faint: str = "#c9c9d2"
     blank: str = "#e4e4ea"
-    lightness: tuple[float, float] = (0.28, 0.55)
+    lightness: tuple[float, float] = (0.28, 0.54)
     centre: float = 0.985
     ends: float = 0.5
 
