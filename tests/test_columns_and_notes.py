@@ -135,3 +135,39 @@ def test_a_learning_rate_between_checkpoints_is_said_to_be_changed():
     schedules = choose_schedules(start, 5, 10.0, 0.3)
     assert schedules.training.eta == pytest.approx(2.5 / 9)
     assert schedules.notes == ["learning rate 0.2778 in place of 0.3, so that the checkpoints are whole steps"]
+
+
+def test_a_prediction_beyond_memory_is_refused_before_anything_is_built(monkeypatch):
+    from workbench.comparison import prediction as module
+
+    def never(*args, **options):
+        raise AssertionError("something was built")
+
+    monkeypatch.setattr(module, "network", never)
+    task = SemanticTask("t", [f"i{k}" for k in range(4000)], ["p"], np.ones((1, 4000)))
+    with pytest.raises(WorkbenchError, match=r"GB \(limit 2 GB\); keep fewer items"):
+        module.prediction(task)
+    with pytest.raises(WorkbenchError, match=r"TB \(limit 2 GB\)"):
+        module.prediction(task_from_spec("tree:2"), hidden=10**6)
+
+
+def test_figures_record_how_columns_were_prepared(run_cli, tmp_path):
+    ran = run_cli(
+        *("figures", "--task", "tree:2,2", "--standardise", "--only", "loss", "--formats", "png"),
+        *("--out", tmp_path / "figures"),
+    )
+    assert ran.code == 0, ran
+    assert '"standardise": true' in (tmp_path / "figures" / "config.json").read_text()
+
+
+def test_many_properties_cost_no_square_of_memory():
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    task = task_from_dataframe(pd.DataFrame(rng.integers(0, 9, (4, 20_000)), index=list("wxyz")))
+    tracemalloc.start()
+    modes = singular_modes(task)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * task.Y.nbytes  # the square of 20,000 would be 5,000 times Y
+    np.testing.assert_allclose(modes.s**2 * 4, np.linalg.eigvalsh(task.Y.T @ task.Y)[::-1] / 4, rtol=1e-9)

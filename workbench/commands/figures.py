@@ -81,6 +81,9 @@ def add_parser(commands: Any) -> None:
         metavar="M,M",
         help="of the figures that show one panel a measure (default: those of `workbench compare`)",
     )
+    g = p.add_argument_group("the table")
+    g.add_argument("--centre", action="store_true", help="take its mean over the items from every property")
+    g.add_argument("--standardise", action="store_true", help="centre, and divide by the standard deviation")
     g = p.add_argument_group("network")
     g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
     g.add_argument(
@@ -137,7 +140,8 @@ def _subject(args: argparse.Namespace) -> Subject:
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
-    ds = prediction(task, hidden=args.hidden, a0=a0, seed=args.seed, spec=spec)
+    columns = {"centre": args.centre, "standardise": args.standardise}
+    ds = prediction(task, hidden=args.hidden, a0=a0, seed=args.seed, spec=spec, **columns)
     only = _measures(args.measures)
     return Subject(ds, args.source, args.target, _style(args.size, args.dark), only)
 

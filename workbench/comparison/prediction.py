@@ -12,18 +12,21 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import dataset, influence, theory
-from workbench.errors import ConditionError
+from workbench.errors import ConditionError, WorkbenchError, human_bytes
 from workbench.influence import Measure, Work
 from workbench.influence.curvatures import curvatures
 from workbench.networks import Init, Network, choose_init, network
-from workbench.semantics import Hierarchy, SemanticTask
+from workbench.semantics import Hierarchy, SemanticTask, prepared
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 #: Times of a prediction; fewer where there are many items, as the local posterior takes P^4 operations a checkpoint.
 TIMES = 181
+_FEWEST = 24
 _OPERATIONS = 3e10
+#: A prediction of more bytes is refused.
+_MOST_BYTES = 2e9
 
 
 def prediction(
@@ -36,6 +39,8 @@ def prediction(
     n_beta: float | None = None,
     gamma: float | None = None,
     spec: str | None = None,
+    centre: bool = False,
+    standardise: bool = False,
 ) -> xr.Dataset:
     """Modes, losses and influence of a balanced aligned network, from closed forms and the gradient flow alone.
 
@@ -47,13 +52,16 @@ def prediction(
         times: checkpoints from 0 until 99.5% of the loss is gone, and a quarter more.
         n_beta, gamma: of the local posterior; None: from the size of the losses and the largest singular value.
         spec: the task as given by the user, for the record.
+        centre, standardise: how the columns of the table are prepared; see `workbench.semantics.prepared`.
 
     Returns:
         The variables of a comparison's dataset whose names do not end in ``_simulated``.
     """
+    task = prepared(task, centre=centre, standardise=standardise)
+    _refuse_oversized(task, hidden)
     start = network(task, hidden, choose_init(task) if a0 is None else Init("balanced", a0), seed=seed)
     assert start.active is not None and start.a0 is not None
-    t = time_grid(start, max(24, min(times, int(_OPERATIONS / task.n_items**4))))
+    t = time_grid(start, max(_FEWEST, min(times, int(_OPERATIONS / task.n_items**4))))
     predicted = influence.predict(start, t)
     given = {"n_beta": n_beta, "gamma": gamma}
     chosen = {measure.name: _options(measure, predicted, given) for measure in influence.MEASURES.values()}
@@ -65,6 +73,8 @@ def prediction(
     posterior = chosen[influence.local_bif.name]
     settings: dict[str, Any] = {
         "task": spec,
+        "centre": centre,
+        "standardise": standardise,
         "hidden": hidden,
         "init": str(start.init),
         "seed": seed,
@@ -82,6 +92,17 @@ def prediction(
         gamma=settings["gamma"],
         attrs={},
     )
+
+
+def _refuse_oversized(task: SemanticTask, hidden: int) -> None:
+    """Refuse what would not fit in memory, before anything is built."""
+    measures = sum(task.n_items <= measure.quick_up_to for measure in influence.MEASURES.values())
+    needed = 8.0 * _FEWEST * (measures * task.n_items**2 + hidden * (task.n_items + task.n_outputs)) + 24.0 * hidden**2
+    if needed > _MOST_BYTES:
+        raise WorkbenchError(
+            f"{task.n_items} items, {task.n_outputs} properties and {hidden} hidden units take {human_bytes(needed)} "
+            f"(limit {human_bytes(_MOST_BYTES)}); keep fewer items, or use a smaller `hidden`"
+        )
 
 
 def _options(measure: Measure, predicted: Trajectory, given: dict[str, Any]) -> dict[str, Any]:

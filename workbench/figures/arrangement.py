@@ -15,6 +15,9 @@ Index = NDArray[np.int64]
 #: More clusters than this are not told apart by hue.
 MAX_BRANCHES = 6
 
+#: More properties than this are not clustered: their distances in pairs would take over 50 MB.
+_MOST_CLUSTERED = 2500
+
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
@@ -95,10 +98,16 @@ def _arrangement(order: Index, label: Index, edges: list[Array], kind: Literal["
 
 
 def property_order(ds: xr.Dataset) -> Index:
-    """``(N_o,)`` order of the properties: as given on a tree, clustered otherwise so that blocks show."""
+    """``(N_o,)`` order of the properties: as given on a tree, clustered otherwise so that blocks show.
+
+    Too many to be clustered, which takes their distances in pairs, follow their place in the second mode.
+    """
     Y = ds["Y"].transpose("property", "item").values
     if "common_ancestor_level" in ds or Y.shape[0] < 3:
         return np.arange(Y.shape[0])
+    if Y.shape[0] > _MOST_CLUSTERED:
+        modes = ds["left_mode"].transpose("property", "mode").values
+        return np.argsort(modes[:, min(1, modes.shape[1] - 1)], kind="stable").astype(np.int64)
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import pdist
 
