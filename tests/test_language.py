@@ -359,3 +359,28 @@ def test_the_command_writes_what_it_says_and_the_page_holds_the_figures(run_cli,
     assert page.count("<figure") == 6 and "Are the curves more than monotone?" in page and "<script" not in page
     again = run_cli("language", "--out", tmp_path / "result", "--quiet")
     assert again.code == 2 and "--force" in again.err
+
+
+def test_the_flips_of_the_theory_hold_in_the_linear_network_and_levels_are_learned_in_order(monkeypatch):
+    from workbench.language import bridge
+    from workbench.language.extras import bridge_extra
+    from workbench.semantics import task_from_spec
+
+    levels, projectors = bridge._levels(task_from_spec("tree"))
+    assert np.allclose(sum(projectors), np.eye(8)) and np.allclose([np.trace(H) for H in projectors], [1, 1, 2, 4])
+    assert all(np.allclose(H @ H, H) for H in projectors) and (levels.diagonal() == -1).all()
+    monkeypatch.setattr(bridge, "NETWORKS", ("linear",))
+    curves = bridge.bridge(seeds=1)
+    assert bridge.in_order(curves) == {"linear": 1}
+    learned = [bridge.crossing_up(curves[0].times, row, 0.5) for row in curves[0].learned]
+    assert (np.diff(learned) > 0).all()
+    extra = bridge_extra(lambda title, total: bridge.no_bar(title, total), seeds=1)
+    assert "linear 1 of 1" in extra.said and len(extra.frame) == 3
+
+
+def test_a_crossing_without_harm_after_it_is_no_flip():
+    from workbench.language.bridge import flip_time
+
+    times = np.arange(6.0)
+    assert flip_time(times, np.array([-1.0, -0.5, 0.5, 1.0, 0.5, 0.2])) == 1.5
+    assert np.isnan(flip_time(times, np.array([-1.0, -0.5, 0.01, -0.01, 0.01, 0.02])))

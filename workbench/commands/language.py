@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from workbench.language.extras import Extra
     from workbench.language.settings import Posterior
     from workbench.language.study import Bar
     from workbench.store import Store
@@ -53,6 +54,8 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--quick", action="store_true", help="12 checkpoints of 600 steps, 4 chains")
     p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
     p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
+    p.add_argument("--bridge", action="store_true", help="also: the tree of `compare` told to four networks")
+    p.add_argument("--intervention", action="store_true", help="also: induction documents up-weighted, 25 trainings")
     p.add_argument("--text", type=Path, metavar="FILE", help="learn, or with --model read, this text (UTF-8)")
     g = p.add_argument_group("the small transformer")
     g.add_argument("--steps", type=int, metavar="N", help="of training (default: 1200; quick: 600)")
@@ -100,15 +103,24 @@ def run(args: argparse.Namespace) -> int:
     with keeping(store):
         try:
             ds = study(bar, store)
+            extras = _extras(args, bar, store)
         except WorkbenchError:
             store.remove()  # the same would happen again
             raise
         place = store.folder if store.pieces else None
-        shape = write_study(ds, args.out, force=args.force, bar=bar, within=place)
+        shape = write_study(ds, args.out, extras=extras, force=args.force, bar=bar, within=place)
         store.remove()
-    print(summary(ds, shape))
+    print("\n".join([summary(ds, shape), *(extra.said for extra in extras)]))
     print(f"\nwrote {args.out}/: open {args.out / 'report.html'} in a browser")
     return 0
+
+
+def _extras(args: argparse.Namespace, bar: Bar, store: Store) -> list[Extra]:
+    from workbench.language.extras import bridge_extra, intervention_extra
+    from workbench.language.settings import LanguageSettings
+
+    asked = [bridge_extra(bar)] if args.bridge else []
+    return asked + ([intervention_extra(bar, LanguageSettings(seed=args.seed), store)] if args.intervention else [])
 
 
 def _asked(args: argparse.Namespace, text: str | None) -> tuple[dict[str, Any], Callable[[Bar, Store], xr.Dataset]]:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from workbench import dataset
 from workbench.figures import Rendered, save
+from workbench.language.extras import Extra
 from workbench.language.figures import Drawn, all_figures, stages
 from workbench.language.shape import shapes
 from workbench.language.study import Bar, no_bar
@@ -36,12 +37,19 @@ _INTRODUCTION = (
 
 
 def write_study(
-    ds: xr.Dataset, target: Path, *, force: bool = False, bar: Bar = no_bar, within: Path | None = None
+    ds: xr.Dataset,
+    target: Path,
+    *,
+    extras: Sequence[Extra] = (),
+    force: bool = False,
+    bar: Bar = no_bar,
+    within: Path | None = None,
 ) -> pd.DataFrame:
     """Write ``language.nc``, ``report.html``, ``figures/`` and ``config.json``; returns the table of shapes.
 
     Args:
         ds: as from `language_study`. target: directory to create; ``force`` replaces an earlier result there.
+        extras: further sections, each with a table that is also written as CSV.
         bar: opens progress bars. within: where it is put together, if not beside ``target``.
     """
     shape = shapes(ds)
@@ -55,11 +63,14 @@ def write_study(
         (work / "figures").mkdir()
         provenance = {"code_version": str(ds.attrs["code_version"]), "config": str(ds.attrs["config"])}
         figures, drawn = all_figures(ds), {}
+        figures |= {e.name: Drawn(e.figure, e.words) for e in extras if e.figure is not None and e.words is not None}
         with bar("figures", len(figures)) as advance:
             for name, shown in figures.items():
                 drawn[name] = save(shown.image, work / "figures", name, provenance)
                 advance(1)
-        write_file(work / "report.html", page(ds, shape, figures, drawn, config))
+        for extra in extras:
+            write_file(work / f"{extra.name}.csv", extra.frame.to_csv(index=False))
+        write_file(work / "report.html", page(ds, shape, figures, drawn, config, extras))
     return shape
 
 
@@ -69,13 +80,16 @@ def page(
     figures: Mapping[str, Drawn],
     drawn: Mapping[str, Rendered],
     config: Mapping[str, Any],
+    extras: Sequence[Extra] = (),
 ) -> str:
     """One HTML file that needs no network and no script."""
     title = "Influence in a language model over its training"
+    own = {extra.name for extra in extras}
     sections: Sequence[tuple[str, Markup]] = (
         ("What is shown", together(*(element("p", line.format(**ds.attrs)) for line in _INTRODUCTION))),
         ("Are the curves more than monotone?", _shape_section(ds, shape)),
-        ("Figures", _figures(figures, drawn)),
+        ("Figures", _figures({name: shown for name, shown in figures.items() if name not in own}, drawn)),
+        *((extra.title, _extra(extra, drawn)) for extra in extras),
         ("The text", _text(ds)),
         ("Classes and chains", together(*(table(*entry) for entry in tables(ds)))),
         (
@@ -119,6 +133,11 @@ def _figures(figures: Mapping[str, Drawn], drawn: Mapping[str, Rendered]) -> Mar
             for name, shown in figures.items()
         )
     )
+
+
+def _extra(extra: Extra, drawn: Mapping[str, Rendered]) -> Markup:
+    image = illustration(extra.name, extra.words, drawn[extra.name]) if extra.words is not None else Markup()
+    return together(element("p", extra.said), image, table(extra.title, extra.frame, extra.note))
 
 
 def _text(ds: xr.Dataset) -> Markup:
