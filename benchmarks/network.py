@@ -22,7 +22,7 @@ def checkpoints(count: int, spec: str = "tree", hidden: int = 16) -> Trajectory:
     # Two checkpoints a stretch of training are enough: a step costs the same wherever it is made.
     run = train(start, Schedule.even(30.0, 16, 2e-2))
     chosen = np.arange(count) % len(run.times)
-    return replace(run, times=run.times[chosen], W1=run.W1[chosen], W2=run.W2[chosen])
+    return replace(run, times=run.times[chosen], weights=tuple(W[chosen] for W in run.weights))
 
 
 def sampler(run: Trajectory, chains: int, **settings: object) -> tuple[Callable[[], int], Plan]:

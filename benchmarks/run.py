@@ -19,7 +19,7 @@ from harness import machine
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
-SCRIPTS = ("sgld.py", "peers.py", "retraining.py", "scaling.py", "theory.py", "explorer.py", "gpu.py")
+SCRIPTS = ("sgld.py", "peers.py", "retraining.py", "stacks.py", "scaling.py", "theory.py", "explorer.py", "gpu.py")
 #: Between the tables of one script and the next; no reader sees it.
 MARK = "<!-- {script} -->"
 

@@ -24,10 +24,13 @@ def output_basis(networks: Sequence[Network], recipe: Recipe) -> Array | None:
     """``(N_o, q)`` orthonormal columns that span the targets and the initial outputs; None where that is no less."""
     if not recipe.optimizer.rotates:
         return None
-    columns = np.concatenate([networks[0].task.Y, *(network.weights[-1] for network in networks)], axis=1)
-    left, size, _ = np.linalg.svd(columns, full_matrices=False)
-    basis = np.asarray(left[:, size > 1e-13 * size[0]])
-    return basis if basis.shape[1] < len(columns) else None
+    columns = networks[0].task.Y
+    for network in networks:
+        left, size, _ = np.linalg.svd(np.concatenate([columns, network.weights[-1]], axis=1), full_matrices=False)
+        if not size[-1] <= 1e-13 * size[0] and len(size) == len(left):
+            return None
+        columns = left * size  # as many columns as outputs at most, and the same span
+    return np.asarray(left[:, size > 1e-13 * size[0]])
 
 
 def on_outputs(network: Network, basis: Array | None) -> Network:
