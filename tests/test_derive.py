@@ -209,3 +209,10 @@ def test_breadth_grows_with_what_is_seen_and_not_with_commands():
     assert breadth("b + c") < breadth(r"\frac{a}{b + c}") < breadth("a + b + c")
     assert breadth(r"\left(a\right)") == breadth("(a)")
     assert breadth("x^{2}") < breadth("x2")
+
+
+def test_every_step_of_every_derivation_is_checked_by_sympy(run_cli):
+    ran = run_cli("derive", "--check")
+    assert ran.code == 0
+    counted = re.search(r"^(\d+) closed forms: sympy confirms (\d+) of (\d+) steps$", ran.out, re.M)
+    assert counted and counted[2] == counted[3] and int(counted[1]) == len(catalogue())

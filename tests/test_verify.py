@@ -13,7 +13,17 @@ from workbench.theory.catalogue import catalogue
 from workbench.theory.modes import balanced as mode_dynamics
 from workbench.theory.posterior.dense_posterior import hessian
 from workbench.verification import all_claims, dynamics
-from workbench.verification.claims import Claim, Found, check, claims_table, compared, pointwise, select, verify
+from workbench.verification.claims import (
+    Claim,
+    Found,
+    altered,
+    check,
+    claims_table,
+    compared,
+    pointwise,
+    select,
+    verify,
+)
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 
@@ -122,3 +132,30 @@ def test_the_reference_flow_of_three_layers_goes_down_the_gradient():
     change = np.concatenate([(path[1] - path[0]).ravel() for path in moved])
     # First order of the step: the second derivative of the flow is of order 1.
     np.testing.assert_allclose(change / step, -gradient, atol=1e-3)
+
+
+def power_is_what_fails(claims):
+    """Every claim holds, and fails where theory's side is off by the smallest error that it says it sees."""
+    for c in claims:
+        plain = check(c)
+        assert plain.holds and np.isfinite(plain.power), c.sentence
+        # A hair more, for rounding of the comparison itself.
+        with altered(1 + 1.001 * plain.power + 1e-14):
+            assert not check(c).holds, c.sentence
+
+
+@pytest.mark.parametrize("only", QUICK)
+def test_a_claim_fails_if_theory_is_off_by_the_error_that_it_says_it_sees(only):
+    power_is_what_fails(select(all_claims(), only))
+
+
+@pytest.mark.slow
+def test_every_claim_fails_if_theory_is_off_by_the_error_that_it_says_it_sees():
+    quick = {c.sentence for only in QUICK for c in select(all_claims(), only)}
+    power_is_what_fails([c for c in all_claims() if c.sentence not in quick and "language" not in c.family.lower()])
+
+
+def test_a_claim_sees_less_where_its_predictions_are_small_beside_the_scale():
+    small = check(claim(lambda: compared([0.0, 0.01], [0.0, 0.0], scale=1.0)))
+    assert small.holds and small.power == pytest.approx(11)
+    assert check(claim(lambda: compared(1.0, 1.0))).power == pytest.approx(0.1)

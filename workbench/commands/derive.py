@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands.console import Help
+from workbench.commands.console import Help, bar
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.semantics import Hierarchy
     from workbench.theory.closed_form import ClosedForm
 
 _DERIVE = """\
@@ -17,6 +18,8 @@ Show the derivation of a closed form: every step, and whether sympy confirms it.
 
   workbench derive --list
       the names, with one line each
+  workbench derive --check
+      let sympy check every step of every derivation again, and count
   workbench derive mode_strength
   workbench derive tree_kernel_m1 flip_equation_m1 --html flips.html
 """
@@ -32,6 +35,7 @@ def add_parser(commands: Any) -> None:
     )
     p.add_argument("names", nargs="*", metavar="NAME", help="closed forms, as in --list")
     p.add_argument("--list", action="store_true", help="print all names")
+    p.add_argument("--check", action="store_true", help="check all derivations, print how many steps sympy confirms")
     p.add_argument(
         "--branching",
         default="2,2,2",
@@ -53,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print(listing(hierarchy))
         return 0
+    if args.check:
+        return _check(hierarchy)
     if not args.names:
         raise WorkbenchError("derive needs the NAME of a closed form; workbench derive --list shows them")
     entries = [find(name, hierarchy) for name in args.names]
@@ -65,6 +71,23 @@ def run(args: argparse.Namespace) -> int:
     else:
         _write(forms, args.latex, args.html)
     return 0 if all(step.passed for form in forms for step in form.self_check()) else 1
+
+
+def _check(hierarchy: Hierarchy) -> int:
+    """Build every form, verify its steps, and print the count; 1 where a step fails."""
+    from workbench.theory.catalogue import catalogue
+
+    entries, results = catalogue(hierarchy), []
+    with bar("derive", len(entries)) as advance:
+        for name, entry in entries.items():
+            results += [(name, step) for step in entry.build().self_check()]
+            advance(1)
+    for name, step in results:
+        if not step.checked or not step.passed:
+            print(f"{name}: {'CHECK FAILED' if step.checked else 'not checked'}: {step.statement}")
+    confirmed = sum(step.checked and step.passed for _, step in results)
+    print(f"{len(entries)} closed forms: sympy confirms {confirmed} of {len(results)} steps")
+    return 0 if all(step.passed for _, step in results) else 1
 
 
 def _write(forms: list[ClosedForm], latex: Path | None, html: Path | None) -> None:

@@ -9,8 +9,10 @@ that does not hold stays visible.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,20 @@ from workbench.errors import WorkbenchError
 
 @dataclass(frozen=True)
 class Found:
-    """What a test of a claim found: representative values for people, and the difference that decides."""
+    """What a test of a claim found.
+
+    Attributes:
+        predicted: of theory, a representative value for people.
+        computed: the other side's.
+        difference: what decides.
+        size: largest predicted value in the units of the difference: how much of a relative error shows in it;
+            0 where that is not known.
+    """
 
     predicted: float
     computed: float
     difference: float
+    size: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,13 +81,39 @@ class Checked:
         """``holds`` or ``FAIL``."""
         return "holds" if self.holds else "FAIL"
 
+    @property
+    def power(self) -> float:
+        """Relative error of all that theory predicts here which could not have passed; infinite if nothing is seen."""
+        most = self.claim.tolerance + self.found.difference
+        return most / self.found.size if self.found.size > 0 else float("inf")
+
     def record(self) -> dict[str, Any]:
         """As plain data for JSON; numbers that are not finite become None."""
         numbers = {key: value if np.isfinite(value) else None for key, value in asdict(self.found).items()}
         told = {
             key: getattr(self.claim, key) for key in ("family", "sentence", "forms", "against", "tolerance", "reason")
         }
+        numbers["power"] = self.power if np.isfinite(self.power) else None
         return told | numbers | {"verdict": self.verdict, "seconds": round(self.seconds, 3), "error": self.error}
+
+
+_ALTERED: ContextVar[float] = ContextVar("_ALTERED", default=1.0)
+
+
+@contextmanager
+def altered(factor: float) -> Iterator[None]:
+    """Multiply all predictions of the claims tested inside: what a claim's power is measured with."""
+    token = _ALTERED.set(factor)
+    try:
+        yield
+    finally:
+        _ALTERED.reset(token)
+
+
+def measured(predicted: float, computed: float, difference: Callable[[float], float]) -> Found:
+    """A claim about one number: ``difference`` of the prediction, as a function of what is predicted."""
+    p = predicted * _ALTERED.get()
+    return Found(p, computed, difference(p), abs(p))
 
 
 def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Found:
@@ -85,20 +122,23 @@ def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None =
     The values shown are those of the entry that differs most.
     """
     p, q = np.broadcast_arrays(np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64))
+    p = p * _ALTERED.get()
     size = float(np.abs(q).max()) if scale is None else scale
     gap = np.abs(p - q)
     if not np.isfinite(gap).all():
         return Found(float("nan"), float("nan"), float("inf"))
     worst = np.unravel_index(int(gap.argmax()), gap.shape)
-    return Found(float(p[worst]), float(q[worst]), float(gap[worst]) / size if gap[worst] else 0.0)
+    share = float(gap[worst]) / size if gap[worst] else 0.0
+    return Found(float(p[worst]), float(q[worst]), share, float(np.abs(p).max()) / (size or 1.0))
 
 
 def pointwise(predicted: ArrayLike, computed: ArrayLike) -> Found:
     """Largest relative difference, entry by entry."""
-    p, q = np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64)
+    p, q = np.asarray(predicted, dtype=np.float64) * _ALTERED.get(), np.asarray(computed, dtype=np.float64)
     worst = np.unravel_index(int(np.abs(p / q - 1).argmax()), q.shape)
     ratio = np.abs(p / q - 1)
-    return Found(float(p[worst]), float(q[worst]), float(ratio[worst]) if np.isfinite(ratio).all() else float("inf"))
+    share = float(ratio[worst]) if np.isfinite(ratio).all() else float("inf")
+    return Found(float(p[worst]), float(q[worst]), share, 1.0)
 
 
 def check(claim: Claim) -> Checked:
@@ -132,8 +172,11 @@ def select(claims: Iterable[Claim], text: str) -> list[Claim]:
 
 
 def claims_table(results: Sequence[Checked]) -> str:
-    """Predicted, computed, difference and verdict of every claim, by family."""
-    lines = [f"{'verdict':<8}{'difference':>11}{'allowed':>9}{'predicted':>15}{'computed':>15}  claim"]
+    """Predicted, computed, difference and verdict of every claim, by family.
+
+    ``sees``: a relative error of the prediction of that size would have failed.
+    """
+    lines = [f"{'verdict':<8}{'difference':>11}{'allowed':>9}{'sees':>9}{'predicted':>15}{'computed':>15}  claim"]
     family = ""
     for result in results:
         claim, found = result.claim, result.found
@@ -141,7 +184,7 @@ def claims_table(results: Sequence[Checked]) -> str:
             family = claim.family
             lines += ["", family]
         lines.append(
-            f"{result.verdict:<8}{found.difference:>11.1e}{claim.tolerance:>9.1e}{found.predicted:>15.7g}"
+            f"{result.verdict:<8}{found.difference:>11.1e}{claim.tolerance:>9.1e}{result.power:>9.1e}{found.predicted:>15.7g}"
             f"{found.computed:>15.7g}  {claim.sentence}"
         )
         if not result.holds:

@@ -13,7 +13,7 @@ from workbench.theory.posterior.learning_coefficient import (
     rank_zero_two_layer,
     scalar_volume_form,
 )
-from workbench.verification.claims import Claim, Found, pointwise
+from workbench.verification.claims import Claim, Found, measured, pointwise
 
 #: sizes, rank: (lambda, multiplicity), computed independently.
 _TABLE: dict[tuple[tuple[int, ...], int], tuple[str, int]] = {
@@ -41,7 +41,8 @@ _TABLE: dict[tuple[tuple[int, ...], int], tuple[str, int]] = {
 
 
 def _count(wrong: int, total: int) -> Found:
-    return Found(float(total), float(total - wrong), float(wrong))
+    right = float(total - wrong)
+    return measured(float(total), right, lambda p: abs(p - right))
 
 
 def _table() -> Found:

@@ -16,7 +16,7 @@ from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.posterior import hessian
-from workbench.verification.claims import Claim, Found, compared
+from workbench.verification.claims import Claim, Found, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 Array = NDArray[np.float64]
@@ -197,7 +197,7 @@ def _plateau() -> Found:
         for d in (1e-3, 2 * float(start.modes.s[0]))
     )
     wrong, right = np.corrcoef(small, truth)[0, 1], np.corrcoef(enough, truth)[0, 1]
-    return Found(-1.0, float(wrong), max(0.0, float(wrong) + 1, 1 - float(right)))
+    return measured(-1.0, float(wrong), lambda p: max(abs(float(wrong) - p), 1 - float(right)))
 
 
 _FAMILY = "Influence"

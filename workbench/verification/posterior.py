@@ -11,7 +11,7 @@ from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.verification.claims import Claim, Found, compared
+from workbench.verification.claims import Claim, Found, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, item_losses
 
 Array = NDArray[np.float64]
@@ -94,7 +94,7 @@ def _errors() -> list[Found]:
 def _order() -> Found:
     small, large = (found.difference for found in _errors()[1:])
     order = float(np.log(small / large) / np.log(4))
-    return Found(1.0, order, abs(order - 1))
+    return measured(1.0, order, lambda p: abs(order - p))
 
 
 CLAIMS = (

@@ -29,6 +29,7 @@ def riccati_steps() -> tuple[Step, ...]:
     f, e, q, q_T, M_inverse, x = sp.symbols("F e^{Ft} Q_0 Q_0^T M^{-1} QQ^T", commutative=False)
     solution = e * q * M_inverse * q_T * e
     # F commutes with e^{Ft}: the derivative is written with F outermost on either side.
+    with_x = f * x + x * f - x * x
     M_inverse_dot = -M_inverse * q_T * e * e * q * M_inverse
     solution_dot = f * solution + e * q * M_inverse_dot * q_T * e + solution * f
     return (
@@ -47,7 +48,11 @@ def riccati_steps() -> tuple[Step, ...]:
             F,
             (Q_dot - (F * Q - Q * Q.T * Q / 2 + flipped)).applyfunc(sp.expand),
         ),
-        Step("so balance, B = 0, gives the Riccati equation d(QQ^T)/dt =", f * x + x * f - x**2),
+        Step(
+            "so balance, B = 0, gives the Riccati equation d(QQ^T)/dt =",
+            f * x + x * f - x**2,
+            sp.expand((f * q - q * q_T * q / 2) * q_T + q * (q_T * f - q_T * q * q_T / 2) - with_x.subs(x, q * q_T)),
+        ),
         Step(
             "Its solution at any size, with M = I + Q0^T Phi Q0 and dM/dt = Q0^T e^{2Ft} Q0:",
             solution,
@@ -64,6 +69,9 @@ def eigenvalue_form() -> ClosedForm:
     block = sp.Matrix([[-lam / 2, s], [s, lam / 2]])
     # th = atan2(2s, -lambda)/2 written backwards: s and lambda as functions of mu and theta.
     rotated = block.subs({s: mu * sp.sin(2 * theta), lam: -2 * mu * sp.cos(2 * theta)}, simultaneous=True)
+    w1, w2 = sp.symbols("w1 w2", real=True)
+    q, speed = sp.Matrix([w1, w2]), (s - w1 * w2) * sp.Matrix([w2, w1])
+    left = (speed - (block * q - q * (w1**2 + w2**2) / 2).subs(lam, w2**2 - w1**2)).applyfunc(sp.expand)
     up, down = sp.Matrix([sp.cos(theta), sp.sin(theta)]), sp.Matrix([-sp.sin(theta), sp.cos(theta)])
     return ClosedForm(
         name="growth_rate",
@@ -78,7 +86,7 @@ def eigenvalue_form() -> ClosedForm:
         source="Domine et al. (2024); derived for this project",
         conditions=(Condition(bare(s) >= 0, "s >= 0", "singular values are not negative"),),
         steps=(
-            Step("In the singular vectors of Syx, F falls into blocks", block),
+            Step("In the singular vectors of Syx, F falls into blocks; of one mode with weights w1, w2:", block, left),
             Step("with characteristic polynomial zero at +-mu:", mu, sp.expand((block - mu * sp.eye(2)).det())),
             Step(
                 "With s = mu sin 2 theta, lambda = -2 mu cos 2 theta the vector of +mu is",

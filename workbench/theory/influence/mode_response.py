@@ -21,7 +21,7 @@ import sympy as sp
 
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
 from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform, sech_of, sech_steps
-from workbench.theory.influence.tree_kernel import relation
+from workbench.theory.influence.tree_kernel import projector_step, relation
 from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, residual_form, s, t
 
 _NOTES = "derived for this project"
@@ -46,6 +46,7 @@ def linearised_steps() -> tuple[Step, ...]:
     F_i = zero.row_join(force.T).col_join(force.row_join(zero))
     S, target = path + eps * change, F + eps * F_i
     moved = sp.diff(target * S + S * target - S * S, eps).subs(eps, 0)
+    written = F * change + change * F + F_i * path + path * F_i - path * change - change * path
     dg, dp, dq, dh = (sp.expand(moved[i, j]) for i, j in ((0, 1), (2, 1), (3, 0), (2, 3)))
     plus, minus, total = e_a + e_b, e_a - e_b, alpha_a + alpha_b
     u, v = p - q + g - h, p - q - g + h
@@ -62,7 +63,7 @@ def linearised_steps() -> tuple[Step, ...]:
     p_dot = e_a * g + e_b * h - total * p + phi * e_a * total
     return (
         Step("Upweighting item i adds phi e_a in row a to Syx; with S = c Q Q^T the flow dS/dt is",
-             sp.Symbol("F S + S F - S^2")),
+             sp.Symbol("F S + S F - S^2"), (moved - written).applyfunc(sp.expand)),
         Step("To first order entry (a, b) of W2 W1 changes by p at the rate", p_dot, sp.expand(dp - p_dot)),
         Step("p + q (entries ab and ba) and g + h (of W1^T W1, W2 W2^T) obey one equation, so both are",
              phi * sp.Symbol("I++_ab"), sums.applyfunc(sp.expand)),
@@ -157,6 +158,7 @@ def equal_mode_response_form() -> ClosedForm:
     residual = residual_form().expression
     alpha = c * mode_strength_form().expression
     expression = 2 * t * c * (s - residual) / c * residual
+    e_k, alpha_k, half = sp.symbols("e alpha m", positive=True)
     return ClosedForm(
         name="equal_mode_response",
         title="Response of a mode to the weight of an item",
@@ -170,12 +172,28 @@ def equal_mode_response_form() -> ClosedForm:
         ),
         steps=(
             Step("For e_a = e_b the antisymmetric parts are not driven and m_aa = I++_aa / 2 obeys dm/dt =",
-                 sp.Symbol("2 (e - alpha) m + 2 e alpha")),
+                 2 * (e_k - alpha_k) * half + 2 * e_k * alpha_k,
+                 sp.expand((2 * (e_k - alpha_k) * 2 * half + 4 * e_k * alpha_k) / 2
+                           - 2 * (e_k - alpha_k) * half - 2 * e_k * alpha_k)),
             Step("solved by 2 alpha e t:", expression,
                  sp.simplify(sp.diff(2 * alpha * residual * t, t)
                              - 2 * (residual - alpha) * 2 * alpha * residual * t - 2 * alpha * residual)),
         ),
     )  # fmt: skip
+
+
+def _loss_step() -> Step:
+    """Two modes: the loss of item j, of residual r_j, when the product changes by ``(P/c) v_ai v_bi m_ab``."""
+    P, eps = sp.symbols("P epsilon", positive=True)
+    v, u, e = (sp.Matrix(sp.symbols(f"{x}_a {x}_b", real=True)) for x in ("v", "u", "e"))
+    m = sp.Matrix(2, 2, sp.symbols("m_aa m_ab m_ba m_bb", real=True))
+    change = sp.Matrix(2, 2, lambda a, b: P / c * v[a] * v[b] * m[a, b])
+    r = sp.sqrt(P / c) * sp.diag(*e) * u - eps * sp.sqrt(c * P) * change * u
+    in_modes = -(P**2) / c * sum(v[a] * v[b] * u[a] * u[b] * e[a] * m[a, b] for a in (0, 1) for b in (0, 1))
+    moved = sp.diff((r.T * r)[0] / 2, eps).subs(eps, 0)
+    return Step(
+        "dl_j = -r_j . (dW x_j) in modes, here two, u of item j and v of i:", in_modes, sp.expand(moved - in_modes)
+    )
 
 
 @cache
@@ -210,8 +228,8 @@ def tree_derivative_form(cover: tuple[int, ...], m: int) -> ClosedForm:
         unit="loss",
         source=_NOTES,
         steps=(
-            Step("dl_j = -r_j . (dW x_j) in modes:", sp.Symbol("-(P^2/c) sum_ab v_ai v_bi v_aj v_bj e_a m_ab")),
-            Step("Modes of one level share e and m, and sum_a v_ai v_aj = H_k(i, j):", by_projectors),
+            _loss_step(),
+            projector_step(cover, m),
             Step("Summed by parts:", expression, sp.expand(expression - by_projectors)),
         ),
     )

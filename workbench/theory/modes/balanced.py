@@ -12,6 +12,7 @@ network's gain on the mode. Flow time t is learning rate times step.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import sympy as sp
 
@@ -40,6 +41,14 @@ def _variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
     return tuple(VARIABLES[symbol] for symbol in symbols)
 
 
+def mode_loss_step(statement: str, product: Any) -> Step:
+    """The loss of one mode, whose layers multiply to ``product``, from that of a network with one input and output."""
+    P = sp.Symbol("P", positive=True)
+    x, y = sp.sqrt(c * P), s * sp.sqrt(P / c)
+    loss = (s - c * product) ** 2 / (2 * c)
+    return Step(statement, loss, sp.expand((y - product * x) ** 2 / (2 * P) - loss))
+
+
 @cache
 def flow_steps() -> tuple[Step, ...]:
     """From the loss of one mode to the equation ``da/dt = 2 a (s - c a)``."""
@@ -48,7 +57,7 @@ def flow_steps() -> tuple[Step, ...]:
     w1_dot, w2_dot = -sp.diff(loss, w1), -sp.diff(loss, w2)
     product = sp.expand(w1_dot * w2 + w1 * w2_dot).subs(w2, w1)
     return (
-        Step("Loss of one mode, as a function of its two weights:", loss),
+        mode_loss_step("Loss of one mode, as a function of its two weights:", w1 * w2),
         Step("Gradient flow of the first weight:", sp.factor(w1_dot), w1_dot - w2 * (s - c * w1 * w2)),
         Step(
             "Balance is conserved: d(w2^2 - w1^2)/dt is",
@@ -121,7 +130,11 @@ def residual_form() -> ClosedForm:
         conditions=(_LEARNABLE, _FORWARD),
         source=SAXE,
         steps=(
-            Step("The residual is what the strength still lacks:", s - c * a),
+            Step(
+                "The residual is what the strength still lacks, minus the slope of the loss of a mode:",
+                s - c * a,
+                sp.expand(s - c * a + sp.diff((s - c * a) ** 2 / (2 * c), a)),
+            ),
             Step("With a(t) inserted:", expression, expression - (s - c * strength)),
         ),
     )
@@ -173,8 +186,10 @@ def mode_loss_form() -> ClosedForm:
         conditions=(_LEARNABLE, _FORWARD),
         source=SAXE,
         steps=(
-            Step("The loss (1/2P) sum |y - W x|^2 on the aligned manifold, mode by mode:", (s - c * a) ** 2 / (2 * c)),
-            Step("With the residual inserted:", expression),
+            mode_loss_step("The loss (1/2P) sum |y - W x|^2 on the aligned manifold, mode by mode:", a),
+            Step(
+                "With the residual inserted:", expression, sp.simplify(expression - (s - c * strength) ** 2 / (2 * c))
+            ),
             Step("It falls at the squared gradient, dL/dt = -2 a e^2:", -2 * a * (s - c * a) ** 2, slope),
         ),
     )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.modes.balanced import SAXE, VARIABLES, a, a0, c, s, t
+from workbench.theory.modes.balanced import SAXE, VARIABLES, a, a0, c, mode_loss_step, s, t
 
 Array = NDArray[np.float64]
 NOTES = f"{SAXE}; derived for this project"
@@ -42,7 +42,7 @@ def depth_flow_steps(depth: int) -> tuple[Step, ...]:
     balance = [w * rate - weights[0] * rates[0] for w, rate in zip(weights, rates, strict=True)]
     rate = depth * a ** (2 - sp.Rational(2, depth)) * (s - c * a)
     return (
-        Step(f"Loss of one mode of a network with {depth} layers:", loss),
+        mode_loss_step(f"Loss of one mode of a network with {depth} layers:", product),
         Step(
             "Every difference of squared weights is conserved; w_l dw_l/dt - w_1 dw_1/dt is",
             sp.S.Zero,

@@ -116,7 +116,13 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
     for k in range(D + 1):
         exact = sp.simplify(nu[k]) if kind == "diffusion" else sp.expand(nu[k])
         column = int(np.flatnonzero(levels == k)[0]) if (levels == k).any() else None
-        steps = [Step(f"The Gram matrix of the items, {explain}; its entry for item 1 with itself:", gram[0, 0])]
+        steps = [
+            Step(
+                f"The Gram matrix of the items, {explain}; its entry for item 1 with itself:",
+                gram[0, 0],
+                (gram - _gram_of_properties(hierarchy, kind, symbols)).applyfunc(sp.expand),
+            )
+        ]
         if column is not None:
             # Any rescaling of the Haar vector to whole numbers keeps sympy exact.
             v = sp.Matrix(
@@ -138,6 +144,22 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
             )
         )
     return HierarchySpectrum(hierarchy, tuple(forms), multiplicities(hierarchy))
+
+
+def _gram_of_properties(hierarchy: Hierarchy, kind: str, symbols: Sequence[Any]) -> sp.Matrix:
+    """``Y^T Y`` from the properties themselves: one column a node, or the correlation of two ends of a diffusion."""
+    P, D, lca = hierarchy.n_items, hierarchy.depth, hierarchy.common_ancestor_level
+    if kind == "diffusion":
+        # Below the common ancestor both paths keep a sign independently, with mean 1 - 2 eps an edge.
+        return sp.Matrix(P, P, lambda i, j: sp.prod([(1 - 2 * symbols[k]) ** 2 for k in range(lca[i, j], D)]))
+    total = sp.zeros(P, P)
+    for level, copies in enumerate(symbols):
+        ancestor = hierarchy.ancestor(level)
+        for node in sorted(set(ancestor)):
+            column = sp.Matrix([int(x == node) for x in ancestor])
+            column = 2 * column - sp.ones(P, 1) if kind == "indicator_pm1" else column
+            total += copies * column * column.T
+    return total
 
 
 def _gram(hierarchy: Hierarchy, weights: Sequence[Any], offset: Any) -> sp.Matrix:

@@ -24,7 +24,11 @@ def step_size_form() -> ClosedForm:
     eta, h = sp.symbols("eta h", positive=True)
     e, e0 = s - c * a, s - c * a0
     flow = 2 * a * e
+    w = sp.Symbol("w", positive=True)
+    loss = (s - c * w * sp.Symbol("v")) ** 2 / (2 * c)
+    moved = (w - eta * sp.diff(loss, sp.Symbol("v")).subs(sp.Symbol("v"), w)) ** 2
     one_step = sp.expand(a * (1 + eta * e) ** 2)
+    descent = sp.expand(moved - one_step.subs(a, w**2))
     # The flow that gradient descent follows to second order: f + eta f1 with f1 = g - f f'/2.
     g = one_step.coeff(eta, 2)
     correction = sp.factor(g - flow * sp.diff(flow, a) / 2)
@@ -55,7 +59,7 @@ def step_size_form() -> ClosedForm:
             ),
         ),
         steps=(
-            Step("One step of gradient descent on a balanced mode:", one_step),
+            Step("One step of gradient descent on a balanced mode, weights w with a = w^2:", one_step, descent),
             Step(
                 "To second order this is the flow of 2 a e plus eta times",
                 correction,

@@ -18,7 +18,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, s, t
+from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_loss_step, mode_strength_form, s, t
 
 Array = NDArray[np.float64]
 SOURCE = "Braun et al. (2022); Domine et al. (2024); derived for this project"
@@ -36,7 +36,7 @@ def unbalanced_flow_steps() -> tuple[Step, ...]:
     w1_dot, w2_dot = -sp.diff(loss, w1), -sp.diff(loss, w2)
     rate = (w1**2 + w2**2) * (s - c * w1 * w2)
     return (
-        Step("Loss of one mode:", loss),
+        mode_loss_step("Loss of one mode:", w1 * w2),
         Step(
             "The imbalance is conserved: d(w2^2 - w1^2)/dt is",
             sp.S.Zero,
@@ -135,7 +135,13 @@ def lazy_limit_form() -> ClosedForm:
         conditions=(Condition(bare(c) > 0, "c positive", "c = 1/P for one-hot items"), _FORWARD),
         steps=(
             *unbalanced_flow_steps(),
-            Step("In units of time 1/|lambda|, with epsilon = 1/|lambda|, the rate is", rate),
+            Step(
+                "In units of time 1/|lambda|, with epsilon = 1/|lambda|, the rate is",
+                rate,
+                sp.simplify(
+                    sp.sqrt(size**2 + 4 * strength**2) / size * (s - c * strength) - rate.subs(shrink, 1 / size)
+                ),
+            ),
             Step("In the limit epsilon -> 0:", s - c * strength, rate.subs(shrink, 0) - (s - c * strength)),
             Step(
                 "The first correction is of second order in epsilon; the first-order term is",

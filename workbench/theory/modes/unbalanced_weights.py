@@ -61,7 +61,11 @@ def unbalanced_weight_form() -> ClosedForm:
         source=SOURCE,
         steps=(
             *unbalanced_flow_steps(),
-            Step("e^{Ft} = cosh(mu t) + F sinh(mu t)/mu and M = 1 + c Q0^T Phi Q0 give", grown / sp.sqrt(M)),
+            Step(
+                "e^{Ft} = cosh(mu t) + F sinh(mu t)/mu and M = 1 + c Q0^T Phi Q0 give",
+                grown / sp.sqrt(M),
+                sp.expand((w1 * (1 + E) / 2 + (s * w2 - L * w1) * h - grown).subs(in_E)),
+            ),
             Step(
                 "Put into dw1/dt = w2 (s - c w1 w2), with mu^2 = s^2 + L^2 and 2L = c (w2^2 - w1^2):",
                 sp.S.Zero,

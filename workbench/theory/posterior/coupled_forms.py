@@ -32,6 +32,26 @@ _LEARNED = Condition(
 )
 
 
+def _item_force() -> sp.Matrix:
+    """Gradient of ``|r_i - F x_i|^2 / 2`` over ``-P v_ai v_bi``, for an item with both modes."""
+    a, b, e_a, e_b = sp.symbols("a b e_a e_b", positive=True)
+    z_ab, x_ab, z_ba, x_ba, v_a, v_b = sp.symbols("z_ab x_ab z_ba x_ba v_a v_b", real=True)
+    A, v = sp.diag(sp.sqrt(a), sp.sqrt(b)), sp.Matrix([v_a, v_b])
+    F = sp.Matrix([[0, z_ab], [z_ba, 0]]) * A + A * sp.Matrix([[0, x_ab], [x_ba, 0]])
+    r = sp.sqrt(P / c) * sp.diag(e_a, e_b) * v - sp.sqrt(c * P) * F * v
+    loss, variables = (r.T * r)[0] / 2, (z_ab, x_ab, z_ba, x_ba)
+    still = dict.fromkeys(variables, 0)
+    return sp.Matrix([sp.simplify(sp.diff(loss, x).subs(still) / (-P * v_a * v_b)) for x in variables])
+
+
+def _rest_step(statement: str, shown: Any, residual: Any) -> Step:
+    """Where a learned mode rests: the energy of its two equal weights u is stationary at s - c u^2 = gamma / n beta."""
+    u, v, s = sp.symbols("u v s", positive=True)
+    energy = n_beta * (s - c * u * v) ** 2 / (2 * c) + gamma / 2 * (u**2 + v**2)
+    left = sp.expand(sp.diff(energy, u).subs(v, u) - u * (gamma - n_beta * (s - c * u**2)))
+    return Step(statement, shown, sp.Matrix([left, residual]))
+
+
 @cache
 def pair_force_steps() -> tuple[Step, ...]:
     """The change of two losses in one pair of modes, resolved into the blocks B+ and B- of the Hessian."""
@@ -44,6 +64,7 @@ def pair_force_steps() -> tuple[Step, ...]:
         Step(
             "l_i changes by -P v_ai v_bi (e_a F_ab + e_b F_ba), F = Z A + A X; in (Z_ab, X_ab, Z_ba, X_ba):",
             force,
+            _item_force() - force,
         ),
         Step(
             "Its even part:",
@@ -85,7 +106,7 @@ def learned_pair_form() -> ClosedForm:
         source=NOTES,
         steps=(
             *pair_force_steps(),
-            Step("A learned mode rests where its residual is", e),
+            _rest_step("A learned mode rests where its residual is", e, gamma - n_beta * e),
             Step("Alone it adds 2 P^2 e^2 a / (n beta (3 c a - s) + gamma) =", expression, alone - expression),
             Step("For two of them B+ + e has rank one:", precision, sp.expand(precision - c * x * x.T)),
             Step(
@@ -126,7 +147,7 @@ def unlearned_pair_form() -> ClosedForm:
         source=NOTES,
         steps=(
             *pair_force_steps(),
-            Step("The learned mode rests at", a),
+            _rest_step("The learned mode rests at", a, gamma - n_beta * (s_k - c * a)),
             Step("The even block leaves x = (0, sqrt a) the precision", s_k - s_other, even - (s_k - s_other)),
             Step("and the odd block", s_k + s_other, odd - (s_k + s_other)),
             Step("Their sum:", expression, sp.simplify(from_blocks - expression)),

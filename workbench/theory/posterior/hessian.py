@@ -36,6 +36,9 @@ def pair_block_form() -> ClosedForm:
     change = Z * A + A * X
     second = sp.expand(c * sum(entry**2 for entry in change) - 2 * sum((E.T * Z * X)[i, i] for i in range(2)))
     block = sp.hessian(second, variables) / 2
+    eta = sp.Symbol("eta")
+    left = E + c * A * A - c * (A + eta * Z) * (A + eta * X)
+    varied = sp.diff(sum(entry**2 for entry in left) / (2 * c), eta, 2).subs(eta, 0)
     plus = sp.Matrix([[1, 0, 0, 1], [0, 1, 1, 0]]) / sp.sqrt(2)
     minus = sp.Matrix([[1, 0, 0, -1], [0, 1, -1, 0]]) / sp.sqrt(2)
     root = c * sp.sqrt(a * b)
@@ -57,8 +60,12 @@ def pair_block_form() -> ClosedForm:
         unit="loss / weight^2",
         source=_NOTES,
         steps=(
-            Step("Second variation of the loss of two modes:", second),
-            Step("Its block in (Z_ab, X_ab, Z_ba, X_ba):", block),
+            Step("Second variation of the loss of two modes:", second, sp.expand(varied - second)),
+            Step(
+                "Its block in (Z_ab, X_ab, Z_ba, X_ba):",
+                block,
+                block - sp.hessian(sp.expand(varied), variables).subs(dict.fromkeys((z_aa, x_aa, z_bb, x_bb), 0)) / 2,
+            ),
             Step("Even combinations (Z_ab + X_ba, X_ab + Z_ba)/sqrt 2:", B_plus, plus * block * plus.T - B_plus),
             Step("Odd combinations (Z_ab - X_ba, X_ab - Z_ba)/sqrt 2:", B_minus, minus * block * minus.T - B_minus),
             Step("Even and odd do not mix:", sp.zeros(2), plus * block * minus.T),

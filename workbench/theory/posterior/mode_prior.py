@@ -63,9 +63,21 @@ def prior_spread_form() -> ClosedForm:
         ),
         source=NOTES,
         steps=(
-            Step("Given |w_1|, a is normal; its absolute moment z is that of one weight,", moment_of_weight),
-            Step("times that of the length of the first layer,", moment_of_layer),
-            Step("The density with a Bessel function of order (N_h - 1)/2,", density),
+            Step(
+                "Given |w_1|, a is normal; its absolute moment z is that of one weight,",
+                moment_of_weight,
+                sp.gammasimp(moment_of_weight.subs(z, 2)) - 1 / gamma,
+            ),
+            Step(
+                "times that of the length of the first layer,",
+                moment_of_layer,
+                sp.gammasimp(moment_of_layer.subs(z, 2)) - hidden / gamma,
+            ),
+            Step(
+                "The density with a Bessel function of order (N_h - 1)/2; its integral less 1 is",
+                density,
+                sp.gammasimp(moment.subs(z, 0)) - 1,
+            ),
             Step(
                 "has the same Mellin transform, so it is the density of a:",
                 moment,

@@ -72,8 +72,12 @@ def total_covariance_form() -> ClosedForm:
         conditions=(Condition(sp.And(bare(p) >= 0, bare(p) <= 1), "0 <= pi_U <= 1", "give a probability"),),
         source="Lee, Smith, Adam & Hoogland (2025)",
         steps=(
-            Step("E[l_i l_j], phase by phase:", second_moment),
-            Step("E[l_i] E[l_j]:", means),
+            Step(
+                "E[l_i l_j], phase by phase; in each it is the covariance and the product of the means:",
+                second_moment,
+                sp.expand(second_moment - p * iU * jU - (1 - p) * iV * jV - p * C_U - (1 - p) * C_V),
+            ),
+            Step("E[l_i] E[l_j]:", means, sp.expand(means - (p * iU + (1 - p) * iV) * (p * jU + (1 - p) * jV))),
             Step("Their difference, sorted:", expression, sp.expand(second_moment - means - expression)),
             Step(
                 "For given means the between-phase part is extremal where the phases weigh the same, pi_U =",
@@ -131,7 +135,11 @@ def learned_strength_form() -> ClosedForm:
         conditions=(_LEARNED,),
         source=NOTES,
         steps=(
-            Step("The potential, with the penalty of two layers:", potential),
+            Step(
+                "The potential, with the penalty of two layers gamma a:",
+                potential,
+                sp.expand(potential - n_beta * (s - c * a) ** 2 / (2 * c) - gamma * a),
+            ),
             Step("It is convex, so there is one phase:", n_beta * c, sp.diff(potential, a, 2) - n_beta * c),
             Step("Its minimum:", expression, sp.diff(potential, a).subs(a, expression)),
             Step("It leaves 0 continuously at n beta =", gamma / s, expression.subs(n_beta, gamma / s)),
@@ -158,7 +166,11 @@ def low_temperature_variance_form() -> ClosedForm:
         source=NOTES,
         steps=(
             Step("Slope of q at the most probable strength:", slope, sp.expand(slope + P * gamma / n_beta)),
-            Step("Variance of a there, one over the curvature:", 1 / sp.diff(potential, a, 2)),
+            Step(
+                "Variance of a there, one over the curvature:",
+                1 / sp.diff(potential, a, 2),
+                sp.simplify(1 / sp.diff(potential, a, 2) - 1 / (n_beta * c)),
+            ),
             Step("To first order:", expression, sp.expand(slope**2 / sp.diff(potential, a, 2)) - expression),
         ),
     )
@@ -170,6 +182,12 @@ def _coexistence() -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
     ratio = (D - 2) / (D - 1)
     temperature = gamma * (s / c) ** (2 / D) * c / s**2 * (D - 1) * ratio ** (2 / D - 1)
     return gain, slope, ratio * s / c, temperature
+
+
+def _depth_gained() -> sp.Expr:
+    """Potential at a = 0 less that at a."""
+    potential = n_beta * (s - c * a) ** 2 / (2 * c) + penalty_form().expression
+    return potential.subs(a, 0) - potential
 
 
 @cache
@@ -188,7 +206,7 @@ def coexistence_strength_form() -> ClosedForm:
         conditions=(_FIRST_ORDER,),
         source=NOTES,
         steps=(
-            Step("Depth of the learned minimum relative to a = 0:", gain),
+            Step("Depth of the learned minimum relative to a = 0:", gain, sp.expand(gain - _depth_gained())),
             Step(
                 "It is stationary where this vanishes:",
                 slope,
@@ -227,7 +245,11 @@ def coexistence_temperature_form() -> ClosedForm:
         conditions=(_FIRST_ORDER,),
         source=NOTES,
         steps=(
-            Step("The learned phase at coexistence has strength", strength),
+            Step(
+                "The learned phase at coexistence has strength",
+                strength,
+                sp.simplify(strength - coexistence_strength_form().expression),
+            ),
             Step(
                 "It is stationary there at",
                 temperature,
