@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,3 +173,18 @@ def test_many_properties_cost_no_square_of_memory():
     tracemalloc.stop()
     assert peak < 20 * task.Y.nbytes  # the square of 20,000 would be 5,000 times Y
     np.testing.assert_allclose(modes.s**2 * 4, np.linalg.eigvalsh(task.Y.T @ task.Y)[::-1] / 4, rtol=1e-9)
+
+
+def test_training_keeps_within_its_time_and_long_training_is_announced(run_cli, tmp_path, monkeypatch):
+    start = network(task_from_spec("tree:2,2"), 16, Init("balanced", 1e-30), seed=0)
+    schedules = choose_schedules(start, 60, None, None, retrains=True)
+    assert schedules.seconds(start, retrains=False) <= 45.0
+    assert schedules.seconds(start, retrains=True) <= 91.0
+
+    def stop(*args, **options):
+        raise WorkbenchError("far enough")
+
+    monkeypatch.setattr(sys.modules["workbench.comparison.compare"], "train", stop)  # a function has its name
+    ran = run_cli("compare", "--task", "tree:2,2", "--init", "balanced:1e-30", "--out", tmp_path / "result", "--quiet")
+    assert "note: training will take about 1.5 minutes; a larger --eta makes it shorter\n" in ran.out
+    assert "far enough" in ran.err

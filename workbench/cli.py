@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from workbench import __version__
 from workbench.commands import bench, compare, derive, explore, figures, language, study, verify
-from workbench.commands.console import STAGE, Help, Parser
+from workbench.commands.console import STAGE, Help, Parser, Printed
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
 from workbench.interruption import interruptible
@@ -60,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
     # A letter that the font lacks is drawn as a box: nothing that the user could mend.
     warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+    log = logging.getLogger("workbench")
+    log.setLevel(logging.INFO)
+    log.handlers = [Printed()]
     # Everything is drawn into files; a backend that the environment asks for may not even exist.
     os.environ["MPLBACKEND"] = "agg"
     given = sys.argv[1:] if argv is None else list(argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,3 +75,13 @@ def auto(text: str, option: str) -> float | None:
         return float(text)
     except ValueError:
         raise WorkbenchError(f"{option} {text!r} is no number; give a positive number or auto") from None
+
+
+class Printed(logging.Handler):
+    """Prints what the library logs, such as how long something will take, as a note."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line on standard output."""
+        from workbench.commands.options import spelled
+
+        print(f"note: {spelled(record.getMessage())}", flush=True)

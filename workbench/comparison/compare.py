@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,10 @@ from workbench.networks import Network
 from workbench.semantics import SemanticTask, prepared
 from workbench.store import Slot, Store
 from workbench.trajectory import Trajectory
+
+_LOG = logging.getLogger("workbench")
+#: Seconds of training that are announced.
+_LONG = 20.0
 
 
 def compare(
@@ -62,6 +67,7 @@ def compare(
     refuse_oversized(task, settings)
     start = initial_network(task, settings, init_of(task, settings))
     schedules = planned_schedules(start, settings)
+    _announce(schedules.seconds(start, retrains=any(measure.retrains for measure in settings.asked)))
     recipe, again = (recipe_of(settings, schedule) for schedule in (schedules.training, schedules.retraining))
     work = Work(
         bar=bar,
@@ -88,6 +94,12 @@ def compare(
     refuse_nan(result, settings)
     notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
     return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
+
+
+def _announce(seconds: float) -> None:
+    """Log how long training will take, where it takes long."""
+    if seconds > _LONG:
+        _LOG.info("training will take about %.2g minutes; a larger `eta` makes it shorter", seconds / 60)
 
 
 def _gaps(start: Network, settings: Settings) -> dict[str, str]:

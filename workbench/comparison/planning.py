@@ -44,6 +44,11 @@ class Schedules:
     retraining: Schedule
     notes: list[str]
 
+    def seconds(self, start: Network, *, retrains: bool) -> float:
+        """About how long training takes on this machine if nothing else runs on it, retraining included."""
+        again = self.retraining.total * _seconds_per_step(start, start.task.n_items + 1) if retrains else 0.0
+        return self.training.total * _seconds_per_step(start, 1) + again
+
 
 def planned_schedules(start: Network, settings: Settings) -> Schedules:
     """The schedules that the settings ask for."""
@@ -95,7 +100,9 @@ def choose_schedules(
     accurate, notes = STRENGTH_ERROR / sharpness, []
     coarse = _hit(grid, min(max(accurate, end * _seconds_per_step(start, runs) / _SECONDS), 0.5 / s_max))
     fine = min(max(accurate, end * _seconds_per_step(start, 1) / _SECONDS), coarse.eta)
-    training = coarse.finer(int(np.ceil(coarse.eta / fine - 1e-9)))
+    parts = coarse.eta / fine
+    # Whole parts of the retraining's step: more than asked for, but no more than the time allows.
+    training = coarse.finer(max(1, int(np.ceil(parts - 1e-9) if fine <= accurate else np.floor(parts))))
     for what, schedule in (("training", training), ("retraining without each item", coarse)):
         if schedule.eta > 1.01 * accurate and (schedule is training or runs > 1):
             notes.append(

@@ -29,7 +29,8 @@ CSS = """
   #3b3b45;
   --panel: #212127; --link: #86b8ff; --good: #6fd398; --bad: #ff9b73; --open: #e0c860; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1040px; padding: 1.5rem 1.25rem 4rem; background: var(--ground); color:
+body { margin: 0 auto; max-width: 1040px; padding: 1.5rem 1.25rem 4rem; background: var(--ground);
+  overflow-wrap: break-word; color:
   var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 p, li, dd { max-width: 46rem; }
