@@ -419,3 +419,13 @@ def test_figures_never_touch_pyplot() -> None:
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=__file__.rsplit("/", 1)[0], check=False).returncode == 0
+
+
+def test_without_a_prediction_stages_are_read_off_the_trained_strengths(tree: xr.Dataset) -> None:
+    alone = tree.drop_vars([name for name in tree.data_vars if str(name).endswith("analytic")])
+    alone["half_rise_time"] = alone["half_rise_time"] * np.nan
+    found = {group.label: group.half_rise for group in stages(alone)}
+    predicted = {group.label: group.half_rise for group in stages(tree)}
+    assert list(found) == list(predicted)
+    # Chords between checkpoints half a unit of time apart, of strengths with noise of 0.2%.
+    np.testing.assert_allclose(list(found.values()), list(predicted.values()), rtol=0.02)

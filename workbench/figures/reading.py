@@ -78,7 +78,7 @@ class ModeGroup:
 def mode_groups(ds: xr.Dataset) -> tuple[ModeGroup, ...]:
     """Modes by tree level where the task is tree-symmetric, one by one otherwise; strongest first."""
     level = ds["mode_level"].values if "mode_level" in ds else np.full(ds.sizes["mode"], -1)
-    half_rise, names = ds["half_rise_time"].values, ds["mode"].values
+    half_rise, names = half_rise_times(ds), ds["mode"].values
     groups: dict[tuple[str, int], list[int]] = {}
     for a, k in enumerate(level):
         groups.setdefault(("level", int(k)) if k >= 0 else ("mode", int(names[a])), []).append(a)
@@ -87,6 +87,22 @@ def mode_groups(ds: xr.Dataset) -> tuple[ModeGroup, ...]:
         ModeGroup(f"{kind} {number + (kind == 'mode')}", tuple(members), float(half_rise[members[0]]))
         for (kind, number), members in groups.items()
     )
+
+
+def half_rise_times(ds: xr.Dataset) -> Array:
+    """``(K,)`` when each mode is half learned: predicted, or read off the trained strengths without a prediction."""
+    known = np.asarray(ds["half_rise_time"].values, dtype=np.float64)
+    if np.isfinite(known).any() or "mode_strength_simulated" not in ds:
+        return known
+    time, strength = ds["time"].values, ds["mode_strength_simulated"].transpose("time", "mode").values
+    above = strength >= 0.5 * ds["singular_value"].values / float(ds.attrs["input_scale"])
+    times = np.full(len(known), np.inf)
+    for k in np.flatnonzero(above.any(axis=0)):
+        last = int(above[:, k].argmax())
+        half = 0.5 * float(ds["singular_value"].values[k]) / float(ds.attrs["input_scale"])
+        around = slice(max(last - 1, 0), last + 1)
+        times[k] = np.interp(half, strength[around, k], time[around])
+    return times
 
 
 def stages(ds: xr.Dataset) -> tuple[ModeGroup, ...]:
