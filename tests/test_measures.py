@@ -11,7 +11,8 @@ import pytest
 
 from workbench import influence
 from workbench.comparison import Settings, compare
-from workbench.comparison.settings import all_options, settings_of
+from workbench.comparison.options import all_options
+from workbench.comparison.settings import settings_of
 from workbench.errors import WorkbenchError
 from workbench.influence import MEASURES, Measure, Option
 from workbench.networks import network

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from workbench import __version__
 from workbench.errors import WorkbenchError
-from workbench.influence.measure import PAIR, SIDES, SIGN_CONVENTION, Measure, Side, side_of
+from workbench.influence.measure import SIGN_CONVENTION, Measure, side_of
+from workbench.influence.quantities import PAIR, SIDES, Side
 from workbench.networks import Network
 from workbench.store.files import netcdf_bytes, write_file
 from workbench.theory import half_rise_times
@@ -157,64 +158,75 @@ def labelled(
         n_beta, gamma: of the local posterior.
         attrs: what else to say.
     """
-    task, modes, K = start.task, start.modes, start.modes.rank
-    variables: dict[str, Any] = {
-        "singular_value": ("mode", modes.s, {"units": "loss / weight^2", "long_name": "singular value of Syx"}),
-        "half_rise_time": (
-            "mode",
-            _half_rise_times(start),
-            {"units": "time", "long_name": "half-rise time, the stage"},
-        ),
-        "mode_level": ("mode", -np.ones(K, dtype=np.int64) if modes.level is None else modes.level[:K]),
-        "Y": (("property", "item"), task.Y),
-        "left_mode": (("property", "mode"), modes.U),
-        "item_mode": (("item", "mode"), modes.V[:, :K]),
-        "lambda_min": ("time", lambda_min, {"units": "loss / weight^2", "long_name": "smallest curvature of the loss"}),
-        "gamma_needed": (
-            "time",
-            np.maximum(-n_beta * lambda_min, 0),
-            {"units": "1 / weight^2", "long_name": "gamma must exceed this"},
-        ),
-        **curves,
-    }
-    if task.common_ancestor_level is not None:
-        variables["common_ancestor_level"] = (("source", "target"), task.common_ancestor_level)
-    said: dict[str, Any] = {
-        "task": task.name,
-        "task_source": task.source,
-        "task_digest": task.digest,
+    task, items = start.task, list(start.task.items)
+    recorded: dict[str, Any] = {
         "config": json.dumps(config),
         "code_version": __version__,
         "sign_convention": SIGN_CONVENTION,
         "time_units": "flow time t = learning rate x step",
-        "input_scale": modes.c,
         "n_beta": n_beta,
         "gamma": gamma,
-        "hidden": start.hidden,
-        "depth": start.depth,
-        "activation": start.activation,
-        "init": str(start.init),
-        "seed": start.seed,
-        **attrs,
     }
-    if start.a0 is not None:
-        # What reads a0 evaluates closed forms of two layers.
-        said["a0" if start.depth == 2 else "initial_strength"] = start.a0
-    if task.tree is not None and task.tree.branching is not None:
-        said["branching"] = list(task.tree.branching)
-    items = list(task.items)
     return xr.Dataset(
-        variables,
+        {**_of_start(start), **_of_curvature(lambda_min, n_beta), **curves},
         coords={
             "time": ("time", times, {"units": "flow time t"}),
             "source": items,
             "target": items,
             "item": items,
-            "mode": np.arange(K),
+            "mode": np.arange(start.modes.rank),
             "property": list(task.properties),
         },
-        attrs=said,
+        attrs={**recorded, **_facts_of_start(start), **attrs},
     )
+
+
+def _of_start(start: Network) -> Variables:
+    """The task, its modes and its stages."""
+    task, modes, K = start.task, start.modes, start.modes.rank
+    rise = {"units": "time", "long_name": "half-rise time, the stage"}
+    variables: Variables = {
+        "singular_value": ("mode", modes.s, {"units": "loss / weight^2", "long_name": "singular value of Syx"}),
+        "half_rise_time": ("mode", _half_rise_times(start), rise),
+        "mode_level": ("mode", -np.ones(K, dtype=np.int64) if modes.level is None else modes.level[:K]),
+        "Y": (("property", "item"), task.Y),
+        "left_mode": (("property", "mode"), modes.U),
+        "item_mode": (("item", "mode"), modes.V[:, :K]),
+    }
+    if task.common_ancestor_level is not None:
+        variables["common_ancestor_level"] = (("source", "target"), task.common_ancestor_level)
+    return variables
+
+
+def _of_curvature(lambda_min: Array, n_beta: float) -> Variables:
+    """What a local posterior needs."""
+    smallest = {"units": "loss / weight^2", "long_name": "smallest curvature of the loss"}
+    least = {"units": "1 / weight^2", "long_name": "gamma must exceed this"}
+    return {
+        "lambda_min": ("time", lambda_min, smallest),
+        "gamma_needed": ("time", np.maximum(-n_beta * lambda_min, 0), least),
+    }
+
+
+def _facts_of_start(start: Network) -> dict[str, Any]:
+    task = start.task
+    facts: dict[str, Any] = {
+        "task": task.name,
+        "task_source": task.source,
+        "task_digest": task.digest,
+        "input_scale": start.modes.c,
+        "hidden": start.hidden,
+        "depth": start.depth,
+        "activation": start.activation,
+        "init": str(start.init),
+        "seed": start.seed,
+    }
+    if start.a0 is not None:
+        # What reads a0 evaluates closed forms of two layers.
+        facts["a0" if start.depth == 2 else "initial_strength"] = start.a0
+    if task.tree is not None and task.tree.branching is not None:
+        facts["branching"] = list(task.tree.branching)
+    return facts
 
 
 def _half_rise_times(start: Network) -> Array:

@@ -15,7 +15,7 @@ from workbench import dataset
 from workbench.agreement.events import Event, curve_events, event_floor
 from workbench.agreement.groups import pair_groups
 from workbench.influence import gradient_kernel
-from workbench.influence.measure import SIDES
+from workbench.influence.quantities import SIDES
 from workbench.semantics import Hierarchy
 from workbench.theory import flip_times
 

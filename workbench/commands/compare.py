@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_arguments(p: argparse.ArgumentParser) -> None:
-    from workbench.comparison.settings import all_options
+    from workbench.comparison.options import all_options
     from workbench.influence import MEASURES
     from workbench.semantics.specs import SPEC_HELP
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.source is not None:
         task.item_index(args.source)
     from workbench.comparison import Settings, compare, run_identity
-    from workbench.comparison.settings import all_options
+    from workbench.comparison.options import all_options
     from workbench.report.result import write_result
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text

@@ -12,8 +12,9 @@ from workbench.influence.damped_newton import damped_newton
 from workbench.influence.gradient_kernel import gradient_kernel
 from workbench.influence.leave_one_out import leave_one_out
 from workbench.influence.local_bif import local_bif
-from workbench.influence.measure import SIGN_CONVENTION, Beside, Expectation, Measure, Measured, Request, side_of
+from workbench.influence.measure import SIGN_CONVENTION, Measure, side_of
 from workbench.influence.option import Option
+from workbench.influence.quantities import Beside, Expectation, Measured, Request
 from workbench.influence.trajectory_derivative import trajectory_derivative
 from workbench.influence.window_removal import window_removal
 from workbench.influence.work import Bar, Work, no_bar, schedule_of

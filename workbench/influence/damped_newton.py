@@ -12,9 +12,10 @@ import xarray as xr
 from workbench import theory
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.influence.curvatures import curvatures
-from workbench.influence.measure import Array, Expectation, Measure, Measured, Options, Request
+from workbench.influence.measure import Measure
 from workbench.influence.networks import unknown_hessian
 from workbench.influence.option import Option
+from workbench.influence.quantities import Array, Expectation, Measured, Options, Request
 from workbench.influence.work import Work
 from workbench.theory.influence.damped_newton import check_damping, refuse_if_too_large
 from workbench.theory.posterior.dense_posterior import MEMORY_LIMIT

@@ -7,7 +7,8 @@ gradients of the trained weights.
 from __future__ import annotations
 
 from workbench import theory
-from workbench.influence.measure import Array, Expectation, Measure, Options
+from workbench.influence.measure import Measure
+from workbench.influence.quantities import Array, Expectation, Options
 from workbench.influence.work import Work
 from workbench.trajectory import Trajectory
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from workbench import theory
-from workbench.influence.measure import Expectation, Measure, Measured, Options
+from workbench.influence.measure import Measure
+from workbench.influence.quantities import Expectation, Measured, Options
 from workbench.influence.retraining import CONVENTION
 from workbench.influence.work import PARTS, Work, in_parts
 from workbench.trajectory import Trajectory

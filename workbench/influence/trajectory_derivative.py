@@ -7,7 +7,8 @@ derivatives through every step of gradient descent.
 from __future__ import annotations
 
 from workbench import theory
-from workbench.influence.measure import Array, Expectation, Measure, Measured, Options
+from workbench.influence.measure import Measure
+from workbench.influence.quantities import Array, Expectation, Measured, Options
 from workbench.influence.work import PARTS, Work, in_parts
 from workbench.trajectory import Trajectory
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench import theory
 from workbench.errors import WorkbenchError
-from workbench.influence.measure import PAIR, Array, Expectation, Measure, Measured, Options
+from workbench.influence.measure import Measure
 from workbench.influence.option import Option
+from workbench.influence.quantities import PAIR, Array, Expectation, Measured, Options
 from workbench.influence.retraining import CONVENTION
 from workbench.influence.work import PARTS, Work, in_parts
 from workbench.trajectory import Trajectory

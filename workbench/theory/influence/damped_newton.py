@@ -207,6 +207,6 @@ def refuse_if_too_large(n_inputs: int, hidden: int, n_outputs: int, n_items: int
     if needed > MEMORY_LIMIT:
         raise WorkbenchError(
             f"a dense Hessian of {N} weights takes {human_bytes(needed)} (limit {human_bytes(MEMORY_LIMIT)}); "
-            "use --init balanced:0.01, whose influence needs no Hessian, a smaller --hidden, or --measures "
+            "use `init` balanced:0.01, whose influence needs no Hessian, a smaller `hidden`, or `measures` "
             "without damped_newton"
         )

@@ -43,8 +43,8 @@ def refuse_if_too_large(n_inputs: int, hidden: int, n_outputs: int, n_items: int
     if needed > MEMORY_LIMIT:
         raise WorkbenchError(
             f"a dense Hessian of {N} weights and the covariances of {n_items} items take {human_bytes(needed)} "
-            f"(limit {human_bytes(MEMORY_LIMIT)}); use --init balanced:0.01, whose prediction needs no Hessian, "
-            "a smaller --hidden, or --measures without local_bif"
+            f"(limit {human_bytes(MEMORY_LIMIT)}); use `init` balanced:0.01, whose prediction needs no Hessian, "
+            "a smaller `hidden`, or `measures` without local_bif"
         )
 
 
