@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,13 @@ def test_a_file_on_a_full_disk_keeps_what_it_was(run_cli, tmp_path, monkeypatch,
     assert (ran.code, ran.err.count("\n")) == (2, 1), ran
     assert "No space left on device" in ran.err
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file", "earlier")]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        content = reader.submit(pipe.read_bytes)
+        files.write_file(pipe, "words")
+        assert content.result(timeout=10) == b"words"
+    assert pipe.is_fifo() and [path.name for path in tmp_path.iterdir()] == ["pipe"]

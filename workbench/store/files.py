@@ -32,6 +32,11 @@ def write_file(path: Path, content: bytes | str, *, work: Path | None = None) ->
         work: where it is put together; a hidden name beside ``path`` unless given. Nothing is left there on failure.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device or a pipe is written to: a file in its place would break it for everyone.
+        with path.open("wb") as device:
+            _write(device, data)
+        return
     # Names may be up to 255 bytes long.
     work = work or path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:200])}.tmp")
     try:
