@@ -42,30 +42,7 @@ def label_curves(
     blocked: list[tuple[float, float, float, float]] = []
     done = []
     for y, name, colour in zip(ys, names, colours, strict=True):
-        best = None
-        half, tall = 0.5 * CHARACTER * font * len(name.replace(r"\$", "$")), 1.25 * font
-        # Prominent places first, far from zero and from the other curves; near zero no curve is told apart.
-        others = np.abs(ys - y).min(axis=0, where=np.abs(ys - y) > 0, initial=height)
-        for k in np.argsort(-(np.abs(y - zero) + others))[:110]:
-            if abs(y[k] - zero) < 0.3 * np.abs(y - zero).max():
-                continue
-            left, right = x[k] - half, x[k] + half
-            under = (x >= left - 2) & (x <= right + 2)
-            own = y[under]
-            for low in (own.max() + 0.25 * font, own.min() - 0.25 * font - tall):
-                frame = (left, low, right, low + tall)
-                if left < 2 or right > width - 2 or low < 1 or low + tall > height - 1:
-                    continue
-                if ((ys[:, under] > low) & (ys[:, under] < low + tall)).any() or low < zero < low + tall:
-                    continue
-                if abs(low + 0.5 * tall - y[k]) > 3 * font or any(_overlap(frame, other) for other in blocked):
-                    continue
-                if (np.abs(marks - [x[k], low + tall / 2]) < [half + 1, tall / 2 + 1]).all(axis=1).any():
-                    continue
-                best = frame
-                break
-            if best:
-                break
+        best = _place(x, y, ys, zero, (width, height), name, font, blocked, marks)
         done.append(best is not None)
         if best:
             blocked.append(best)
@@ -80,6 +57,44 @@ def label_curves(
                 va="bottom",
             ).set_in_layout(False)
     return done
+
+
+Frame = tuple[float, float, float, float]
+
+
+def _place(
+    x: Array,
+    y: Array,
+    ys: Array,
+    zero: float,
+    size: tuple[float, float],
+    name: str,
+    font: float,
+    blocked: list[Frame],
+    marks: Array,
+) -> Frame | None:
+    """A free frame (left, low, right, high) for a name beside the curve ``y`` over ``x``, all in points."""
+    width, height = size
+    half, tall = 0.5 * CHARACTER * font * len(name.replace(r"\$", "$")), 1.25 * font
+    # Prominent places first, far from zero and from the other curves; near zero no curve is told apart.
+    others = np.abs(ys - y).min(axis=0, where=np.abs(ys - y) > 0, initial=height)
+    for k in np.argsort(-(np.abs(y - zero) + others))[:110]:
+        if abs(y[k] - zero) < 0.3 * np.abs(y - zero).max():
+            continue
+        left, right = x[k] - half, x[k] + half
+        under = (x >= left - 2) & (x <= right + 2)
+        own = y[under]
+        for low in (own.max() + 0.25 * font, own.min() - 0.25 * font - tall):
+            frame = (left, low, right, low + tall)
+            if left < 2 or right > width - 2 or low < 1 or low + tall > height - 1:
+                continue
+            if ((ys[:, under] > low) & (ys[:, under] < low + tall)).any() or low < zero < low + tall:
+                continue
+            if abs(low + 0.5 * tall - y[k]) > 3 * font or any(_overlap(frame, other) for other in blocked):
+                continue
+            if not (np.abs(marks - [x[k], low + tall / 2]) < [half + 1, tall / 2 + 1]).all(axis=1).any():
+                return frame
+    return None
 
 
 def spread(wanted: Array, gap: float, low: float, high: float) -> Array:

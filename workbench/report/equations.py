@@ -9,7 +9,7 @@ import sympy as sp
 from workbench.figures.reading import powers
 from workbench.report.markup import Markup, element, together
 from workbench.theory.closed_form import ClosedForm
-from workbench.theory.printing import ordered_terms, over_a_sum
+from workbench.theory.printing import ordered_terms
 
 # Entities that only browsers know, as characters; and hyphens as minus signs.
 _CHARACTERS = {
@@ -52,65 +52,7 @@ def mathml(expression: Any) -> Markup:
 
 def _printer() -> Any:
     # sympy's printers take a while to import and are needed only here.
-    from sympy.printing.mathml import MathMLPresentationPrinter
-    from sympy.printing.precedence import PRECEDENCE
-
-    class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
-        def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:
-            name, bracket, inside = symbol.name.partition("[")
-            if not bracket:
-                return super()._print_Symbol(symbol, style)
-            # A functional such as R_m[e^2], named by a symbol.
-            row = self.dom.createElement("mrow")
-            for part in (sp.Symbol(name), "[", sp.Symbol(inside.removesuffix("]")), "]"):
-                row.appendChild(self.leaf("mo", part) if isinstance(part, str) else super()._print_Symbol(part, style))
-            return row
-
-        def _print_Add(self, total: Any, order: Any = None) -> Any:
-            row = self.dom.createElement("mrow")
-            for term in ordered_terms(total):
-                minus = term.could_extract_minus_sign()
-                if minus or row.childNodes:
-                    row.appendChild(self.leaf("mo", "-" if minus else "+"))
-                row.appendChild(self.parenthesize(-term if minus else term, PRECEDENCE["Add"]))
-            return row
-
-        def _print_Mul(self, product: Any) -> Any:
-            numerator, denominator = over_a_sum(product) or sp.fraction(product, exact=True)
-            if denominator != 1:
-                fraction = self.dom.createElement("mfrac")
-                fraction.appendChild(self._print(numerator))
-                fraction.appendChild(self._print(denominator))
-                return fraction
-            row = self.dom.createElement("mrow")
-            if product.could_extract_minus_sign():
-                row.appendChild(self.leaf("mo", "-"))
-                row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"]))
-                return row
-            for factor in product.as_ordered_factors():
-                if row.childNodes:
-                    row.appendChild(self.leaf("mo", "\u2062"))
-                row.appendChild(self.parenthesize(factor, PRECEDENCE["Mul"]))
-            return row
-
-        def _print_KroneckerDelta(self, delta: Any) -> Any:
-            return self._with_indices(self.leaf("mi", "δ"), delta.args)
-
-        def _print_Indexed(self, entry: Any) -> Any:
-            return self._with_indices(self._print(entry.base), entry.indices)
-
-        def leaf(self, tag: str, text: str) -> Any:
-            node = self.dom.createElement(tag)
-            node.appendChild(self.dom.createTextNode(text))
-            return node
-
-        def _with_indices(self, base: Any, indices: Any) -> Any:
-            node, row = self.dom.createElement("msub"), self.dom.createElement("mrow")
-            for index in indices:
-                row.appendChild(self._print(index))
-            node.appendChild(base)
-            node.appendChild(row)
-            return node
+    from workbench.report.mathml_printer import Printer
 
     return Printer()
 
