@@ -51,6 +51,11 @@ _FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "flip_limit_form",
             "sign flip of the kernel for a vanishing initial strength",
         ),
+        "unbalanced_kernel": (
+            "influence.unbalanced",
+            "unbalanced_kernel_form",
+            "one-step influence with unequal layers",
+        ),
         "pair_curvature": (
             "posterior.hessian",
             "pair_block_form",
