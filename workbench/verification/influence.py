@@ -221,7 +221,7 @@ def _unbalanced() -> Found:
         found.append(compared(unbalanced_newton(modes, w1, w2, damping=2.0), newton))
     pair = Hierarchy((2,)).indicator_task()
     two = network(pair, 2, "balanced:0.05").modes
-    w1, w2 = (w[0] for w in mode_weights(np.array([[2.0]]), two.s, c=two.c, a0=0.05, lam=0.4))
+    w1, w2 = (w[0] for w in mode_weights(np.array([[1.0]]), two.s, c=two.c, a0=0.05, lam=0.4))
     layers = (np.diag(w1) @ (pair.X @ two.V / np.sqrt(two.c * 2)).T, two.U * w2)
     e, g = two.s - two.c * w1 * w2, autograd_gradients(pair, layers)
     form = unbalanced_kernel_form()(e1=e[0], e2=e[1], x1=w1[0], x2=w1[1])
