@@ -19,7 +19,17 @@ from harness import machine
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
-SCRIPTS = ("sgld.py", "peers.py", "retraining.py", "stacks.py", "scaling.py", "theory.py", "explorer.py", "gpu.py")
+SCRIPTS = (
+    "sgld.py",
+    "peers.py",
+    "language.py",
+    "retraining.py",
+    "stacks.py",
+    "scaling.py",
+    "theory.py",
+    "explorer.py",
+    "gpu.py",
+)
 #: Between the tables of one script and the next; no reader sees it.
 MARK = "<!-- {script} -->"
 
@@ -37,7 +47,7 @@ Machine: {machine}.
 def interpreter(script: str) -> Path:
     """The environment with the other libraries for `peers.py`, if there is one."""
     other = HERE.parent / ".venv-peers" / "bin" / "python"
-    return other if script == "peers.py" and other.exists() else Path(sys.executable)
+    return other if script in ("peers.py", "language.py") and other.exists() else Path(sys.executable)
 
 
 def kept() -> tuple[str, dict[str, str]]:
