@@ -69,7 +69,7 @@ def singular_modes_data(ds: xr.Dataset) -> pd.DataFrame:
     items = {f"item vector: {name}": ds["item_mode"].values[i] for i, name in enumerate(ds["item"].values)}
     properties = {f"property vector: {name}": ds["left_mode"].values[o] for o, name in enumerate(ds["property"].values)}
     facts = {name: ds[name].values for name in ("singular_value", "mode_level", "half_rise_time")}
-    return pd.DataFrame({"mode": ds["mode"].values} | facts | items | properties)
+    return pd.DataFrame({"mode": ds["mode"].values + 1} | facts | items | properties)
 
 
 def mode_parts(ds: xr.Dataset, groups: tuple[ModeGroup, ...]) -> Array:

@@ -27,7 +27,7 @@ def strength_table(ds: xr.Dataset) -> pd.DataFrame:
             values = ds[f"mode_strength_{side}"].transpose("time", "mode").values
             for group in mode_groups(ds):
                 for k in group.members:
-                    columns[f"mode {ds['mode'].values[k]} ({group.label}), {side}"] = values[:, k]
+                    columns[f"mode {ds['mode'].values[k] + 1} ({group.label}), {side}"] = values[:, k]
     return pd.DataFrame(columns)
 
 
