@@ -58,15 +58,20 @@ class Server:
         return f"{self.link}&{query.lstrip('?')}"
 
     def kernels(self) -> int:
-        """How many processes the server has started that still run (Linux)."""
-        found = 0
+        """How many kernels the server has started that still run."""
+        return len(self.children())
+
+    def children(self) -> list[int]:
+        """The processes that the server has started and that still run (Linux)."""
+        running = []
         for entry in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = entry.read_text().rpartition(")")[2].split()
             except OSError:  # it ended meanwhile
                 continue
-            found += fields[1] == str(self.process.pid) and fields[0] != "Z"
-        return found
+            if fields[1] == str(self.process.pid) and fields[0] != "Z":
+                running.append(int(entry.parent.name))
+        return running
 
 
 @contextmanager
@@ -123,8 +128,17 @@ def chromium() -> Iterator[Any]:
 class App:
     """One page of the app, and what a hand and an eye do with it."""
 
-    def __init__(self, browser: Any, address: str, *, at_rest: bool = True) -> None:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    def __init__(
+        self,
+        browser: Any,
+        address: str,
+        *,
+        at_rest: bool = True,
+        viewport: tuple[int, int] = (1280, 900),
+        zoom: float = 1.0,
+    ) -> None:
+        size = {"width": viewport[0], "height": viewport[1]}
+        context = browser.new_context(viewport=size, device_scale_factor=zoom, accept_downloads=True)
         self.page: Any = context.new_page()
         self.page.set_default_timeout(60_000)  # a machine that does other work
         #: Errors on the page, and requests to anywhere but this machine.
@@ -173,6 +187,16 @@ class App:
             self.settled()
             before = self.source()
             self.page.wait_for_timeout(250)
+
+    def sharp(self, zoom: float = 1.0) -> None:
+        """Wait until the picture has as many pixels as its place."""
+        self.page.wait_for_function(
+            """zoom => {
+                const image = document.querySelector('img.widget-image, img.jupyter-widget-image');
+                return Math.abs(image.naturalWidth - zoom * image.clientWidth) <= 2;
+            }""",
+            arg=zoom,
+        )
 
     def settled(self, word: str = "fresh") -> str:
         """Wait until the simulation is in this state; returns the line that says so."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,8 +66,10 @@ def seen(app: App) -> np.ndarray:
 def test_the_app_fits_the_window_and_names_every_control(app: App, width: int, height: int) -> None:
     app.page.set_viewport_size({"width": width, "height": height})
     app.settled()
+    app.sharp()
+    app.page.wait_for_timeout(500)
     assert app.page.evaluate("document.documentElement.scrollWidth") <= width
-    lowest = app.page.get_by_role("button", name="reset").bounding_box()
+    lowest = app.button("link").bounding_box()
     assert lowest["y"] + lowest["height"] <= height
     names = "task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"
     for name in names:
@@ -85,7 +88,7 @@ def test_arrow_keys_move_a_focused_slider_and_the_picture_with_it(app: App) -> N
     for _ in range(5):
         app.page.keyboard.press("ArrowRight")
     app.new_picture(picture)
-    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}").wait_for()
+    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
     assert app.readout("flow time") > before
     app.settled()  # time only picks from what was simulated
 
@@ -127,7 +130,9 @@ def test_a_click_on_a_cell_of_the_matrix_picks_its_pair(app: App) -> None:
     from workbench.explorer import explore
 
     view = explore()  # the same figure, for the place of the cell
-    ax, order = view.panels.matrix.ax, view.scene.order.order
+    wide, high = app.image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    view.bridge.window = {"width": wide, "height": high, "ratio": 1.0, "night": False}
+    ax, order = view.panels.by_name["matrix"].ax, view.scene.order.order
     names = view.scene.task.items
     column, row = ax.transData.transform((6, 2))
     box, (wide, high) = app.image.bounding_box(), view.figure.bbox.size
@@ -145,7 +150,7 @@ def test_an_uploaded_table_is_the_task_and_a_bad_one_says_one_line(app: App) -> 
         chooser.value.set_files({"name": name, "mimeType": "text/csv", "buffer": text.encode()})
 
     app.choose("task", "uploaded CSV")
-    app.page.locator(".workbench-error", has_text="choose a CSV").wait_for()
+    app.page.locator(".workbench-invitation", has_text="Choose a CSV").wait_for()
     upload("mine.csv", GOOD)
     app.page.get_by_text("I(salmon → whale)").wait_for()
     assert app.error() == ""
@@ -227,8 +232,9 @@ def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object
     link = link_of(app) + "&a0=0.0123&time=7.77"
     assert "depth=3" in link and "source=rose" in link and "eta" not in link
     other = App(browser, server.page(link))
-    assert other.readout("depth") == 3 and "t = 7.77:" in other.numbers() and "I(rose →" in other.numbers()
-    assert sorted(link_of(other).strip("?").split("&")) == sorted(link.strip("?").split("&"))
+    # Time stands on a step of its slider, of which there are 400.
+    assert other.readout("depth") == 3 and "t = 7.7" in other.numbers() and "I(rose →" in other.numbers()
+    assert "a0=0.0123" in link_of(other) and "eta" not in link_of(other)
     assert other.errors == []
     other.page.close()
 
@@ -264,4 +270,191 @@ def test_a_damaged_link_says_so_until_the_user_has_read_it(browser: object, serv
     app.button("understood").click()
     app.page.locator(".workbench-notice").wait_for(state="hidden")
     assert app.errors == []
+    app.page.close(run_before_unload=True)
+
+
+# The page at three widths, and at the zoom of a small laptop
+
+WIDTHS = [(800, 700), (1366, 768), (1920, 1080)]
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_the_picture_has_the_pixels_of_its_place_and_nothing_hides_behind_a_scroll(
+    app: App, width: int, height: int
+) -> None:
+    app.page.set_viewport_size({"width": width, "height": height})
+    app.sharp()
+    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
+    box = app.image.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert box["width"] > (0.95 if width < 1000 else 0.65) * width
+    # Controls fold away where there is no room beside the picture.
+    assert app.control("depth").is_visible() == (width > 1010)
+    assert app.handle("flow time").bounding_box() and app.button("▶ play").is_visible()
+    if width < 1000:
+        app.button("controls").click()
+        app.control("depth").wait_for()
+
+
+def test_a_zoom_of_150_percent_is_drawn_sharp(browser: object, server: Server) -> None:
+    app = App(browser, server.link, viewport=(853, 512), zoom=1.5)
+    app.sharp(1.5)
+    assert app.page.evaluate("document.documentElement.scrollWidth") <= 853
+    app.page.screenshot(path=SHOTS / "zoom_150.png", full_page=True)
+    app.page.close(run_before_unload=True)
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_play_moves_time_through_all_panels_and_slider_and_line_never_differ(app: App, width: int, height: int) -> None:
+    app.page.set_viewport_size({"width": width, "height": height})
+    app.sharp()
+    before = app.readout("flow time")
+    app.button("▶ play").click()
+    app.page.wait_for_function(
+        "before => parseFloat(document.querySelector('.workbench-time .widget-readout').innerText) > before + 1",
+        arg=before,
+    )
+    app.button("❚❚ pause").click()
+    app.button("▶ play").wait_for()
+    app.settled()
+    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
+
+
+def test_dragging_inside_the_curves_moves_time(app: App) -> None:
+    app.sharp()
+    box, before = app.image.bounding_box(), app.readout("flow time")
+    y = box["y"] + 0.25 * box["height"]
+    app.page.mouse.move(box["x"] + 0.45 * box["width"], y)
+    app.page.mouse.down()
+    app.page.mouse.move(box["x"] + 0.55 * box["width"], y, steps=8)
+    app.page.wait_for_function(
+        "before => parseFloat(document.querySelector('.workbench-time .widget-readout').innerText) !== before",
+        arg=before,
+    )
+    app.page.mouse.up()
+    app.settled()
+    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
+
+
+def test_the_value_under_the_pointer_is_read_out(app: App) -> None:
+    app.sharp()
+    box = app.image.bounding_box()
+    app.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.25 * box["height"])
+    app.page.locator(".workbench-pointed", has_text="at t =").wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_presets_and_the_tour_explain_what_is_seen(app: App, width: int, height: int) -> None:
+    app.page.set_viewport_size({"width": width, "height": height})
+    app.choose("preset", "depth 1: no influence between items")
+    app.page.locator(".workbench-remark", has_text="exactly 0").wait_for()
+    app.button("tour").click()
+    for k in range(1, 6):
+        app.page.get_by_role("heading", name=f"{k} of 5").wait_for()
+        app.button("next" if k < 5 else "finish").click()
+    app.page.locator(".workbench-tour").wait_for(state="hidden")
+
+
+def test_reload_back_and_undo_keep_the_state(app: App) -> None:
+    def depth(value: int) -> None:
+        app.page.wait_for_function(
+            "value => [...document.querySelectorAll('.widget-readout')].some(e => e.innerText === String(value)"
+            " && e.closest('.widget-inline-hbox').innerText.startsWith('depth'))",
+            arg=value,
+        )
+
+    for k in (3, 4):
+        app.handle("depth").focus()
+        app.page.keyboard.press("ArrowRight")
+        app.page.wait_for_function("k => location.search.includes(`depth=${k}`)", arg=k)
+    app.page.go_back()
+    depth(3)
+    app.button("undo").click()
+    depth(2)
+    app.page.go_back()
+    depth(3)
+    app.page.reload()
+    app.image.wait_for()
+    depth(3)
+    app.at_rest()
+
+
+def test_a_kept_curve_stays_and_can_stand_beside_the_present_one(app: App) -> None:
+    app.button("keep this curve").click()
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.page.wait_for_function("location.search.includes('kept=')")
+    app.page.get_by_role("button", name="side by side").click()
+    app.settled()
+    app.at_rest()
+    app.button("drop kept").click()
+    app.page.wait_for_function("!location.search.includes('kept=')")
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_dark_and_presentation(app: App, width: int, height: int) -> None:
+    app.page.set_viewport_size({"width": width, "height": height})
+    app.choose("look", "dark")
+    app.page.locator(".workbench-dark").first.wait_for()
+    app.sharp()
+    picture = seen(app)
+    assert np.median(picture) < 40
+    app.page.get_by_role("button", name="presentation").click()
+    app.page.locator(".workbench-large").first.wait_for()
+    app.control("depth").wait_for(state="hidden")
+    app.sharp()
+    app.page.screenshot(path=SHOTS / f"presentation_{width}.png", full_page=True)
+    app.page.get_by_role("button", name="presentation").click()
+    app.choose("look", "as the system")
+
+
+def test_everything_has_a_name_for_readers_of_the_screen(app: App) -> None:
+    app.settled()
+    nameless = app.page.evaluate(
+        """() => [...document.querySelectorAll('.workbench :is(button, select, input, textarea, [role=slider], img)')]
+        .filter(e => e.checkVisibility() && !(e.getAttribute('aria-label') || e.innerText || e.alt || e.labels?.length))
+        .map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+    alt = app.image.get_attribute("alt")
+    assert "gradient kernel of dog" in alt and "helps" in alt
+    assert app.page.locator("h1").count() == 1 and app.page.locator("[role=main]").count() == 1
+    assert "explorer" in app.page.title().lower()
+    assert app.page.locator(".workbench-status[aria-live=polite]").count() == 1
+
+
+def test_a_file_too_large_is_said_and_not_sent(app: App) -> None:
+    app.choose("task", "uploaded CSV")
+    with app.page.expect_file_chooser() as chooser:
+        app.page.locator("button.widget-upload, button.jupyter-widget-upload").click()
+    big = {"name": "big.csv", "mimeType": "text/csv", "buffer": b"x" * 12_000_000}
+    chooser.value.set_files(big)
+    app.page.locator(".workbench-error", has_text="big.csv has 12 MB").wait_for()
+    app.choose("task", "tree")
+
+
+def test_the_lectures_are_on_the_menu(app: App) -> None:
+    for name in ("one mode", "one pair"):
+        app.button(name).click()
+        app.page.get_by_role("heading", name=name).wait_for()
+        app.image.wait_for()
+        app.page.screenshot(path=SHOTS / f"{name.replace(' ', '_')}.png", full_page=True)
+        app.button("back to the explorer").click()
+        app.control("depth").wait_for()
+
+
+def test_a_step_that_is_too_long_turns_the_status_red(app: App, browser: object, server: Server) -> None:
+    other = App(browser, server.page("?eta=3.0"))
+    assert "diverges" in other.settled() and other.page.locator(".workbench-fresh.workbench-bad").count() == 1
+    other.page.close(run_before_unload=True)
+
+
+def test_a_program_that_has_ended_is_said_in_words(browser: object, server: Server) -> None:
+    known = set(server.children())
+    app = App(browser, server.link, at_rest=False)
+    (process,) = set(server.children()) - known
+    os.kill(process, signal.SIGKILL)
+    # Voila starts a dead kernel anew, without the cell's objects: its page gets no more answers either.
+    app.page.locator(".workbench-gone").wait_for()
+    app.page.screenshot(path=SHOTS / "program_has_ended.png")
     app.page.close(run_before_unload=True)

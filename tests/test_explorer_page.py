@@ -27,7 +27,7 @@ from workbench.explorer.model import curves
 from workbench.explorer.more_panels import representation
 from workbench.explorer.remarks import remarks
 from workbench.explorer.scene import scene_of
-from workbench.explorer.simulate import simulate
+from workbench.explorer.simulate import Simulated, simulate
 from workbench.explorer.state import PANELS
 from workbench.explorer.theme import look
 from workbench.explorer.verdict import verdict
@@ -163,6 +163,21 @@ def test_a_step_beyond_the_largest_curvature_is_said_to_diverge_and_one_below_it
             assert not said.expected and f"{1 / scene.modes.s[0]:.3g}" in said.line
 
 
+def test_a_network_that_is_not_linear_starts_from_the_same_weights_and_no_agreement_is_claimed() -> None:
+    def run(activation: str) -> Simulated:
+        state = ExplorerState(depth=3, a0=0.001, activation=activation, eta=0.1)
+        return simulate(state, scene_of(state), 40.0, lambda fraction: None)
+
+    linear, tanh = run("linear"), run("tanh")
+    # tanh h = h - h^3/3, and small first weights make small h.
+    np.testing.assert_allclose(tanh.strengths[0], linear.strengths[0], rtol=0.02)
+    assert np.abs(tanh.strengths[-1] - linear.strengths[-1]).max() > 1e-3
+    state = ExplorerState(depth=3, a0=0.001, activation="tanh", eta=0.1)
+    assert "no agreement is claimed" in verdict(state, scene_of(state), tanh, curves(state, scene_of(state))).line
+    with pytest.raises(WorkbenchError, match="gradient kernel"):
+        simulate(replace(state, depth=1), scene_of(state), 40.0, lambda fraction: None)
+
+
 # What is missing from the picture
 
 
@@ -201,7 +216,8 @@ def test_a_prepared_table_has_mean_0_and_if_asked_variance_1(prepare: str) -> No
     Y = scene_of(ExplorerState(task="table:rumelhart", prepare=prepare)).task.Y
     np.testing.assert_allclose(Y.mean(axis=1), 0, atol=1e-12)
     if prepare == "standardised":
-        np.testing.assert_allclose(Y.std(axis=1), 1, rtol=1e-12)
+        # What all items share is 0 then.
+        np.testing.assert_allclose(Y.std(axis=1), Y.any(axis=1), rtol=1e-12)
 
 
 def test_the_representation_parts_the_items_in_the_order_of_the_tree() -> None:
@@ -288,6 +304,13 @@ def test_what_the_tour_says_of_signs_is_so() -> None:
     assert (row[1:] < 0).all()
     row = later.curves.matrix(later.time)[0]
     assert row[1] < 0 and (row[2:] > 0).all()
+
+
+def test_what_the_centred_preset_says_of_signs_is_so() -> None:
+    (state,) = (preset.state for preset in PRESETS if preset.name == "centred data")
+    influence = framed(state).curves.influence[:, 0]
+    assert (influence[:, 4:] <= 1e-12).all() and influence[:, 4:].min() < -0.01
+    assert influence[:, 1].min() < -0.01 < 0.01 < influence[:, 1].max()
 
 
 def test_every_control_has_a_line_of_help_and_every_helped_control_exists(view: Explorer) -> None:

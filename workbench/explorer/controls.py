@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from workbench import influence
 from workbench.errors import WorkbenchError
 from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import GIVEN, MEASURES, PANELS, PREPARED, RANGES, ExplorerState
+from workbench.explorer.state import ACTIVATIONS, GIVEN, MEASURES, PANELS, PREPARED, RANGES, ExplorerState
 from workbench.explorer.upload import uploaded_text
 from workbench.semantics import task_from_csv_text
 
@@ -30,7 +31,7 @@ _KINDS = {
 }
 _GROUPS = {
     "Task": ("kind", "branching", "flip", "upload", "prepare"),
-    "Network and training": ("depth", "hidden", "a0", "lam", "eta", "seed"),
+    "Network and training": ("depth", "hidden", "a0", "lam", "eta", "activation", "seed"),
     "Influence": ("measure", "source", "targets", "n_beta", "gamma", "panels", "scale"),
 }
 
@@ -78,6 +79,7 @@ class Controls:
         self.lam = _box(widgets.FloatSlider, "balance λ (weight²)", min=-10.0, max=10.0, step=0.1, readout_format=".1f")
         self.eta = _log_slider("step size η (time)", "eta", math.log10(20) / 65)  # the default, 0.02, is a step
         self.seed = _int_slider("seed", "seed")
+        self.activation = _box(widgets.Dropdown, "activation (simulated)", options=_menu(ACTIVATIONS))
         self.source = _box(widgets.Dropdown, "source item i")
         self.targets = _box(widgets.SelectMultiple, "target items j", rows=4)
         self.measure = _box(widgets.Dropdown, "measure", options=_menu(MEASURES))
@@ -89,6 +91,7 @@ class Controls:
         self.time.add_class("workbench-time")
         self._table, self._table_name, self._other, self._quiet = "", "", "", False
         self._explained, self._hidden = False, set[str]()
+        self._sent: deque[float] = deque(maxlen=40)
         self.help = {
             name: widgets.HTML(html.escape(line), layout=widgets.Layout(display="none")) for name, line in HELP.items()
         }
@@ -104,7 +107,7 @@ class Controls:
     def _plain(self) -> dict[str, Any]:
         """Controls whose value is the state's."""
         names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "n_beta", "gamma", "time",
-                 "prepare", "scale")  # fmt: skip
+                 "prepare", "scale", "activation")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     def state(self, shown: ExplorerState) -> ExplorerState:
@@ -201,8 +204,24 @@ class Controls:
         _display(self.upload, self.kind.value == "csv")
         return self.kind.value == "csv" and not self._table
 
-    def _moved(self, _: Any) -> None:
-        if not self._quiet:
+    def set_time(self, time: float) -> None:
+        """Move the time slider alone, while time plays or is dragged in the picture."""
+        self._sent.append(time)
+        self._exact["time"] = time
+        self._quiet = True
+        self.time.value = time
+        self._quiet = False
+
+    def rested(self) -> None:
+        """No echo of `set_time` is under way any more."""
+        self._sent.clear()
+
+    def _moved(self, change: Any) -> None:
+        # A browser answers with the times it was sent, later than the next are there: that is no hand.
+        echo = change["owner"] is self.time and any(
+            abs(change["new"] - sent) < 1e-6 * self.time.max for sent in self._sent
+        )
+        if not (self._quiet or echo):
             self.on_change()
 
     def _uploaded(self, _: Any) -> None:

@@ -20,13 +20,15 @@ CONTROLS = {
     "branching": "Children of every node, level by level: 2,2,2 makes 8 items. Try 3,2 or 4,4.",
     "flip": "How often a property changes from parent to child (probability). Near 0.5 the tree is lost.",
     "upload": "A CSV file: one row an item, one column a property, numbers in the cells.",
-    "prepare": "Take the mean from every property (centred), or scale it to variance 1 too. Centred, items of "
-    "different branches stop helping each other at the start.",
+    "prepare": "Take the mean from every property (centred), or scale it to variance 1 too. Centred, items "
+    "across the first split only ever help each other.",
     "depth": "Weight layers D. At 1 items have no influence on each other; more layers wait longer and rise sharper.",
     "hidden": "Units of the hidden layers. With fewer than there are modes the last ones are never learned.",
     "a0": "Strength of every mode at the start (weight to the power D). Small: rich, in stages. Large: lazy, at once.",
     "lam": "Second layer's squared weight minus the first's (weight²), at depth 2. Far from 0: lazy.",
     "eta": "Step of the simulated training (flow time per step). Theory has none: large ones leave it, and diverge.",
+    "activation": "Of the simulated network's hidden layers, from the same first weights. Lines stay those of the "
+    "linear network: see how far its theory reaches.",
     "seed": "Of everything random: hidden units' orientation, samplers. The lines do not depend on it.",
     "measure": "What is meant by influence. Gradient kernel: of one step. Leave-one-out: of never having seen an item.",
     "source": "The item i that would weigh more.",
@@ -86,8 +88,8 @@ PRESETS = (
     ),
     Preset(
         "centred data",
-        "Without the mean there is nothing that all items share: across the first split items no longer help at the "
-        "start, and what they never share they never change.",
+        "Without the mean, dog and oak are unlike inside and wrong in opposite ways: two minus signs, so across the "
+        "first split items only ever help. Within a branch help still turns to harm.",
         ExplorerState(prepare="centred", time=4.0, targets=("cat", "robin", "oak")),
     ),
     Preset(

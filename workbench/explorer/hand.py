@@ -1,15 +1,17 @@
-"""What the hand does in the picture and with time: clicks, drags, hovering, play."""
+"""What the hand does: controls, clicks, drags, hovering, play."""
 
 from __future__ import annotations
 
 import html
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
+from workbench.errors import WorkbenchError
+from workbench.explorer.model import curves_key, slow
 from workbench.explorer.player import Player
 from workbench.explorer.pointer import Pointer, picked, read
+from workbench.explorer.runner import REST, loop_running
 from workbench.explorer.session import SETTLED
 from workbench.explorer.toolbar import button
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hand:
-    """Mouse and play button of one view.
+    """Controls, mouse and play button of one view.
 
     Attributes:
         play: the button. pointed: the line with the values under the pointer.
@@ -31,6 +33,34 @@ class Hand:
         self.play.add_class("workbench-first")
         self.player = Player(self._play_to, self._stood)
         self._pointer = Pointer(view.canvas.widget, self.clicked, self.dragged, self.hovered)
+
+    def changed(self) -> None:
+        """A control has moved: theory follows at once, simulation when the hand rests."""
+        view = self.view
+        if view.controls.pending_upload():
+            view.status.invitation("Choose a CSV file: one row an item, one column a property, numbers in the cells.")
+            return
+        try:
+            state = view.controls.state(view.state)
+            if view.completed(state) == view.state:  # the browser has put a handle on its step
+                view.status.message("")
+                return
+            self.player.stop()
+            if slow(state, view.scene) and curves_key(state) != curves_key(view.state) and loop_running():
+                view.status.stale()
+                view.later("follow", REST, self._follow)
+                return
+        except WorkbenchError as error:
+            view.status.message(str(error))
+            return
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go where the controls are."""
+        try:
+            self.view.show(self.view.controls.state(self.view.state), echo=False)
+        except WorkbenchError as error:
+            self.view.status.message(str(error))
 
     def clicked(self, x: float, y: float, shift: bool) -> None:
         """A click at a pixel of the picture."""
@@ -47,7 +77,7 @@ class Hand:
         if place is None or place[0] not in view.panels.time_axes:
             return False
         self.player.stop()
-        view.show(replace(view.state, time=min(max(place[1], 0.0), view.curves.end)))
+        view.move_time(min(max(place[1], 0.0), view.curves.end), remember=True)
         return True
 
     def hovered(self, at: tuple[float, float] | None) -> None:
@@ -71,7 +101,7 @@ class Hand:
 
     def _play_to(self, share: float) -> None:
         view = self.view
-        view.show(replace(view.state, time=share * view.curves.end), remember=False)
+        view.move_time(share * view.curves.end, remember=False)
 
     def _stood(self) -> None:
         view = self.view

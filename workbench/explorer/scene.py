@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.state import GIVEN, ExplorerState
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
+from workbench.semantics.columns import prepared
 from workbench.theory.modes.groups import ModeGroups, mode_groups
 from workbench.theory.posterior.hessian import ordinary_loss
 
@@ -127,7 +128,7 @@ def scene_of(state: ExplorerState, given: Scene | None = None) -> Scene:
 
 @lru_cache(maxsize=4)
 def _given_scene(given: Scene, prepare: str) -> Scene:
-    return Scene.of(prepared(given.task, prepare)) if prepare else given
+    return Scene.of(_prepared(given.task, prepare)) if prepare else given
 
 
 @lru_cache(maxsize=16)
@@ -139,18 +140,8 @@ def _scene(task: str, table: str, prepare: str) -> Scene:
         made = task_from_csv_text(table, name=name or "uploaded table", where=name or "uploaded table")
     else:
         made = task_from_spec(task)  # of a kind that a state may have, none of which opens a file
-    return Scene.of(prepared(made, prepare))
+    return Scene.of(_prepared(made, prepare))
 
 
-def prepared(task: SemanticTask, prepare: str) -> SemanticTask:
-    """The task with mean 0, or mean 0 and variance 1, in every property that varies."""
-    if not prepare:
-        return task
-    Y = task.Y - task.Y.mean(axis=1, keepdims=True)
-    size = Y.std(axis=1, keepdims=True)
-    varies = size[:, 0] > 1e-12 * max(float(np.abs(task.Y).max()), 1e-300)
-    if not varies.any():
-        raise WorkbenchError(f"no property of {task.name} varies from item to item; nothing is left once it is centred")
-    Y, size = Y[varies], size[varies]
-    properties = tuple(name for name, kept in zip(task.properties, varies, strict=True) if kept)
-    return replace(task, Y=Y / size if prepare == "standardised" else Y, properties=properties)
+def _prepared(task: SemanticTask, prepare: str) -> SemanticTask:
+    return prepared(task, centre=prepare == "centred", standardise=prepare == "standardised")

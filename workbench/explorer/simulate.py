@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.model import start_of, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
-from workbench.networks import Init, network
+from workbench.networks import Init, Network, network
 from workbench.theory.modes.groups import ModeGroups
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _SAMPLING = {"chains": 4, "draws": 200}
 #: More steps than this are no answer to a resting hand.
 MAX_STEPS = 100_000
 #: The simulation depends on nothing else; source, targets and time only pick from it.
-_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
+_KEY = ("task", "table", "prepare", "activation", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
 
 
 class Cancelled(Exception):
@@ -85,7 +85,12 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
 
     progress(0.0)
     groups = scene.groups(width(state, scene))
-    if state.depth == 2:
+    if state.activation != "linear" and (state.measure != "gradient_kernel" or state.depth == 1 or state.lam != 0):
+        raise WorkbenchError(
+            f"{state.activation} units are simulated with the gradient kernel, at depth 2 or more and λ = 0; "
+            "choose these, or the linear activation"
+        )
+    if state.depth == 2 and state.activation == "linear":
         return _two_layers(state, scene, groups, schedule, training, progress)
     return _deep(state, scene, groups, schedule, training)
 
@@ -151,6 +156,8 @@ def _deep(
     from workbench.simulation.training.recipes import Recipe
 
     net = network(scene.task, state.hidden, Init("balanced", state.a0), depth=state.depth, seed=state.seed)
+    if state.activation != "linear":  # from the same first weights
+        net = Network(scene.task, net.weights, state.activation, net.init, net.seed)  # type: ignore[arg-type]
     run = train_networks([net], Recipe(schedule), progress=training)[0]
     strengths = _by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.eta

@@ -36,6 +36,8 @@ KINDS = ("tree", "diffusion", "table", "newick", "csv", "given")
 PREPARED = {"": "as it is", "centred": "centred (mean 0)", "standardised": "standardised (mean 0, variance 1)"}
 #: Looks of the page, with the names on the menu.
 LOOKS = {"": "as the system", "light": "light", "dark": "dark"}
+#: Of the hidden layers of the simulated network, with the names on the menu; theory is that of the linear one.
+ACTIVATIONS = {"linear": "linear, as in theory", "relu": "ReLU", "tanh": "tanh"}
 #: Panels there are, with the names on the menu; the first five are shown unless others are chosen.
 PANELS = {
     "tree": "tree of the items",
@@ -80,6 +82,7 @@ class ExplorerState:
         n_beta: inverse temperature times number of items (1/loss). gamma: localization (1/weight^2).
         time: flow time t.
         seed: of everything random.
+        activation: of the simulated network's hidden layers, a key of `ACTIVATIONS`.
         prepare: what is done to the table before, a key of `PREPARED`.
         panels: keys of `PANELS`, in the order of the picture.
         kept: queries of states whose curves are kept for comparison.
@@ -102,6 +105,7 @@ class ExplorerState:
     gamma: float = 1000.0
     time: float = 6.0
     seed: int = 0
+    activation: str = "linear"
     prepare: str = ""
     panels: tuple[str, ...] = tuple(PANELS)[:5]
     kept: tuple[str, ...] = ()
@@ -122,7 +126,12 @@ class ExplorerState:
                 f"task {self.task[:60]!r} is none that a link may name; use such as tree:2,2,2, diffusion:2,2,2:0.1 or "
                 "table:rumelhart, and upload a table of your own"
             )
-        for name, known in {"prepare": PREPARED, "look": LOOKS, "scale": ("now", "whole")}.items():
+        for name, known in {
+            "activation": ACTIVATIONS,
+            "prepare": PREPARED,
+            "look": LOOKS,
+            "scale": ("now", "whole"),
+        }.items():
             if getattr(self, name) not in known:
                 raise WorkbenchError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(filter(None, known))}")
         if not self.panels or not set(self.panels) <= set(PANELS) or len(set(self.panels)) < len(self.panels):

@@ -20,10 +20,10 @@ from workbench.explorer.follower import Follower
 from workbench.explorer.frame import Frame, kept_curves
 from workbench.explorer.hand import Hand
 from workbench.explorer.layout import Window
-from workbench.explorer.model import Curves, curves, curves_key, every_measure, slow
+from workbench.explorer.model import Curves, curves, curves_key, every_measure
 from workbench.explorer.panels import Panels, panel_choice
 from workbench.explorer.remarks import remarks
-from workbench.explorer.runner import REST, Later, loop_running
+from workbench.explorer.runner import Later
 from workbench.explorer.scene import Scene, scene_of
 from workbench.explorer.session import SETTLED, Session
 from workbench.explorer.simulate import Simulated, simulation_key
@@ -50,7 +50,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.settles, self.later = True, Later()
         self.scene = scene_of(state, given)
         self.curves: Curves = curves(state, self.scene)
-        self.state = self._complete(state)
+        self.state = self.completed(state)
         self.simulated: Simulated | None = None
         self.window, self._was_narrow = Window(), False
         self.figure = Figure()
@@ -58,8 +58,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.bridge = Bridge(app=app, largest=MAX_UPLOAD)
         self.follower = Follower(self)
         self.status = self.follower.status
-        self.controls = Controls(given is not None, self._changed, self.status.message)
         self.hand, self.session = Hand(self), Session(self)
+        self.controls = Controls(given is not None, self.hand.changed, self.status.message)
         self.toolbar, self.export = Toolbar(self), Export(self)
         self._make_panels()
         self.controls.show(self.state, self.scene, self.curves.end)
@@ -85,31 +85,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         body.add_class("workbench-body")
         return [widgets.HTML(css()), self.bridge, self.toolbar.box, body]
 
-    # What the hand does
-
-    def _changed(self) -> None:
-        """A control has moved: theory follows at once, simulation when the hand rests."""
-        self.hand.player.stop()
-        if self.controls.pending_upload():
-            self.status.invitation("Choose a CSV file: one row an item, one column a property, numbers in the cells.")
-            return
-        try:
-            state = self.controls.state(self.state)
-            if slow(state, self.scene) and curves_key(state) != curves_key(self.state) and loop_running():
-                self.status.stale()
-                self.later("follow", REST, self._follow)
-                return
-        except WorkbenchError as error:
-            self.status.message(str(error))
-            return
-        self._follow()
-
-    def _follow(self) -> None:
-        """Go where the controls are."""
-        try:
-            self.show(self.controls.state(self.state), echo=False)
-        except WorkbenchError as error:
-            self.status.message(str(error))
+    def move_time(self, time: float, *, remember: bool) -> None:
+        """Show another time, moving no control but its slider."""
+        self.show(self.completed(replace(self.state, time=time)), echo=False, remember=remember)
+        self.controls.set_time(self.state.time)
 
     def try_to(self, state: ExplorerState) -> None:
         """Go to a state, or say in one line why not."""
@@ -137,14 +116,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         kept_curves(state)  # refuses here what cannot be drawn below
         resettled = new_scene or echo or found.end != self.curves.end
         before, self.scene, self.curves = self.state, scene, found
-        self.state = self._complete(state)
+        self.state = self.completed(state)
         if new_scene:
             self.simulated = None
         if new_scene or panel_choice(before, self.bridge.night) != panel_choice(self.state, self.bridge.night):
             self._make_panels()
         self.status.message("")
         self.export.put_away()
-        if resettled or self.state.time != state.time:
+        if resettled or abs(self.state.time - state.time) > 1e-6 * found.end:
             self.controls.show(self.state, scene, found.end)
         else:
             self.controls._reveal(self.state)
@@ -154,7 +133,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if not self.hand.player.playing:
             self.follower.start()
 
-    def _complete(self, state: ExplorerState) -> ExplorerState:
+    def completed(self, state: ExplorerState) -> ExplorerState:
         """The state with source and targets named, and the time on a step of the slider inside the training."""
         items, step = self.scene.task.items, self.curves.end / TIME_STEPS
         return replace(
