@@ -28,7 +28,7 @@ def test_every_function_that_returns_a_closed_form_is_in_the_catalogue():
         for path in sources
         for name in re.findall(r"^def ([a-z]\w*)\([^)]*\) -> ClosedForm:", path.read_text(), re.M)
     }
-    from workbench.theory import catalogue as module
+    from workbench.theory import forms as module
 
     text = Path(module.__file__).read_text()
     helpers = {"derivation"}

@@ -2,6 +2,7 @@
 
 from workbench.verification import (
     any_depth,
+    any_depth_posterior,
     bayes,
     complexity,
     depth,
@@ -16,7 +17,18 @@ from workbench.verification.claims import Claim
 
 def all_claims() -> list[Claim]:
     """All claims, in the order of the catalogue."""
-    modules = (spectra, dynamics, depth, influence, any_depth, posterior, training, bayes, complexity)
+    modules = (
+        spectra,
+        dynamics,
+        depth,
+        influence,
+        any_depth,
+        any_depth_posterior,
+        posterior,
+        training,
+        bayes,
+        complexity,
+    )
     return [claim for module in modules for claim in module.CLAIMS]
 
 

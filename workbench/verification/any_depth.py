@@ -16,38 +16,39 @@ from workbench.theory.influence.mode_transport import pair_responses
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.influence.transport_forms import difference_transport_form, pair_transport_form
 from workbench.theory.modes.strength import mode_state
-from workbench.theory.posterior.deep_forms import deep_block_form, four_measures_form, unique_gamma_form
-from workbench.theory.posterior.hessian import hessian_spectrum
+from workbench.theory.posterior.deep_forms import four_measures_form
 from workbench.theory.posterior.local_posterior import local_bif
 from workbench.verification.claims import Claim, Found, compared
 from workbench.verification.reference import (
     autograd_gradients,
-    autograd_hessian,
     item_losses,
     scalar_flow,
     weight_flow,
 )
 
 Array = NDArray[np.float64]
-_DEPTHS = (3, 4)
+#: Depths whose claims are cheap.
+DEPTHS = (3, 4)
 
 
-def _network(depth: int, hidden: int = 5) -> Network:
+def small_network(depth: int, hidden: int = 5) -> Network:
+    """Four items on a tree, every mode at 0.05."""
     return network(task_from_spec("tree:2,2"), hidden, "balanced:0.05", depth=depth)
 
 
-def _worst(found: list[Found]) -> Found:
+def worst(found: list[Found]) -> Found:
+    """The one that differs most."""
     return max(found, key=lambda x: x.difference)
 
 
 def _end_to_end() -> Found:
     times, found = np.linspace(0, 20, 5), []
-    for depth in (2, *_DEPTHS):
-        net = _network(depth)
+    for depth in (2, *DEPTHS):
+        net = small_network(depth)
         omega = np.array([0.0, 1.0, 2.5, 0.3])
         path = weight_flow(net.task, net.weights, times, omega)
         found.append(compared(end_to_end_flow(net, times, omega, rtol=1e-11)[:, 0], item_losses(net.task, path)))
-    return _worst(found)
+    return worst(found)
 
 
 def _end_to_end_rate() -> Found:
@@ -68,85 +69,13 @@ def _end_to_end_rate() -> Found:
         turned, entry = frames[-1].T @ moved @ frames[0], (frames[-1].T @ error @ frames[0])[0, 1]
         predicted = end_to_end_form().function(sigma[0], sigma[1], entry, depth)
         found.append(compared(predicted, turned[0, 1]))
-    return _worst(found)
-
-
-def _spectra() -> Found:
-    found = []
-    for depth, hidden in ((3, 6), (4, 5), (5, 4)):
-        net = _network(depth, hidden)
-        a = mode_strengths(net, [14.0])
-        layers = [W[0] for W in aligned_trajectory(net, [14.0]).weights]
-        assert net.active is not None
-        predicted = hessian_spectrum(net.modes, a, net.widths, 4, net.task.n_outputs, net.active, depth=depth)[0]
-        found.append(compared(predicted, np.linalg.eigvalsh(autograd_hessian(net.task, layers))))
-    return _worst(found)
-
-
-def _block() -> Found:
-    """The form of one pair against its own dense Hessian, of two modes in layers of two units."""
-    found, w, s, c = [], np.array([0.9, 0.6]), np.array([0.5, 0.3]), 0.25
-    for depth in (2, 3, 4):
-        e = s - c * w**depth
-        j = w[0] ** np.arange(depth - 1, -1, -1) * w[1] ** np.arange(depth)
-        flow, step = np.diag(w), 1e-4
-
-        def loss(z: Array, depth: int = depth, flow: Array = flow) -> float:
-            product = np.eye(2)
-            for layer in range(depth):
-                product = (flow + np.array([[0, z[layer]], [z[2 * depth - 1 - layer], 0]])) @ product
-            return float(((np.diag(s) - c * product) ** 2).sum() / (2 * c))
-
-        # Along Z_ab = j, Z_ba = j reversed, over sqrt 2: the even direction.
-        along = np.concatenate([j, j]) / np.sqrt(2)
-        h = [loss(k * step * along) for k in (-2, -1, 0, 1, 2)]
-        curvature = (-h[0] + 16 * h[1] - 30 * h[2] + 16 * h[3] - h[4]) / (12 * step**2)
-        predicted = deep_block_form(depth)(w_a=w[0], w_b=w[1], e_a=e[0], e_b=e[1], c=c)
-        found.append(compared(predicted, curvature))
-    return _worst(found)
-
-
-def _posterior() -> Found:
-    found = []
-    for depth in _DEPTHS:
-        net, gamma = _network(depth, 4), 60.0
-        a = mode_strengths(net, [12.0])
-        assert net.active is not None
-        shape = {"hidden": net.widths, "active": net.active, "depth": depth}
-        layers = [W[0] for W in aligned_trajectory(net, [12.0]).weights]
-        g, H = autograd_gradients(net.task, layers), autograd_hessian(net.task, layers)
-        newton = damped_newton(net.modes, a, np.zeros(1), damping=2.0, **shape)[0]  # type: ignore[arg-type]
-        found.append(compared(newton, -g @ np.linalg.solve(H + 2.0 * np.eye(len(H)), g.T)))
-        # At n beta -> 0 the maximum is the checkpoint itself; both orders of the covariance, dense.
-        tiny = 1e-9
-        bif = local_bif(
-            net.modes,
-            a,
-            np.zeros(1),
-            n_beta=tiny,
-            gamma=gamma,
-            n_outputs=net.task.n_outputs,
-            **shape,  # type: ignore[arg-type]
-        )[0]
-        items = np.array([autograd_hessian(net.task, layers, item=i) for i in range(4)]) / gamma
-        found.append(compared(bif, -(g @ g.T / gamma + 0.5 * np.einsum("inm,jmn->ij", items, items))))
-    return _worst(found)
-
-
-def _unique() -> Found:
-    found, grid = [], np.linspace(0, 3, 300_001)
-    for depth in (3, 4, 6):
-        s, c = 0.5, 0.125
-        force = grid ** (depth - 1) * (s - c * grid**depth)
-        slope = float(np.diff(force).max() / (grid[1] - grid[0]))
-        found.append(compared(unique_gamma_form()(s=s, c=c, D=depth), slope))
-    return _worst(found)
+    return worst(found)
 
 
 def _derivative() -> Found:
     times, h, found = np.array([0.0, 8.0, 20.0]), 1e-30, []
-    for depth in _DEPTHS:
-        net = _network(depth)
+    for depth in DEPTHS:
+        net = small_network(depth)
         runs = [weight_flow(net.task, net.weights, times, 1 + 4j * h * row) for row in np.eye(4)]
         outputs = []
         for path in runs:
@@ -157,17 +86,17 @@ def _derivative() -> Found:
         assert net.a0 is not None
         predicted = trajectory_derivative(net.modes, times, a0=net.a0, active=net.active, depth=depth)
         found.append(compared(predicted, np.stack(outputs, axis=1)))
-    return _worst(found)
+    return worst(found)
 
 
 def _leave_one_out() -> Found:
     times, found = np.array([0.0, 8.0, 20.0]), []
-    for depth in _DEPTHS:
-        net = _network(depth)
+    for depth in DEPTHS:
+        net = small_network(depth)
         with_all = item_losses(net.task, weight_flow(net.task, net.weights, times))
         without = [item_losses(net.task, weight_flow(net.task, net.weights, times, 1 - row)) for row in np.eye(4)]
         found.append(compared(leave_one_out(net, times, rtol=1e-11), with_all[:, None] - np.stack(without, axis=1)))
-    return _worst(found)
+    return worst(found)
 
 
 def _transport() -> Found:
@@ -187,7 +116,7 @@ def _transport() -> Found:
         x, _ = pair_responses(s, np.full(2, a0), times, c=c, depth=depth)
         found.append(compared(x[:, 0, 1] + x[:, 1, 0], computed))
         del form
-    return _worst(found)
+    return worst(found)
 
 
 def _difference_transport() -> Found:
@@ -209,8 +138,8 @@ def _difference_transport() -> Found:
 def _limits() -> Found:
     """Scaled to the kernel's size, three measures in their limits; the kernel itself by pairs of modes."""
     found = []
-    for depth in _DEPTHS:
-        net = _network(depth, 4)
+    for depth in DEPTHS:
+        net = small_network(depth, 4)
         a, now, big = mode_strengths(net, [10.0]), np.zeros(1), 1e7
         assert net.active is not None and net.a0 is not None
         shape = {"hidden": net.widths, "active": net.active, "depth": depth}
@@ -239,36 +168,25 @@ def _limits() -> Found:
         own = -4 * depth * e**2 * w ** (2 * depth - 2)
         # K_12 = sum_a K_aa v_a1^2 v_a2^2 + K_01 v v v v, and all products of v are +-1/4.
         found.append(compared((own.sum() - form) / 4, gradient_kernel(pair.modes, b, depth=depth)[0, 0, 1]))
-    return _worst(found)
+    return worst(found)
 
 
-_FAMILY = "Influence at any depth"
+FAMILY = "Influence at any depth"
 _ODE = "the solvers' own errors, at rtol 1e-11 and 1e-12"
 CLAIMS = (
-    Claim(_FAMILY, "the product of balanced layers moves by itself, whatever the items weigh", ("end_to_end_rate",),
+    Claim(FAMILY, "the product of balanced layers moves by itself, whatever the items weigh", ("end_to_end_rate",),
           "DOP853 of every layer, 2 to 4 layers", 1e-9, _ODE, _end_to_end),
-    Claim(_FAMILY, "its rate between two of its singular vectors", ("end_to_end_rate",),
+    Claim(FAMILY, "its rate between two of its singular vectors", ("end_to_end_rate",),
           "gradients of explicit layers in random frames, 2, 3 and 5 layers", 1e-13, "rounding", _end_to_end_rate),
-    Claim(_FAMILY, "all eigenvalues of the Hessian of 3 to 5 layers", ("pair_blocks_depth_",),
-          "dense eigenvalues of the Hessian by automatic differentiation", 1e-13, "rounding of eigenvalues of order 1",
-          _spectra),
-    Claim(_FAMILY, "the curvature along a pair's even gradient", ("pair_blocks_depth_",),
-          "fourth-order differences of the loss of two modes", 1e-6, "rounding over the step squared, 1e-16 / 1e-8",
-          _block),
-    Claim(_FAMILY, "damped influence and local covariance of 3 and 4 layers", ("pair_blocks_depth_",),
-          "dense matrices by automatic differentiation", 1e-8, "n beta = 1e-9, which moves the maximum that much",
-          _posterior),
-    Claim(_FAMILY, "the localisation beyond which the posterior has one maximum", ("unique_gamma",),
-          "largest slope on a grid of 300,000 points", 1e-6, "spacing of the grid", _unique),
-    Claim(_FAMILY, "the derivative through the training of 3 and 4 layers", ("pair_transport_depth_",),
+    Claim(FAMILY, "the derivative through the training of 3 and 4 layers", ("pair_transport_depth_",),
           "DOP853 of every layer with an imaginary item weight", 1e-9, _ODE, _derivative),
-    Claim(_FAMILY, "leave-one-out of 3 and 4 layers, the removed item's own loss included", ("end_to_end_rate",),
+    Claim(FAMILY, "leave-one-out of 3 and 4 layers, the removed item's own loss included", ("end_to_end_rate",),
           "DOP853 of every layer", 1e-9, _ODE, _leave_one_out),
-    Claim(_FAMILY, "the rate at which a pair of modes carries its responses", ("pair_transport_depth_",),
+    Claim(FAMILY, "the rate at which a pair of modes carries its responses", ("pair_transport_depth_",),
           "DOP853 of strengths and response", 1e-9, _ODE, _transport),
-    Claim(_FAMILY, "the transport of a difference is a product of powers in four layers", ("difference_transport",),
+    Claim(FAMILY, "the transport of a difference is a product of powers in four layers", ("difference_transport",),
           "DOP853 of its logarithmic derivative", 1e-9, _ODE, _difference_transport),
-    Claim(_FAMILY, "the kernel is the limit of damped Newton, local BIF and derivative", ("four_measures",),
+    Claim(FAMILY, "the kernel is the limit of damped Newton, local BIF and derivative", ("four_measures",),
           "gradients by automatic differentiation", 1e-6, "first order in 1/damping, 1/gamma and t, all 1e-7 to 1e-6",
           _limits),
 )  # fmt: skip

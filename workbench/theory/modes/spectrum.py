@@ -74,6 +74,43 @@ def multiplicities(hierarchy: Hierarchy) -> tuple[int, ...]:
     return (1, *(nodes[k] - nodes[k - 1] for k in range(1, hierarchy.depth + 1)))
 
 
+_Levels = tuple[tuple[Any, ...], list[Any], Any, list[Any], str, str, int]
+
+
+def _by_level(weights: Sequence[Any], cover: Sequence[int]) -> list[Any]:
+    """``sum_{l >= k} w_l M_l`` of every level k."""
+    return [sum(w * m for w, m in zip(weights[k:], cover[k:], strict=True)) for k in range(len(cover))]
+
+
+def _diffusion(hierarchy: Hierarchy, kind: str) -> _Levels:
+    """Symbols, weight of every level, offset, eigenvalues, and words of branching diffusion."""
+    D = hierarchy.depth
+    symbols = sp.symbols(f"eps1:{D + 1}", positive=True)
+    keep = [(1 - 2 * e) ** 2 for e in symbols]
+    rho = [sp.prod(keep[level:]) for level in range(D + 1)]
+    weights: list[Any] = [rho[0], *(rho[k] - rho[k - 1] for k in range(1, D + 1))]
+    meaning = "flip probability on the edges into level {}"
+    explain = "C = sum_l (rho_l - rho_{l-1}) x [same node of level l]"
+    return symbols, weights, sp.S.Zero, _by_level(weights, hierarchy.cover), meaning, explain, 1
+
+
+def _indicators(hierarchy: Hierarchy, kind: str) -> _Levels:
+    """The same of 0/1 and +-1 properties of the nodes."""
+    if kind not in ("indicator", "indicator_pm1"):
+        raise WorkbenchError(f"kind {kind!r} is unknown; use 'indicator', 'indicator_pm1' or 'diffusion'")
+    symbols = sp.symbols(f"q0:{hierarchy.depth + 1}", nonnegative=True)
+    scale = 4 if kind == "indicator_pm1" else 1
+    weights = [scale * q for q in symbols]
+    nu = _by_level(weights, hierarchy.cover)
+    # (2Y-1)^T(2Y-1) = 4 Y^T Y - 4 J + N J per node property: only the constant vector feels the last two.
+    offset = sp.S.Zero
+    if scale == 4:
+        offset = sum(q * (n - 4) for q, n in zip(symbols, hierarchy.nodes, strict=True))
+    nu[0] += offset * hierarchy.n_items
+    meaning, explain = "copies of the properties of level {}", "Y^T Y = sum_l q_l x [same node of level l]"
+    return symbols, weights, offset, nu, meaning, explain, 0
+
+
 @lru_cache(maxsize=64)
 def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> HierarchySpectrum:
     """Eigenvalues of ``Y^T Y`` on a balanced tree, as closed forms that verify themselves on the tree.
@@ -87,28 +124,9 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
     Returns:
         The spectrum; each ``nu_k`` is evaluated with keywords ``q0=1, q1=1, ...`` or ``eps1=0.1, ...``.
     """
-    D, M, N, P = hierarchy.depth, hierarchy.cover, hierarchy.nodes, hierarchy.n_items
-    if kind == "diffusion":
-        symbols = sp.symbols(f"eps1:{D + 1}", positive=True)
-        keep = [(1 - 2 * e) ** 2 for e in symbols]
-        rho = [sp.prod(keep[level:]) for level in range(D + 1)]
-        weights: list[Any] = [rho[0], *(rho[k] - rho[k - 1] for k in range(1, D + 1))]
-        offset, meaning = sp.S.Zero, "flip probability on the edges into level {}"
-        explain = "C = sum_l (rho_l - rho_{l-1}) x [same node of level l]"
-        nu = [sum(w * m for w, m in zip(weights[k:], M[k:], strict=True)) for k in range(D + 1)]
-        first = 1
-    elif kind in ("indicator", "indicator_pm1"):
-        symbols = sp.symbols(f"q0:{D + 1}", nonnegative=True)
-        scale = 4 if kind == "indicator_pm1" else 1
-        weights = [scale * q for q in symbols]
-        nu = [sum(w * m for w, m in zip(weights[k:], M[k:], strict=True)) for k in range(D + 1)]
-        # (2Y-1)^T(2Y-1) = 4 Y^T Y - 4 J + N J per node property: only the constant vector feels the last two.
-        offset = sum(q * (n - 4) for q, n in zip(symbols, N, strict=True)) if scale == 4 else sp.S.Zero
-        nu[0] += offset * P
-        meaning, explain = "copies of the properties of level {}", "Y^T Y = sum_l q_l x [same node of level l]"
-        first = 0
-    else:
-        raise WorkbenchError(f"kind {kind!r} is unknown; use 'indicator', 'indicator_pm1' or 'diffusion'")
+    D = hierarchy.depth
+    levels_of = _diffusion if kind == "diffusion" else _indicators
+    symbols, weights, offset, nu, meaning, explain, first = levels_of(hierarchy, kind)
     variables = tuple(Variable(symbol, meaning.format(level)) for level, symbol in enumerate(symbols, start=first))
     gram = _gram(hierarchy, weights, offset)
     basis, levels = haar_basis(hierarchy)
