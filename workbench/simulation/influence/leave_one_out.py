@@ -15,9 +15,9 @@ from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import in_threads, torch_threads
-from workbench.simulation.training.descent import as_recipe, bytes_per_run, descend, stepper
+from workbench.simulation.training.descent import bytes_per_run, descend, stepper
 from workbench.simulation.training.output_basis import on_outputs, output_basis
-from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.recipes import ItemWeights, Recipe, as_recipe
 from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 

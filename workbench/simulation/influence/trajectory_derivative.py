@@ -26,9 +26,9 @@ from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import torch_threads
-from workbench.simulation.training.descent import as_recipe, descend
+from workbench.simulation.training.descent import descend
 from workbench.simulation.training.output_basis import on_outputs, output_basis
-from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.recipes import ItemWeights, Recipe, as_recipe
 from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 

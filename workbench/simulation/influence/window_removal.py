@@ -16,8 +16,7 @@ from workbench.networks import Network
 from workbench.simulation.influence.leave_one_out import Convention, leave_one_out_weights, retrained_losses
 from workbench.simulation.running.batches import MEMORY, Progress
 from workbench.simulation.running.place import CPU, Place
-from workbench.simulation.training.descent import as_recipe
-from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.recipes import ItemWeights, Recipe, as_recipe
 from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 

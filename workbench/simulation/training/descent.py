@@ -24,10 +24,9 @@ from workbench.simulation.running.cuda_graph import STEPS, Repeated
 from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import torch_threads
 from workbench.simulation.training.gram_descent import GramDescent
-from workbench.simulation.training.learning_rate import learning_rate
 from workbench.simulation.training.optimizers import GradientDescent
 from workbench.simulation.training.output_basis import on_outputs, output_basis
-from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.recipes import ItemWeights, Recipe, as_recipe
 from workbench.simulation.training.schedule import Schedule
 from workbench.store import NOWHERE, Slot
 from workbench.trajectory import Trajectory
@@ -115,16 +114,12 @@ def descend(
         slot: where to keep the work done so far, and to go on with what was kept there.
         recorded: the arrays that ``record`` writes to; they are kept along.
     """
-    recorded, done, batches = recorded or {}, 0, recipe.batches(item_weights.values.shape[2])
+    recorded = recorded or {}
+    done = _restored(runs, slot, recorded)
+    batches = islice(recipe.batches(item_weights.values.shape[2]), done, None)
     device = next(iter(runs.numbers().values())).device
-    if (kept := slot.load()) is not None:
-        done, batches = int(kept["done"]), islice(batches, int(kept["done"]), None)
-        for name, values in runs.numbers().items():
-            values.copy_(torch.from_numpy(kept[name]))
-        for name, array in recorded.items():
-            array[:] = kept[name]
-        if progress and done:
-            progress(done)
+    if progress and done:
+        progress(done)
 
     def keep() -> None:
         if slot.store is not None:
@@ -160,6 +155,18 @@ def descend(
     keep()
 
 
+def _restored(runs: Stepper, slot: Slot, recorded: dict[str, Array]) -> int:
+    """Put what was kept back into the runs and the records; the steps that were done."""
+    kept = slot.load()
+    if kept is None:
+        return 0
+    for name, values in runs.numbers().items():
+        values.copy_(torch.from_numpy(kept[name]))
+    for name, array in recorded.items():
+        array[:] = kept[name]
+    return int(kept["done"])
+
+
 def train(
     network: Network,
     how: Recipe | Schedule | ArrayLike,
@@ -180,15 +187,6 @@ def train(
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
     return train_networks([network], as_recipe(how, network, eta), place=place, progress=progress, slot=slot)[0]
-
-
-def as_recipe(how: Recipe | Schedule | ArrayLike, network: Network, eta: float | None = None) -> Recipe:
-    """See `train`."""
-    if isinstance(how, Recipe):
-        return how
-    if isinstance(how, Schedule):
-        return Recipe(how)
-    return Recipe(Schedule.at(how, learning_rate(network, 0.01) if eta is None else eta))
 
 
 def train_networks(

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
+from workbench.networks import Network
+from workbench.simulation.training.learning_rate import learning_rate
 from workbench.simulation.training.optimizers import GradientDescent, Optimizer
 from workbench.simulation.training.schedule import Schedule
 
@@ -93,3 +95,12 @@ class ItemWeights:
     def of(self, runs: slice) -> ItemWeights:
         """Those of some runs."""
         return ItemWeights(self.begins, self.values[:, runs])
+
+
+def as_recipe(how: Recipe | Schedule | ArrayLike, network: Network, eta: float | None = None) -> Recipe:
+    """A recipe itself, of a schedule, or of flow times with a learning rate; see `descent.train`."""
+    if isinstance(how, Recipe):
+        return how
+    if isinstance(how, Schedule):
+        return Recipe(how)
+    return Recipe(Schedule.at(how, learning_rate(network, 0.01) if eta is None else eta))

@@ -37,31 +37,9 @@ def _product(A, B):
 
 @triton.jit(do_not_specialize=["seed", "first", "last", "burn_in", "thin", "first_draw", "rows"])
 def _steps(
-    wp,
-    Ep,
-    losses,
-    Sp,
-    Yp,
-    Xp,
-    scalars,
-    seed,
-    places,
-    first,
-    last,
-    burn_in,
-    thin,
-    first_draw,
-    rows,
-    I,
-    H,
-    O,
-    P,
-    PI: tl.constexpr,
-    PH: tl.constexpr,
-    PO: tl.constexpr,
-    PP: tl.constexpr,
-    HAS_X: tl.constexpr,
-):
+    wp, Ep, losses, Sp, Yp, Xp, scalars, seed, places, first, last, burn_in, thin, first_draw, rows, I, H, O, P,
+    PI: tl.constexpr, PH: tl.constexpr, PO: tl.constexpr, PP: tl.constexpr, HAS_X: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     i, h, o, p = tl.arange(0, PI), tl.arange(0, PH), tl.arange(0, PO), tl.arange(0, PP)
     at1, in1 = h[:, None] * I + i[None, :], (h[:, None] < H) & (i[None, :] < I)
