@@ -153,3 +153,11 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
         files.write_file(pipe, "words")
         assert content.result(timeout=10) == b"words"
     assert pipe.is_fifo() and [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_is_written_through_and_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "file").write_text("earlier")
+    files.write_file(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "new"

@@ -38,6 +38,7 @@ def write_file(path: Path, content: bytes | str, *, work: Path | None = None) ->
             _write(device, data)
         return
     # Names may be up to 255 bytes long.
+    path = path.resolve() if path.is_symlink() else path  # what a link leads to is written, not the link replaced
     work = work or path.with_name(f".{os.fsdecode(os.fsencode(path.name)[:200])}.tmp")
     try:
         with work.open("wb") as file:
