@@ -93,6 +93,13 @@ def test_momentum_and_mini_batches_approach_the_flow_and_claim_no_error_bar(chan
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.35)
 
 
+def test_chains_around_a_network_trained_by_momentum_are_judged_by_their_agreement_alone():
+    done = compare(TASK, Settings(**QUICK, optimizer="momentum", eta=0.02, draws=80, measures=("local_bif",)))
+    rulings = {v.key: v.ruling for v in done.verdicts()}
+    assert rulings.pop("chains_agree") is Ruling.HOLDS
+    assert len(rulings) > 2 and set(rulings.values()) == {Ruling.NOT_CLAIMED}
+
+
 def test_leave_one_out_is_retrained_by_the_rule_of_the_training():
     settings = Settings(**QUICK, optimizer="momentum", train_batch=2, eta=0.02, measures=("leave_one_out",))
     ds = compare(TASK, settings).dataset

@@ -37,7 +37,8 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     if local_bif.name in measures_in(ds):
         judged += posterior_verdicts(ds)
     judged += chain_verdicts(ds)
-    judged = judged if error <= _COARSE else [_withdrawn(verdict, error) for verdict in judged]
+    apart = _led_apart(ds, error)
+    judged = judged if apart is None else [_withdrawn(verdict, apart) for verdict in judged]
     return judged + _one_sided(ds)
 
 
@@ -63,11 +64,19 @@ def _learned(ds: xr.Dataset) -> NDArray[np.bool_]:
     return np.asarray(ds["mode_strength_analytic"].values[0] > 0.5 * ds.attrs["a0"])
 
 
-def _withdrawn(verdict: Verdict, error: float) -> Verdict:
-    """Between networks that a coarse learning rate has led apart, only the agreement of the chains can be judged."""
+def _led_apart(ds: xr.Dataset, error: float) -> str | None:
+    """Why the trained network need not be near the predicted one; None where it is."""
+    if not ds.attrs.get("plain_training", 1):
+        return str(ds.attrs["no_error_bar"])
+    if error <= _COARSE:
+        return None
+    return f"the learning rate is coarse: mode strengths off by {100 * error:.2g}% to first order, and more beyond"
+
+
+def _withdrawn(verdict: Verdict, why: str) -> Verdict:
+    """Between networks that have been led apart, only the agreement of the chains can be judged."""
     if verdict.key == CHAINS:
         return verdict
-    why = f"the learning rate is coarse: mode strengths off by {100 * error:.2g}% to first order, and more beyond"
     return replace(verdict, allowed="-", reason=why, ruling=Ruling.NOT_CLAIMED, altered="", power=float("nan"))
 
 

@@ -20,6 +20,7 @@ from workbench.comparison.settings import Settings
 from workbench.comparison.training import (
     init_of,
     initial_network,
+    plain,
     recipe_of,
     train,
     why_unpredicted,
@@ -152,6 +153,7 @@ def _dataset(
         "steps": schedules.training.total,
         "eta_retraining": schedules.retraining.eta,
         "optimizer": settings.optimizer,
+        "plain_training": int(plain(settings)),
     }
     if gaps:
         attrs["not_predicted"] = json.dumps(gaps)

@@ -79,12 +79,12 @@ def why_unpredicted(settings: Settings) -> str | None:
 
 def why_without_error_bar(start: Network, settings: Settings) -> str | None:
     """Why the distance of training from the flow is not known in closed form; None where it is."""
-    if start.active is None:
-        return "unaligned start: no closed-form error bar for the learning rate"
-    if start.depth != 2:
-        return f"{start.depth} layers: the first-order effect of the learning rate is known for two"
     if settings.optimizer != "gd":
         return f"{settings.optimizer}: the first-order effect of the learning rate is known for gradient descent"
     if settings.train_batch is not None:
         return f"mini-batches of {settings.train_batch} items: their noise is no part of the flow"
+    if start.active is None:
+        return "unaligned start: no closed-form error bar for the learning rate"
+    if start.depth != 2:
+        return f"{start.depth} layers: the first-order effect of the learning rate is known for two"
     return None
