@@ -228,7 +228,7 @@ def test_a_posterior_that_does_not_exist_is_refused_with_the_gamma_that_would_do
 
 def test_a_dense_hessian_that_is_too_large_is_refused_before_it_is_made():
     X, Y = np.eye(150), np.ones((800, 150))
-    with pytest.raises(WorkbenchError, match=r"60800 weights .* GB .*--measures"):
+    with pytest.raises(WorkbenchError, match=r"60800 weights .* GB .*`measures`"):
         dense_local_bif(X, Y, np.zeros((1, 64, 150)), np.zeros((1, 800, 64)), np.zeros(1), n_beta=1.0, gamma=1.0)
 
 

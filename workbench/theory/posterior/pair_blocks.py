@@ -132,14 +132,17 @@ def weight_covariances(state: AlignedState, n_beta: float, gamma: float) -> Weig
     """Covariances of the Gaussian with precision ``n beta H + gamma``."""
     D, G, T = state.depth, len(state.groups.s), len(state.w)
     eye, uniform = np.eye(D), np.full((D, D), 1 / D)
-    a, b = np.divmod(np.arange(G * G), G)
+    a, b = np.triu_indices(G)
     plus, minus = (n_beta * block + gamma * eye for block in pair_blocks(state, a, b))
     # A single mode has no partner: its pair block would hold curvatures that no weight has.
     alone = np.flatnonzero(state.groups.size == 1)
     for block in (plus, minus):
-        block[:, alone * (G + 1)] = eye
-    C_plus, C_minus = (np.linalg.inv(block).reshape(T, G, G, D, D) for block in (plus, minus))
-    X, Y = (C_plus + C_minus) / 2, ((C_plus - C_minus) / 2)[..., ::-1]
+        block[:, (a == b) & (state.groups.size[a] == 1)] = eye
+    C_plus, C_minus = np.linalg.inv(plus), np.linalg.inv(minus)
+    X, Y = np.empty((T, G, G, D, D)), np.empty((T, G, G, D, D))
+    X[:, a, b], Y[:, a, b] = (C_plus + C_minus) / 2, ((C_plus - C_minus) / 2)[..., ::-1]
+    # The exchange of Z^l_ab with Z^{D-1-l}_ba gives the other half.
+    X[:, b, a], Y[:, b, a] = X[:, a, b][..., ::-1, ::-1], np.swapaxes(Y[:, a, b], -1, -2)
     along, across = (n_beta * curvature + gamma for curvature in self_curvatures(state))
     own = uniform / along[..., None, None] + (eye - uniform) / across[..., None, None]
     X[:, alone, alone], Y[:, alone, alone] = own[:, alone], 0.0
