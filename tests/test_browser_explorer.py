@@ -67,7 +67,12 @@ def test_the_app_fits_the_window_and_names_every_control(app: App, width: int, h
     app.page.set_viewport_size({"width": width, "height": height})
     app.settled()
     app.sharp()
-    app.page.wait_for_timeout(500)
+    app.page.wait_for_function(  # the kernel draws it anew at the height of the window
+        "height => [...document.querySelectorAll('.workbench-export button')].pop().getBoundingClientRect().bottom"
+        " <= height",
+        arg=height,
+        timeout=20_000,
+    )
     assert app.page.evaluate("document.documentElement.scrollWidth") <= width
     lowest = app.button("link").bounding_box()
     assert lowest["y"] + lowest["height"] <= height

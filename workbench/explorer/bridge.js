@@ -50,10 +50,10 @@ function render({ model, el }) {
     const key = [stage.clientWidth, innerHeight, devicePixelRatio, night.matches, root.className].join();
     if (key === measured) return;
     measured = key;
-    const below = 8 * parseFloat(getComputedStyle(root).fontSize);
+    const below = 11 * parseFloat(getComputedStyle(root).fontSize);
     const free = innerHeight - below - (picture.getBoundingClientRect().top + scrollY);
     model.set("window", {
-      width: stage.clientWidth, height: Math.round(free > innerHeight / 2 ? free : innerHeight - below),
+      width: stage.clientWidth, height: Math.round(free > 0.4 * innerHeight ? free : innerHeight - below),
       ratio: devicePixelRatio, night: night.matches, narrow: root.clientWidth <= NARROW,
     });
     model.save_changes();

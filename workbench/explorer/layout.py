@@ -26,7 +26,7 @@ _MARGINS = {
 _MARGIN = (4.6, 0.8, 2.4, 3.2)
 #: Room for legend and formula at the foot of the figure, in ems; below a width of so many ems they take more lines.
 _FOOT, _NARROW_FOOT, NARROW = 4.4, 7.6, 48
-_ROW = 15.5
+_ROW = 13.0
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Status:
         self.line.add_class("workbench-status")
         # Room for the line about what cannot be shown: the picture stays where it is.
         self.box = widgets.VBox([self.notice_row, row, self.error, self.remarks])
-        self.error.layout.min_height = "1.5em"
+        self.error.add_class("workbench-room")
 
     def _say(self, word: str, line: str, tone: str) -> None:
         self.word = word

@@ -32,9 +32,11 @@ body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.wor
 .workbench p { margin: 2px 0; line-height: 1.35; }
 .workbench .widget-html-content { font-size: var(--em); color: var(--ink); line-height: 1.4; overflow: visible; }
 .workbench .widget-html { overflow: visible; height: auto; }
+.workbench .widget-html:has(> .widget-html-content:empty):not(.workbench-room) { display: none; }
+.workbench .workbench-room { min-height: 2.8em; }
 .workbench a { color: var(--accent); text-decoration: underline; }
 .workbench button.jupyter-button { background: var(--field); color: var(--ink); border: 1px solid var(--quiet);
-  font-size: .95em; padding: 0 .7em !important; border-radius: 4px; height: auto; min-height: 28px; margin: 1px;
+  font-size: .95em; padding: 0 .45em !important; border-radius: 4px; height: auto; min-height: 28px; margin: 1px;
   box-shadow: none; }
 .workbench button.jupyter-button.mod-active { border: 2px solid var(--accent); font-weight: 600; }
 .workbench button.jupyter-button.workbench-first { background: var(--accent); color: var(--bg); font-weight: 600; }
@@ -42,9 +44,9 @@ body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.wor
 .workbench-row .widget-dropdown .widget-label { width: auto !important; }
 .workbench-row { flex-flow: row wrap !important; align-items: center; gap: 4px 6px; overflow: visible !important; }
 .workbench-body { display: flex; flex-flow: row nowrap !important; gap: 8px; overflow: visible !important; }
-.workbench-controls { flex: 0 0 24em; min-width: 0; overflow: visible !important; }
+.workbench-controls { flex: 0 0 25em; min-width: 0; overflow: visible !important; }
 .workbench-controls .widget-inline-hbox, .workbench-controls .widget-upload { width: 100%; margin: 1px 0; }
-.workbench-controls .widget-label { width: 11.5em !important; overflow: visible; }
+.workbench-controls .widget-label { width: 12.6em !important; overflow: visible; }
 .workbench-controls .widget-readout { min-width: 4.2em; }
 .workbench-stage { flex: 1 1 0; min-width: 0; overflow: visible !important; }
 .workbench-picture { width: 100% !important; cursor: crosshair; }
@@ -54,7 +56,8 @@ body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.wor
 .workbench-tour { border: 2px solid var(--accent); border-radius: 6px; padding: 4px 10px; }
 .workbench-good { color: var(--good); } .workbench-wait { color: var(--wait); }
 .workbench-bad { color: var(--bad); font-weight: 600; }
-.workbench-status { min-height: 1.6em; flex: 1 1 20em; }
+.workbench-status { flex: 1 1 20em; }
+.workbench-row .widget-dropdown { max-width: 15em; }
 .workbench table { border-collapse: collapse; margin: 4px 0; }
 .workbench td, .workbench th { padding: 2px 8px; text-align: left; border-bottom: 1px solid var(--edge);
   vertical-align: top; }
