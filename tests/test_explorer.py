@@ -130,6 +130,7 @@ def test_the_kernel_at_any_depth_is_that_of_the_single_modes(depth: int) -> None
         {"lam": 1.5, "measure": "trajectory_derivative"},
         {"measure": "trajectory_derivative", "hidden": 3},
         {"measure": "leave_one_out"},
+        {"measure": "trajectory_derivative", "depth": 3},
     ],
 )
 def test_training_with_small_steps_meets_the_curves(changes: dict[str, object]) -> None:
@@ -162,7 +163,6 @@ def test_sampling_meets_the_gaussian_prediction_within_its_error_bars() -> None:
     ("changes", "word"),
     [
         ({"depth": 3, "lam": 1.0}, "balance"),
-        ({"depth": 3, "measure": "local_bif"}, "depth"),
         ({"lam": 1.0, "measure": "local_bif"}, "balance"),
         ({"gamma": 10.0, "measure": "local_bif"}, "gamma"),
     ],
@@ -499,3 +499,11 @@ def test_a_table_in_other_units_is_brought_to_where_the_sliders_are_and_says_so(
     np.testing.assert_allclose(scaled.curves.influence, plain.curves.influence, rtol=1e-9)
     assert f"table in units of {unit:g};" in scaled.numbers.value
     assert "units of" not in plain.numbers.value
+
+
+@pytest.mark.parametrize("measure", ["local_bif", "trajectory_derivative", "leave_one_out"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_every_measure_follows_the_depth(measure: str, depth: int) -> None:
+    state = ExplorerState(depth=depth, hidden=8, measure=measure, gamma=1e5)
+    found = curves(state, scene_of(state))
+    assert np.isfinite(found.influence).all() and np.abs(found.influence).max() > 0

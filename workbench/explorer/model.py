@@ -94,12 +94,6 @@ def check_possible(state: ExplorerState, scene: Scene) -> None:
         raise ConditionError(
             "balance λ = 0 unless the depth is 2", f"depth {state.depth}, λ = {state.lam:g}", "set depth 2 or λ = 0"
         )
-    if state.depth != 2 and state.measure != gradient_kernel.name:
-        raise ConditionError(
-            "a measure known at this depth",
-            f"{MEASURES[state.measure].short} at depth {state.depth}",
-            "set depth 2 or the gradient kernel",
-        )
     if state.lam != 0 and state.measure == local_bif.name:
         raise ConditionError("balance λ = 0 for the local BIF", f"λ = {state.lam:g}", "set λ = 0 or another measure")
     largest = float(scene.modes.s[0] / scene.c)
@@ -169,16 +163,16 @@ def every_measure(state: ExplorerState, scene: Scene) -> dict[str, Curves]:
 
 
 def _influence(state: ExplorerState, scene: Scene, t: Array) -> Array:
-    """``(T, P, P)`` of the measures other than the kernel; depth 2."""
+    """``(T, P, P)`` of the measures other than the kernel."""
     predicted, measure = theory.predict(start_of(state, scene), t), MEASURES[state.measure]
     given = {name: getattr(state, name) for name in measure.option_names if hasattr(state, name)}
     return np.asarray(measure.measure(predicted, measure.resolve(predicted, given), Work()).values)
 
 
 def start_of(state: ExplorerState, scene: Scene) -> Network:
-    """Initial weights of the two-layer network a state describes, aligned with the modes at any balance."""
+    """Initial weights of the network a state describes, aligned with the modes; of two layers at any balance."""
     init = Init("balanced", state.a0)
-    start = network(scene.task, state.hidden, init, seed=state.seed)
+    start = network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
     if state.lam == 0:
         return start
     assert start.frames is not None and start.active is not None

@@ -90,9 +90,9 @@ def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress)
             f"{state.activation} units are simulated with the gradient kernel, at depth 2 or more and λ = 0; "
             "choose these, or the linear activation"
         )
-    if state.depth == 2 and state.activation == "linear":
-        return _two_layers(state, scene, groups, schedule, training, progress)
-    return _deep(state, scene, groups, schedule, training)
+    if state.activation == "linear":
+        return _linear(state, scene, groups, schedule, training, progress)
+    return _nonlinear(state, scene, groups, schedule, training)
 
 
 def _schedule(end: float, eta: float) -> Schedule:
@@ -106,7 +106,7 @@ def _schedule(end: float, eta: float) -> Schedule:
     return Schedule(eta, tuple(int(n) for n in steps))
 
 
-def _two_layers(
+def _linear(
     state: ExplorerState,
     scene: Scene,
     groups: ModeGroups,
@@ -148,16 +148,16 @@ def _two_layers(
     )
 
 
-def _deep(
+def _nonlinear(
     state: ExplorerState, scene: Scene, groups: ModeGroups, schedule: Schedule, training: Callable[[int], None]
 ) -> Simulated:
     from workbench.simulation.influence.gradient_kernel import gradient_kernel
     from workbench.simulation.training.descent import train_networks
     from workbench.simulation.training.recipes import Recipe
 
+    # From the first weights of the linear network.
     net = network(scene.task, state.hidden, Init("balanced", state.a0), depth=state.depth, seed=state.seed)
-    if state.activation != "linear":  # from the same first weights
-        net = Network(scene.task, net.weights, state.activation, net.init, net.seed)  # type: ignore[arg-type]
+    net = Network(scene.task, net.weights, state.activation, net.init, net.seed)  # type: ignore[arg-type]
     run = train_networks([net], Recipe(schedule), progress=training)[0]
     strengths = _by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.eta
