@@ -11,6 +11,7 @@ from workbench.verification import (
     posterior,
     spectra,
     training,
+    unbalanced,
 )
 from workbench.verification.claims import Claim
 
@@ -22,6 +23,7 @@ def all_claims() -> list[Claim]:
         dynamics,
         depth,
         influence,
+        unbalanced,
         any_depth,
         any_depth_posterior,
         posterior,

@@ -14,16 +14,9 @@ from workbench.theory.influence import gradient_kernel as kernel
 from workbench.theory.influence.damped_newton import damped_newton, damped_pair_form
 from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
-from workbench.theory.influence.unbalanced import (
-    harm_over_help,
-    unbalanced_kernel,
-    unbalanced_kernel_form,
-    unbalanced_newton,
-)
 from workbench.theory.modes.spectrum import hierarchy_spectrum
-from workbench.theory.modes.unbalanced_weights import mode_weights
 from workbench.theory.posterior import hessian
-from workbench.verification.claims import Claim, Found, compared, measured, pointwise
+from workbench.verification.claims import Claim, Found, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 Array = NDArray[np.float64]
@@ -207,44 +200,6 @@ def _plateau() -> Found:
     return measured(-1.0, float(wrong), lambda p: max(abs(float(wrong) - p), 1 - float(right)))
 
 
-def _unbalanced() -> Found:
-    """Kernel, damped influence and the form of two items, against automatic differentiation of explicit weights."""
-    task, found = task_from_spec("tree"), []
-    modes = network(task, 8, "balanced:0.01").modes
-    for lam in (-0.7, 0.3, 5.0):
-        w1, w2 = (w[0] for w in mode_weights(np.array([[4.0]]), modes.s, c=modes.c, a0=0.01, lam=lam))
-        R = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
-        layers = ((R * w1) @ (task.X @ modes.V / np.sqrt(modes.c * 8)).T, (modes.U * w2) @ R.T)
-        g, H = autograd_gradients(task, layers), autograd_hessian(task, layers)
-        found.append(compared(unbalanced_kernel(modes, w1[None], w2[None])[0], -g @ g.T))
-        newton = -g @ np.linalg.solve(H + 2 * np.eye(len(H)), g.T)
-        found.append(compared(unbalanced_newton(modes, w1, w2, damping=2.0), newton))
-    pair = Hierarchy((2,)).indicator_task()
-    two = network(pair, 2, "balanced:0.05").modes
-    w1, w2 = (w[0] for w in mode_weights(np.array([[1.0]]), two.s, c=two.c, a0=0.05, lam=0.4))
-    layers = (np.diag(w1) @ (pair.X @ two.V / np.sqrt(two.c * 2)).T, two.U * w2)
-    e, g = two.s - two.c * w1 * w2, autograd_gradients(pair, layers)
-    form = unbalanced_kernel_form()(e1=e[0], e2=e[1], x1=w1[0], x2=w1[1])
-    found.append(compared(form, -(g @ g.T)[0, 1]))
-    return max(found, key=lambda x: x.difference)
-
-
-def _cousins() -> Found:
-    """The cousins' flip, dog on sparrow, at lambda = .1, 1, 5: largest harm over largest help of explicit weights."""
-    task, ratios, lams = task_from_spec("tree"), [], (0.1, 1.0, 5.0)
-    modes = network(task, 8, "balanced:0.01").modes
-    V_in = task.X @ modes.V / np.sqrt(modes.c * 8)
-    for lam in lams:
-        w1, w2 = (w[0] for w in mode_weights(np.array([[0.0]]), modes.s, c=modes.c, a0=0.01, lam=lam))
-        times = np.linspace(0, 45, 901)
-        path = weight_flow(task, (w1[:, None] * V_in.T, modes.U * w2), times, rtol=1e-10)
-        hidden = path[0] @ task.X
-        R = task.Y - path[1] @ hidden
-        curve = -(R[:, :, 0] * R[:, :, 2]).sum(axis=1) * (hidden[:, :, 0] * hidden[:, :, 2]).sum(axis=1)
-        ratios.append(curve.max() / -curve.min())
-    return pointwise(harm_over_help(modes, 0, 2, lams, a0=0.01), ratios)
-
-
 _FAMILY = "Influence"
 CLAIMS = (
     Claim(_FAMILY, "gradient kernel in modes, on the tree, and of one item", ("gradient_kernel", "tree_kernel_m"),
@@ -267,11 +222,6 @@ CLAIMS = (
     Claim(_FAMILY, "the damped influence function of an aligned network, through a bottleneck", ("damped_pair",),
           "dense solve with gradients and Hessian by automatic differentiation", 1e-12,
           "rounding, times the condition number of H + damping, below 30", _damped),
-    Claim(_FAMILY, "kernel and damped influence of unequal layers, lambda = -.7, .3, 5", ("unbalanced_kernel",),
-          "automatic differentiation of explicit weights", 1e-12,
-          "rounding, times the condition number of H + damping", _unbalanced),
-    Claim(_FAMILY, "the cousins' harm over help at lambda = .1, 1, 5", ("unbalanced_kernel",),
-          "explicit gradients along DOP853 of all weights", 0.01, "largest values on a grid 0.05 apart", _cousins),
     Claim(_FAMILY, "what a pair of modes contributes to it", ("damped_pair",), "dense solve on a tree of two items",
           1e-12, "rounding", _damped_pair),
     Claim(_FAMILY, "undamped it has the wrong sign on the first plateau (r = -.98), damped the right one (r = 1.00)",
