@@ -80,7 +80,7 @@ def devinterp_chains(model: Transformer, tokens: torch.Tensor, draws: int) -> Ca
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             sample(
-                model, data, {"tokens": (observed, BATCH)}, lr=STEP, n_beta=N_BETA, localization=GAMMA,
+                model, data, {"tokens": (observed, 1)}, lr=STEP, n_beta=N_BETA, localization=GAMMA,
                 num_chains=CHAINS, num_draws=draws, batch_size=BATCH, num_init_loss_batches=1, device="cpu",
                 loss_fn=token_losses,
             )  # fmt: skip
