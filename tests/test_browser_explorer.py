@@ -374,8 +374,9 @@ def test_reload_back_and_undo_keep_the_state(app: App) -> None:
         app.page.wait_for_function("k => location.search.includes(`depth=${k}`)", arg=k)
     app.page.go_back()
     depth(3)
-    app.button("undo").click()
-    depth(2)
+    app.button("undo").click()  # the state before going back
+    depth(4)
+    app.page.wait_for_function("location.search.includes('depth=4')")
     app.page.go_back()
     depth(3)
     app.page.reload()

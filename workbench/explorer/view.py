@@ -178,8 +178,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def _measured(self, _: Any) -> None:
         """The window has changed."""
-        if self.bridge.narrow and not self._was_narrow:
-            self.toolbar.fold.value = False
+        if self.bridge.narrow != self._was_narrow:
+            self.toolbar.fold.value = not self.bridge.narrow
         self._was_narrow = self.bridge.narrow
         _, night, large = panel_choice(self.state, self.bridge.night)
         if self.bridge.measured(large) != self.window or self.panels.night != night:
