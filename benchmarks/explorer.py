@@ -69,7 +69,7 @@ def in_process() -> list[tuple[str, str, str]]:
     async def settle() -> float:
         await move(1)
         began = time.perf_counter()
-        while view.tray.word != "fresh" or view.runner.busy:
+        while view.status.word != "fresh" or view.follower.runner.busy:
             await asyncio.sleep(0.002)
         return time.perf_counter() - began
 
