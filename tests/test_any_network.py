@@ -165,3 +165,12 @@ def test_loading_what_is_no_comparison_is_refused_in_one_line(tmp_path):
         workbench.load(tmp_path / "text.nc")
     with pytest.raises(WorkbenchError, match="no such file"):
         workbench.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("init", "words"), [("balanced:0.01", "closed form of every mode"), ("gaussian:0.1", "gradient flow of all layers")]
+)
+def test_the_result_says_by_which_route_it_was_predicted(init, words):
+    settings = Settings(init=init, measures=("gradient_kernel",), checkpoints=8)
+    dataset = compare(task_from_spec("tree:2,2"), settings).dataset
+    assert words in dataset.attrs["predicted_by"]

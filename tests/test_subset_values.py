@@ -163,3 +163,24 @@ def test_what_cannot_be_enumerated_is_refused_with_a_remedy():
         sampled_subsets(5, 8)
     with pytest.raises(WorkbenchError, match=r"expected \(2, 13, 13\)"):
         lds(np.zeros((13, 13)), sample)
+
+
+def test_membership_of_the_target_fools_the_score_unless_it_is_given():
+    """Minus the identity knows that an item helps itself, and nothing else."""
+    tree = task_from_spec("tree")
+    start = network(tree, init="balanced:0.01")
+    losses = subset_losses(start, Recipe(Schedule.even(12.0, 4, 0.1)), sampled_subsets(8, 32))
+    identity = np.broadcast_to(-np.eye(8), (4, 8, 8))
+    assert lds(identity, losses)[1:].mean() > 0.7
+    assert np.isnan(lds(identity, losses, given_target=True)).all()
+
+
+def test_given_the_target_an_estimate_is_ranked_among_subsets_that_agree_on_it():
+    """Against scipy, subset by subset, for one target."""
+    rng = np.random.default_rng(0)
+    subsets, influence = rng.random((40, 5)) < 0.5, rng.standard_normal((1, 5, 6))
+    found = SubsetLosses(np.zeros(1), subsets, rng.standard_normal((1, 40, 6)))
+    predicted = subsets @ influence[0]
+    for j, groups in ((2, (subsets[:, 2], ~subsets[:, 2])), (5, (np.ones(40, dtype=bool),))):
+        expected = np.mean([spearmanr(predicted[g, j], found.losses[0, g, j]).statistic for g in groups])
+        assert lds(influence, found, given_target=True)[0, j] == pytest.approx(expected, abs=1e-6)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from workbench.bench.problem import Problem, Queries, pair_levels, queries_of
 from workbench.bench.run import ChainNetwork, Examples, Run
@@ -19,13 +18,10 @@ from workbench.bench.training import Training, recipe_of
 from workbench.comparison import Bar
 from workbench.networks import network
 from workbench.semantics import SemanticTask
-from workbench.simulation import sampled_subsets
+from workbench.simulation import SubsetLosses, lds, sampled_subsets
 from workbench.store import Slot
 
 Array = NDArray[np.float64]
-
-#: Losses closer than this fraction of their spread are one value: on a tree many subsets are equal but for rounding.
-_TIE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,35 +169,7 @@ def runs_of(problem: Problem, seeds: int, truths: Truths) -> list[Run]:
 
 
 def lds_of(influence: Array, truths: Truths, *, given_target: bool) -> Array:
-    """``(S, T, N')`` linear datamodelling score of estimates ``(S, T, P, N')``.
-
-    The loss predicted for a subset is the sum of the influences of its items; the score is the rank correlation of
-    predicted and actual losses over subsets. Over all subsets a target's own membership decides: an estimate that knows
-    nothing but that an item helps itself scores .87 on the tree. ``given_target`` ranks subsets with the target, and
-    without it, apart, and takes the mean. NaN where either side is the same for all subsets.
-    """
-    N, P = influence.shape[-1], truths.subsets.shape[1]
-    members = truths.subsets.astype(float)
-    predicted, actual = members @ influence, truths.subset_losses[..., :N]
-    score = np.empty((*influence.shape[:2], N))
-    for j in range(N):
-        own = truths.subsets[:, j] if given_target and j < P else np.ones(len(members), dtype=bool)
-        groups = [group for group in (own, ~own) if group.sum() > 2]
-        parts = [_rank_correlation(predicted[..., group, j], actual[..., group, j]) for group in groups]
-        score[..., j] = np.mean(parts, axis=0) if parts else np.nan
-    return score
-
-
-def _rank_correlation(a: Array, b: Array) -> Array:
-    """``(S, T)`` Spearman correlation over the last axis, ties averaged."""
-    x, y = (_ranks(values) for values in (a, b))
-    sizes = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(sizes > 0, (x * y).sum(axis=-1) / sizes, np.nan)
-
-
-def _ranks(values: Array) -> Array:
-    spread = np.ptp(values, axis=-1, keepdims=True)
-    scale = np.where(spread > 1e-12 * np.abs(values).max(axis=-1, keepdims=True), spread, np.inf)
-    ranks = rankdata(np.round((values - values.min(axis=-1, keepdims=True)) / scale / _TIE), axis=-1)
-    return np.asarray(ranks - ranks.mean(axis=-1, keepdims=True))
+    """``(S, T, N')`` linear datamodelling score of estimates ``(S, T, P, N')``; see `workbench.simulation.lds`."""
+    N = influence.shape[-1]
+    losses = [SubsetLosses(truths.times, truths.subsets, one[..., :N]) for one in truths.subset_losses]
+    return np.stack([lds(e, one, given_target=given_target) for e, one in zip(influence, losses, strict=True)])

@@ -31,6 +31,7 @@ from workbench.influence.curvatures import curvatures
 from workbench.networks import Network
 from workbench.semantics import SemanticTask, prepared
 from workbench.store import Slot, Store
+from workbench.theory.flow.predict import ROUTES, route
 from workbench.trajectory import Trajectory
 
 _LOG = logging.getLogger("workbench")
@@ -155,6 +156,8 @@ def _dataset(
         "optimizer": settings.optimizer,
         "plain_training": int(plain(settings)),
     }
+    if predicted is not None:
+        attrs["predicted_by"] = ROUTES[route(start)]
     if gaps:
         attrs["not_predicted"] = json.dumps(gaps)
     unbounded = why_without_error_bar(start, settings)

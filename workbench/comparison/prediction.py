@@ -71,17 +71,9 @@ def prediction(
             array = measure.measure(predicted, chosen[measure.name], Work())
             variables |= dataset.of_influence(array, measure)
     posterior = chosen[influence.local_bif.name]
-    settings: dict[str, Any] = {
-        "task": spec,
-        "centre": centre,
-        "standardise": standardise,
-        "hidden": hidden,
-        "init": str(start.init),
-        "seed": seed,
-        "times": len(t),
-        "n_beta": posterior["n_beta"],
-        "gamma": posterior["gamma"],
-    }
+    settings: dict[str, Any] = {"task": spec, "centre": centre, "standardise": standardise, "hidden": hidden}
+    settings |= {"init": str(start.init), "seed": seed, "times": len(t)}
+    settings |= {name: posterior[name] for name in ("n_beta", "gamma")}
     return dataset.labelled(
         start,
         t,

@@ -78,8 +78,7 @@ def measure(
         number: of the checkpoint, part of the random streams. label: its name in error messages.
         progress: told about chain-steps; see `chain_steps`.
     """
-    kept = slot.load()
-    if kept is not None:
+    if (kept := slot.load()) is not None:
         if progress:
             progress(chain_steps(posterior))
         return kept
@@ -109,8 +108,16 @@ def measure(
     arrays |= _groups("control", control, groups, G, 1, seed)
     for name in ("control_correlation_null", "control_correlation_null_spread"):
         arrays.pop(name)
+    arrays |= _of_chains(chains, subject, groups, G)
+    arrays |= _kernel(own, subject, groups, G, posterior.gamma) | _heads(subject, own) | _tokens(chains, subject)
+    slot.save(arrays)
+    return arrays
+
+
+def _of_chains(chains: ModuleSamples, subject: Subject, groups: NDArray[np.int64], G: int) -> Arrays:
+    """Losses, learning coefficient, and how well the chains ran, by class."""
     coefficient = chains.learning_coefficient()
-    arrays |= {
+    return {
         "class_loss": class_means(chains.reference, subject.observed),
         "learning_coefficient": coefficient.value[0],
         "learning_coefficient_stderr": coefficient.stderr[0],
@@ -120,9 +127,6 @@ def measure(
         "batching": np.asarray(chains.batching),
         "meaning": np.asarray(chains.meaning),
     }
-    arrays |= _kernel(own, subject, groups, G, posterior.gamma) | _heads(subject, own) | _tokens(chains, subject)
-    slot.save(arrays)
-    return arrays
 
 
 def chain_steps(posterior: Posterior) -> int:

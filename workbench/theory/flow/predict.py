@@ -17,6 +17,13 @@ from workbench.trajectory import Trajectory
 #: ``modes``: every mode on its closed form. ``matrix``: the Riccati solution. ``layers``: the flow, integrated.
 Route = Literal["modes", "matrix", "layers"]
 
+#: The same in words, for the record of a result.
+ROUTES: dict[Route, str] = {
+    "modes": "closed form of every mode",
+    "matrix": "exact matrix (Riccati) solution",
+    "layers": "gradient flow of all layers, integrated",
+}
+
 #: Largest stated error of a closed form that is used: what balance lacks, over the strongest mode's final strength.
 TOLERANCE = 1e-10
 
