@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+BROWSER_TESTS ?= tests/test_explorer.py tests/test_lecture_widgets.py tests/test_browser_explorer.py tests/test_explorer_page.py
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run test check notebooks browser bench peers explore clean help
@@ -25,11 +26,10 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 notebooks
 
 browser: $(VENV)/browser.stamp  ## the explorer in process and in Chromium; screenshots into .artifacts/browser
-	WORKBENCH_BROWSER=required $(BIN)/python -m pytest tests/test_explorer.py tests/test_lecture_widgets.py \
-	    tests/test_browser_explorer.py
+	WORKBENCH_BROWSER=required $(BIN)/python -m pytest $(BROWSER_TESTS)
 
 bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
