@@ -26,7 +26,7 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
 
 browser: $(VENV)/browser.stamp  ## the explorer in process and in Chromium; screenshots into .artifacts/browser
 	WORKBENCH_BROWSER=required $(BIN)/python -m pytest $(BROWSER_TESTS)

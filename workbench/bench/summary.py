@@ -74,7 +74,7 @@ def where_it_fails(evaluation: Evaluation, truths: Truths) -> list[str]:
     P = truths.levels.shape[0]
     e, y = evaluation.influence[..., :P].mean(axis=0), truths.influence[RANKED_BY][..., :P].mean(axis=0)
     sentences = []
-    if evaluation.method.name and (upside_down := sign_warning(evaluation, truths)):
+    if upside_down := sign_warning(evaluation, truths):
         sentences.append(upside_down)
     for level, mask in level_masks(truths.levels[:, :P]).items():
         if not level.isdigit():

@@ -6,7 +6,9 @@ the others are trained again. Targets are the training items and the held-out qu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,11 +106,10 @@ def _subsets_of(problem: Problem, P: int) -> NDArray[np.bool_]:
 
 
 def _computed(
-    problem: Problem, training: Training, starts: torch.Tensor, subsets: NDArray[np.bool_], advance: object
+    problem: Problem, training: Training, starts: torch.Tensor, subsets: NDArray[np.bool_], done: Callable[[int], Any]
 ) -> dict[str, Array]:
     P, (begin, end) = len(training.items), _window(problem)
     keep = 1.0 - np.eye(P)
-    done = advance if callable(advance) else (lambda n: None)
     truths: dict[str, Array] = {"weights": training.weights(starts)}
     done(1)
     truths["derivative"] = training.derivative(starts)
