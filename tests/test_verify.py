@@ -15,7 +15,7 @@ from workbench.theory.posterior.dense_posterior import hessian
 from workbench.verification import all_claims, dynamics
 from workbench.verification.claims import (
     Claim,
-    Found,
+    Outcome,
     altered,
     check,
     claims_table,
@@ -82,7 +82,7 @@ def test_a_test_that_raises_or_is_not_a_number_fails_its_claim():
     assert raised.record()["difference"] is None
     assert check(claim(lambda: compared([1.0, np.nan], [1.0, 2.0]))).verdict == "FAIL"
     assert check(claim(lambda: pointwise([1.0, np.inf], [1.0, 2.0]))).verdict == "FAIL"
-    assert check(claim(lambda: Found(1, 1, float("nan")))).verdict == "FAIL"
+    assert check(claim(lambda: Outcome(1, 1, float("nan")))).verdict == "FAIL"
 
 
 def test_the_verdict_is_the_difference_against_the_tolerance():
@@ -93,10 +93,10 @@ def test_the_verdict_is_the_difference_against_the_tolerance():
 
 
 def test_differences_are_relative_to_the_largest_value_or_entry_by_entry():
-    assert compared([1.0, 11.0], [1.0, 10.0]) == Found(11.0, 10.0, 0.1)
+    assert compared([1.0, 11.0], [1.0, 10.0]) == Outcome(11.0, 10.0, 0.1)
     assert compared([1.5, 10.0], [1.0, 10.0]).difference == pytest.approx(0.05)
     assert compared([1.5, 10.0], [1.0, 10.0], scale=1.0).difference == 0.5
-    assert pointwise([1.5, 10.0], [1.0, 10.0]) == Found(1.5, 1.0, 0.5)
+    assert pointwise([1.5, 10.0], [1.0, 10.0]) == Outcome(1.5, 1.0, 0.5)
 
 
 def test_claims_are_selected_by_family_sentence_or_form():

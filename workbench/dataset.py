@@ -110,9 +110,9 @@ def of_influence(array: xr.DataArray, measure: Measure) -> Variables:
     """The variables of a measured array, and of what stands beside it."""
     variables: Variables = {str(array.name): (array.dims, array.values, array.attrs)}
     for quantity in measure.beside:
-        found = quantity.read(array)
-        if found is not None:
-            variables[quantity.variable] = (quantity.dims, found, dict(quantity.attrs))
+        arrays = quantity.read(array)
+        if arrays is not None:
+            variables[quantity.variable] = (quantity.dims, arrays, dict(quantity.attrs))
     return variables
 
 

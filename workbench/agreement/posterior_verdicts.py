@@ -72,9 +72,9 @@ def _slope(group: str, slopes: list[Slope], ds: xr.Dataset, noisy: tuple[float, 
     whole, chains = slopes[0], int(ds["local_bif_simulated"].attrs["chains"])
     claim = f"{_PREDICTED}: slope pooled over all pairs, {group}"
     thirds = ", ".join(f"{one.value:.3g}" for one in slopes[1:])
-    found = f"{whole.value:.3f} +- {whole.stderr:.2g}" + (f" (thirds of training: {thirds})" if thirds else "")
+    words = f"{whole.value:.3f} +- {whole.stderr:.2g}" + (f" (thirds of training: {thirds})" if thirds else "")
     if chains < 2:
-        return unclaimed(f"{SLOPE}/{group}", claim, found, "one chain: no error from independent chains")
+        return unclaimed(f"{SLOPE}/{group}", claim, words, "one chain: no error from independent chains")
     reach = whole.reach(share)
     band = f"{whole.low - whole.spread - reach:.3f} to {whole.high + whole.spread + reach:.3f}"
     why = (
@@ -94,7 +94,7 @@ def _slope(group: str, slopes: list[Slope], ds: xr.Dataset, noisy: tuple[float, 
         0.0,
         why,
         altered=f"the predicted covariances, {group}",
-        shown=(found, band),
+        shown=(words, band),
     )
 
 
@@ -166,9 +166,9 @@ def chain_verdicts(ds: xr.Dataset) -> list[Verdict]:
         return []
     rhat, ess = ds["local_bif_rhat"].values, ds["local_bif_ess"].values
     C, largest = int(ds["local_bif_simulated"].attrs["chains"]), float(np.nanmax(rhat))
-    claim, found = "the chains of a checkpoint agree (largest split R-hat)", f"{largest:.4f}"
+    claim, shown = "the chains of a checkpoint agree (largest split R-hat)", f"{largest:.4f}"
     if C < 2:
-        return [unclaimed(CHAINS, claim, found, "one chain has no other to agree with; two or more are needed")]
+        return [unclaimed(CHAINS, claim, shown, "one chain has no other to agree with; two or more are needed")]
     limit = max(1.05, _rhat_by_chance(C, float(np.median(ess)), rhat.size))
     power = _told_apart(C, limit)
     why = "1.05 as usual, or what chains of this effective length show by chance"
@@ -179,7 +179,7 @@ def chain_verdicts(ds: xr.Dataset) -> list[Verdict]:
         why = f"chains so short agree by chance even where their means are a standard deviation apart; {why}"
     if ruling is Ruling.FAILS:
         power = 0.0
-    return [Verdict(CHAINS, claim, found, f"{limit:.4f}", why, ruling, apart, power)]
+    return [Verdict(CHAINS, claim, shown, f"{limit:.4f}", why, ruling, apart, power)]
 
 
 def _told_apart(chains: int, limit: float) -> float:

@@ -139,8 +139,8 @@ def scored(evaluation: Evaluation, truths: Truths) -> pd.DataFrame:
         return pd.DataFrame([[name, problem, "", np.nan, "", "failed", np.nan, np.nan, np.nan]], columns=COLUMNS)
     rows: list[list[Any]] = []
 
-    def add(truth: str, found: Sequence[Score]) -> None:
-        rows.extend([name, problem, truth, s.time, s.level, s.score, s.value, s.low, s.high] for s in found)
+    def add(truth: str, subset_scores: Sequence[Score]) -> None:
+        rows.extend([name, problem, truth, s.time, s.level, s.score, s.value, s.low, s.high] for s in subset_scores)
 
     P, N = truths.levels.shape
     e = evaluation.influence
@@ -150,8 +150,8 @@ def scored(evaluation: Evaluation, truths: Truths) -> pd.DataFrame:
             add(f"{truth}@queries", scores(e[..., P:], values[..., P:], truths.times, truths.levels[:, P:]))
     for given, label in ((True, "lds"), (False, "lds_pooled")):
         by_target = lds_of(e, truths, given_target=given)
-        found = scores_of_subsets(by_target[..., :P], truths.times, {"all": np.ones(P, dtype=bool)}, label)
-        add("subsets", found)
+        subset_scores = scores_of_subsets(by_target[..., :P], truths.times, {"all": np.ones(P, dtype=bool)}, label)
+        add("subsets", subset_scores)
         if e.shape[-1] == N and N > P and given:
             add(
                 "subsets@queries",

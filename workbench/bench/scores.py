@@ -126,16 +126,19 @@ def _events(times: Array, e: Array, y: Array) -> Mapping[str, float]:
 
     A flip of the truth and one of the estimate are each other's partners where both are the nearest to the other.
     """
-    truth, found = _flips(times, y), _flips(times, e)
-    gap = np.abs(truth[:, None] - found)
+    truth, estimated = _flips(times, y), _flips(times, e)
+    gap = np.abs(truth[:, None] - estimated)
     pairs = [
-        (i, j) for i in range(len(truth)) for j in range(len(found)) if gap[i].argmin() == j and gap[:, j].argmin() == i
+        (i, j)
+        for i in range(len(truth))
+        for j in range(len(estimated))
+        if gap[i].argmin() == j and gap[:, j].argmin() == i
     ]
     peaks = [abs(a - b) for a, b in zip(_peaks(times, y), _peaks(times, e), strict=True) if np.isfinite(a)]
     return {
         "flip_error": float(np.mean([gap[i, j] for i, j in pairs])) if pairs else float("nan"),
         "flips_missed": float(len(truth) - len(pairs)),
-        "flips_invented": float(len(found) - len(pairs)),
+        "flips_invented": float(len(estimated) - len(pairs)),
         "peak_error": float(np.mean(peaks)) if peaks else float("nan"),
     }
 

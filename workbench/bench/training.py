@@ -93,7 +93,7 @@ class Training:
             torch.func.vmap(lambda w, dw: torch.func.jvp(recorded, (w,), (dw,))[1], in_dims=(None, 0)), in_dims=(0, 0)
         )
         memory, dmemory = optimizer.init(w), optimizer.init(S)
-        batches, found, done = self.recipe.batches(P), [], 0
+        batches, derivatives, done = self.recipe.batches(P), [], 0
         for wanted in schedule.steps:
             for n, chosen in enumerate(islice(batches, int(wanted) - done), start=done):
                 factors, dfactors = _of_batch(one, chosen), _of_batch(own, chosen)
@@ -102,8 +102,8 @@ class Training:
                 beside = tuple(m[:, None] for m in memory)
                 optimizer.step_derivative(S, beside, dmemory, g[:, None], dg, schedule.eta, n + 1)
             done = int(wanted)
-            found.append(of_losses(w, S).numpy())
-        return np.stack(found, axis=1)
+            derivatives.append(of_losses(w, S).numpy())
+        return np.stack(derivatives, axis=1)
 
 
 def _of_batch(factors: Tensor, chosen: NDArray[np.int64] | None) -> Tensor:

@@ -74,7 +74,7 @@ def sign_flip_anatomy(
     """Three panels over time: likeness of the hidden representations, likeness of the errors, their product."""
     pair = Subject(ds, source, target)
     i, j = pair.i, pair.j
-    found = anatomy(ds, i, j)
+    parts = anatomy(ds, i, j)
     one, other = (text(ds["source"].values[k], 16) for k in (i, j))
     groups = mode_groups(ds)
     with style.context():
@@ -84,34 +84,34 @@ def sign_flip_anatomy(
         for ax in axes:
             style.tidy(ax).axhline(0, color=style.muted, linewidth=0.1 * style.font)
         hidden, error, product = axes
-        hidden.plot(found.times, found.hidden, color=ink)
+        hidden.plot(parts.times, parts.hidden, color=ink)
         hidden.set_title("do the items look alike inside?   $A = \\Sigma_k a_k v_{ki} v_{kj}$")
         hidden.set_ylabel("$A$")
-        strongest = np.argsort(-np.abs(found.shares).max(axis=0))[:MAX_SHARES]
+        strongest = np.argsort(-np.abs(parts.shares).max(axis=0))[:MAX_SHARES]
         colours = style.sequence(len(groups))
         for k in sorted(strongest):
-            if np.abs(found.shares[:, k]).max() > 1e-2 * np.abs(found.shares).max():
+            if np.abs(parts.shares[:, k]).max() > 1e-2 * np.abs(parts.shares).max():
                 error.plot(
-                    found.times,
-                    found.shares[:, k],
+                    parts.times,
+                    parts.shares[:, k],
                     color=colours[k],
                     linewidth=0.11 * style.font,
                     label=groups[k].label,
                 )
-        error.plot(found.times, found.error, color=ink, linewidth=0.2 * style.font, label="sum $E$")
+        error.plot(parts.times, parts.error, color=ink, linewidth=0.2 * style.font, label="sum $E$")
         error.set_title("are they wrong in the same direction?   $E = \\Sigma_k e_k^2 v_{ki} v_{kj}$")
         error.set_ylabel("$E$, and each share")
-        product.plot(found.times, found.influence, color=ink)
+        product.plot(parts.times, parts.influence, color=ink)
         product.set_title("so a step on one does this to the other:   $-P^2\\, A\\, E$")
         product.set_ylabel(HELPS_HARMS.replace("      ", "   "))
-        product.set(xlabel="flow time $t$", xlim=span(found.times))
+        product.set(xlabel="flow time $t$", xlim=span(parts.times))
         product.margins(y=0.12)
-        _shade(product, found, style)
+        _shade(product, parts, style)
         for ax in axes:
             stage_marks(ax, stages(ds), style, labels=False)
-            for flip in found.flips[:4]:
+            for flip in parts.flips[:4]:
                 ax.axvline(flip, color=style.muted, linewidth=0.1 * style.font, linestyle=(0, (4, 2)))
-        figure.suptitle(f"{one} and {other}: {flips_in_words(found.flips)}", x=0.01, ha="left")
+        figure.suptitle(f"{one} and {other}: {flips_in_words(parts.flips)}", x=0.01, ha="left")
         handles, labels = error.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=style.legend_columns(labels))
     return figure
@@ -128,18 +128,18 @@ def flips_in_words(flips: Array) -> str:
 def sign_flip_anatomy_data(ds: xr.Dataset, source: str | None = None, target: str | None = None) -> pd.DataFrame:
     """One row a time: both factors, the shares of the groups, and the influence."""
     pair = Subject(ds, source, target)
-    found = anatomy(ds, pair.i, pair.j)
-    shares = {f"E share of {g.label}": found.shares[:, k] for k, g in enumerate(mode_groups(ds))}
+    parts = anatomy(ds, pair.i, pair.j)
+    shares = {f"E share of {g.label}": parts.shares[:, k] for k, g in enumerate(mode_groups(ds))}
     return pd.DataFrame(
-        {"time": found.times, "A": found.hidden, "E": found.error, "influence": found.influence} | shares
+        {"time": parts.times, "A": parts.hidden, "E": parts.error, "influence": parts.influence} | shares
     )
 
 
-def _shade(ax: Axes, found: Anatomy, style: Style) -> None:
+def _shade(ax: Axes, parts: Anatomy, style: Style) -> None:
     # Greys: the hues above stand for levels.
     for sign, shade in ((-1, style.blank), (1, style.faint)):
-        part = np.where(sign * found.influence > 0, found.influence, 0.0)
-        ax.fill_between(found.times, part, 0, color=shade, linewidth=0)
+        part = np.where(sign * parts.influence > 0, parts.influence, 0.0)
+        ax.fill_between(parts.times, part, 0, color=shade, linewidth=0)
 
 
 FIGURES = (

@@ -66,8 +66,10 @@ def sampled_estimate(ds: xr.Dataset, checkpoints: int = 9) -> xr.Dataset | None:
     samples = sample_local_posterior(
         aligned_trajectory(start, t), n_beta=n_beta, gamma=float(ds.attrs["gamma"]), sampling=Sampling(seed=start.seed)
     )
-    found = local_learning_coefficient(samples.estimate, n_beta)
-    return xr.Dataset({"value": ("time", found.value), "stderr": ("time", found.stderr)}, coords={"time": t})
+    coefficient = local_learning_coefficient(samples.estimate, n_beta)
+    return xr.Dataset(
+        {"value": ("time", coefficient.value), "stderr": ("time", coefficient.stderr)}, coords={"time": t}
+    )
 
 
 def learning_coefficient(ds: xr.Dataset, style: Style = PAGE, sampled: xr.Dataset | None = None) -> Figure:

@@ -32,11 +32,11 @@ class Curve:
     marker: str = "o"
 
 
-def curves_of(ds: xr.Dataset, source: int, found: tuple[Measure, ...], style: Style) -> tuple[Curve, ...]:
+def curves_of(ds: xr.Dataset, source: int, chosen: tuple[Measure, ...], style: Style) -> tuple[Curve, ...]:
     """The named curves: groups by symmetry, every target, or the most extreme ones."""
     names = [text(name) for name in ds["target"].values]
     order = arrange(ds)
-    groups = ancestor_groups(ds, source, found)
+    groups = ancestor_groups(ds, source, chosen)
     if groups is not None:
         return tuple(
             Curve(name, members, style.group_colour(order.branch[members], order.place[members]), marker)
@@ -45,7 +45,7 @@ def curves_of(ds: xr.Dataset, source: int, found: tuple[Measure, ...], style: St
     colours = style.item_colours(order.branch, order.place)
     targets = order.order[order.order != source]
     if len(targets) > MAX_CURVES:
-        curves = np.nan_to_num(found[0].sides[0][1][:, source, targets])
+        curves = np.nan_to_num(chosen[0].sides[0][1][:, source, targets])
         helped, harmed = targets[np.argsort(curves.min(axis=0))], targets[np.argsort(-curves.max(axis=0))]
         alternating = dict.fromkeys(np.column_stack([helped, harmed]).ravel().tolist())
         targets = np.array(list(alternating)[:EXTREMES])

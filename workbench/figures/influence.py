@@ -35,24 +35,24 @@ def influence_of_item(
     with the mean of the members' standard errors (an upper bound, as the members share their chains). Of many
     items only those helped and harmed most are named (the first measure decides), the others thin and grey.
     """
-    found = measures(ds) if shown is None else shown
+    chosen = measures(ds) if shown is None else shown
     i = Subject(ds, source).i
     with style.context():
         # Up to three panels fit side by side.
-        rows = int(np.ceil(len(found) / 3)) if style.wide else len(found)
-        columns = int(np.ceil(len(found) / rows))
+        rows = int(np.ceil(len(chosen) / 3)) if style.wide else len(chosen)
+        columns = int(np.ceil(len(chosen) / rows))
         figure = style.figure(2.1 * rows + 0.8 if style.wide else 1.9 * rows + 0.8)
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-        for ax in panels[len(found) :]:
+        for ax in panels[len(chosen) :]:
             ax.remove()
-        axes = panels[: len(found)]
-        curves = curves_of(ds, i, found, style)
-        for ax, measure in zip(axes, found, strict=True):
+        axes = panels[: len(chosen)]
+        curves = curves_of(ds, i, chosen, style)
+        for ax, measure in zip(axes, chosen, strict=True):
             _panel(ax, ds, measure, i, curves, style)
         for ax in axes if style.wide else axes[-1:]:
             ax.set_xlabel("flow time $t$")
         figure.suptitle(f"influence of {text(ds['source'].values[i])} on the other items", x=0.01, ha="left")
-        _label(figure, list(axes), ds, found, i, curves, style)
+        _label(figure, list(axes), ds, chosen, i, curves, style)
     return figure
 
 
@@ -114,7 +114,7 @@ def _label(
     figure: Figure,
     axes: list[Axes],
     ds: xr.Dataset,
-    found: tuple[Measure, ...],
+    chosen: tuple[Measure, ...],
     i: int,
     curves: tuple[Curve, ...],
     style: Style,
@@ -123,9 +123,9 @@ def _label(
     by_symmetry = any(curve.members.size > 1 for curve in curves)
     handles = keys(
         style,
-        theory=any(measure.analytic is not None for measure in found),
-        simulation=any(measure.simulated is not None for measure in found),
-        bars=any(measure.stderr is not None for measure in found),
+        theory=any(measure.analytic is not None for measure in chosen),
+        simulation=any(measure.simulated is not None for measure in chosen),
+        bars=any(measure.stderr is not None for measure in chosen),
     )
     if ds.sizes["target"] - 1 > sum(curve.members.size for curve in curves):
         handles.append(Line2D([], [], color=style.faint, label="all other items (theory)"))
@@ -137,13 +137,13 @@ def _label(
         _legend(figure, handles + entries, style, title="one curve a group: equal by the symmetry of the tree")
         return
     _legend(figure, handles, style)
-    labelled = _label_directly(figure, axes, ds, found, i, curves, style)
+    labelled = _label_directly(figure, axes, ds, chosen, i, curves, style)
     if not labelled >= {curve.name for curve in curves}:
         for ax in axes:
             for label in list(ax.texts):
                 label.remove()
         _legend(figure, handles + entries, style)
-        _label_directly(figure, axes, ds, found, i, curves, style)
+        _label_directly(figure, axes, ds, chosen, i, curves, style)
 
 
 def _legend(figure: Figure, handles: list[Line2D], style: Style, title: str | None = None) -> None:
@@ -158,7 +158,7 @@ def _label_directly(
     figure: Figure,
     axes: list[Axes],
     ds: xr.Dataset,
-    found: tuple[Measure, ...],
+    chosen: tuple[Measure, ...],
     i: int,
     curves: tuple[Curve, ...],
     style: Style,
@@ -167,7 +167,7 @@ def _label_directly(
     assert engine is not None
     engine.execute(figure)
     done: set[str] = set()
-    for ax, measure in zip(axes, found, strict=True):
+    for ax, measure in zip(axes, chosen, strict=True):
         values = [measure.sides[0][1][:, i, curve.members[0]] for curve in curves]
         names, colours = [curve.name for curve in curves], [curve.colour for curve in curves]
         placed = label_curves(
@@ -179,14 +179,14 @@ def _label_directly(
 
 def _drawn_points(ax: Axes) -> Array:
     """``(n, 2)`` simulated points and points along their error bars."""
-    found = [np.empty((0, 2))]
+    drawn = [np.empty((0, 2))]
     for container in ax.containers:
         points, _, bars = container.lines  # type: ignore[attr-defined]
-        found.append(np.column_stack(points.get_data()))
+        drawn.append(np.column_stack(points.get_data()))
         for bar in bars:
             ends = np.array(bar.get_segments())
-            found += [ends[:, 0] + u * (ends[:, 1] - ends[:, 0]) for u in np.linspace(0, 1, 7)]
-    return np.concatenate(found)
+            drawn += [ends[:, 0] + u * (ends[:, 1] - ends[:, 0]) for u in np.linspace(0, 1, 7)]
+    return np.concatenate(drawn)
 
 
 FIGURES = (

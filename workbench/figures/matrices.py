@@ -36,9 +36,9 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
     of an item on itself, far larger) is left grey. The scale is compressed beyond `LINEAR` of its end, so that stages
     of weak influence are not blank. Items stand in the order of the tree, drawn at the left edge.
     """
-    found = measures(ds) if shown is None else shown
+    chosen = measures(ds) if shown is None else shown
     stages = stage_columns(ds, MAX_STAGES if style.wide else 3)
-    rows = [(measure, label, values) for measure in found for label, values in measure.sides]
+    rows = [(measure, label, values) for measure in chosen for label, values in measure.sides]
     order = arrange(ds)
     cell = min(style.width / (len(stages) + 1.2), (style.tallest - style.tall(0.9)) / len(rows))
     with style.context():
@@ -74,7 +74,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
         note = (
             "rows: source, columns: target, in the same order;",
             "diagonal left grey, colours scaled to the rest (compressed)",
-            *(() if len(rows) > len(found) else ("(blue helps, orange harms)",)),
+            *(() if len(rows) > len(chosen) else ("(blue helps, orange harms)",)),
         )
         figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
     return figure

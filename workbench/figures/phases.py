@@ -34,9 +34,9 @@ def phases_of(depth: int) -> tuple[PhaseComparison, ScalarPosterior]:
 
     Every mode is this one after rescaling: a by s/c, n beta by c/s^2, gamma by (s/c)^(-2/D), q by P s^2/c.
     """
-    found = phase_comparison(depth, COLD)
+    phases = phase_comparison(depth, COLD)
     prior = ModePrior(COLD, depth)
-    return found, scalar_posterior(1.0, 1.0, found.transition * RATIOS, prior, cut=found.cut)
+    return phases, scalar_posterior(1.0, 1.0, phases.transition * RATIOS, prior, cut=phases.cut)
 
 
 def phase_decomposition(style: Style = PAGE) -> Figure:
@@ -50,14 +50,14 @@ def phase_decomposition(style: Style = PAGE) -> Figure:
         figure = style.figure(3.9)
         axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(0.8, 1.2))
         for column, depth in enumerate(DEPTHS):
-            found, posterior = phases_of(depth)
+            phases, posterior = phases_of(depth)
             kind = "continuous" if depth == 2 else "two phases"
             axes[0, column].set_title(f"{depth} layers: {kind}")
-            _masses(style.tidy(axes[0, column]), found, posterior, style)
-            _split(style.tidy(axes[1, column]), found, posterior, style)
+            _masses(style.tidy(axes[0, column]), phases, posterior, style)
+            _split(style.tidy(axes[1, column]), phases, posterior, style)
             axes[1, column].set_xlabel("$n\\beta$ / transition")
             for ax in axes[:, column]:
-                _marks(ax, found, style)
+                _marks(ax, phases, style)
         axes[0, 0].set_ylabel("probability")
         axes[1, 0].set_ylabel("Var $q$ / its maximum")
         axes[1, 0].set_xscale("log")
@@ -87,7 +87,7 @@ def phase_decomposition_data(ds: xr.Dataset) -> pd.DataFrame:
     cold, large = c / s**2, (ds.sizes["item"] * s**2 / c) ** 2
     tables = []
     for depth in DEPTHS:
-        found, posterior = phases_of(depth)
+        phases, posterior = phases_of(depth)
         tables.append(
             pd.DataFrame(
                 {
@@ -98,26 +98,26 @@ def phase_decomposition_data(ds: xr.Dataset) -> pd.DataFrame:
                     "within": large * posterior.within,
                     "between": large * posterior.between,
                     "variance": large * posterior.variance,
-                    "gamma": found.gamma / (s / c) ** (2 / depth),
-                    "transition": cold * found.transition,
-                    "equal_mass": cold * found.equal_mass,
-                    "peak": np.nan if found.peak is None else cold * found.peak,
+                    "gamma": phases.gamma / (s / c) ** (2 / depth),
+                    "transition": cold * phases.transition,
+                    "equal_mass": cold * phases.equal_mass,
+                    "peak": np.nan if phases.peak is None else cold * phases.peak,
                 }
             )
         )
     return pd.concat(tables, ignore_index=True)
 
 
-def _masses(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
+def _masses(ax: Axes, phases: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
     first, _, third, _ = style.sequence(4)
-    x = posterior.n_beta / found.transition
+    x = posterior.n_beta / phases.transition
     ax.plot(x, posterior.mass_unlearned, color=third, label="unlearned $\\pi_U$")
     ax.plot(x, posterior.mass_learned, color=first, label="learned $\\pi_V$")
     ax.set_ylim(-0.04, 1.04)
 
 
-def _split(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
-    x, top = posterior.n_beta / found.transition, float(posterior.variance.max())
+def _split(ax: Axes, phases: PhaseComparison, posterior: ScalarPosterior, style: Style) -> None:
+    x, top = posterior.n_beta / phases.transition, float(posterior.variance.max())
     within, total = posterior.within / top, posterior.variance / top
     # Grey, as the hues above say learned and unlearned.
     ax.fill_between(x, 0, within, color=style.faint, linewidth=0, label="within phases")
@@ -126,12 +126,12 @@ def _split(ax: Axes, found: PhaseComparison, posterior: ScalarPosterior, style: 
     ax.set_ylim(0, 1.08)
 
 
-def _marks(ax: Axes, found: PhaseComparison, style: Style) -> None:
+def _marks(ax: Axes, phases: PhaseComparison, style: Style) -> None:
     width = 0.12 * style.font
-    if found.peak is not None:
-        ax.axvline(found.peak / found.transition, color=style.ink, linewidth=width, label="peak of Var $q$")
+    if phases.peak is not None:
+        ax.axvline(phases.peak / phases.transition, color=style.ink, linewidth=width, label="peak of Var $q$")
     ax.axvline(
-        found.equal_mass / found.transition,
+        phases.equal_mass / phases.transition,
         color=style.muted,
         linestyle=(0, (3, 2)),
         linewidth=width,

@@ -123,7 +123,7 @@ def stage_columns(ds: xr.Dataset, at_most: int) -> tuple[tuple[int, str], ...]:
     return tuple(columns.items())
 
 
-def ancestor_groups(ds: xr.Dataset, source: int, found: Sequence[Measure]) -> tuple[tuple[str, Index], ...] | None:
+def ancestor_groups(ds: xr.Dataset, source: int, chosen: Sequence[Measure]) -> tuple[tuple[str, Index], ...] | None:
     """Targets whose curves coincide by the symmetry of the tree, with a name; None where they do not.
 
     Two items influence each other through the level of their common ancestor alone if the task is symmetric
@@ -134,7 +134,7 @@ def ancestor_groups(ds: xr.Dataset, source: int, found: Sequence[Measure]) -> tu
     level = ds["common_ancestor_level"].values[source]
     groups = [(int(m), np.flatnonzero((level == m) & (np.arange(len(level)) != source))) for m in np.unique(level)]
     groups = [(m, members) for m, members in groups if members.size]
-    for measure in found:
+    for measure in chosen:
         if measure.analytic is None:
             return None
         curves = measure.analytic[:, source]
@@ -168,7 +168,7 @@ def unit(measure: Measure) -> str:
 
 def powers(units: str) -> str:
     """Units with raised exponents: ``loss² / weight⁴`` for ``loss^2 / weight^4``."""
-    return re.sub(r"\^([0-9])", lambda found: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(found[1])], units)
+    return re.sub(r"\^([0-9])", lambda match: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(match[1])], units)
 
 
 def thin(count: int, at_most: int) -> Index:

@@ -100,7 +100,7 @@ def layout(nodes: Sequence[tuple[Index, ...]], n_items: int) -> Array:
 
 
 def _branches(ds: xr.Dataset, t: Array, hidden: Array, positions: Array) -> tuple[BranchPoint, ...]:
-    found = []
+    branches = []
     for groups in splits(ds):
         centres = np.stack([hidden[:, g].mean(axis=1) for g in groups])
         apart = np.linalg.norm(centres - centres.mean(axis=0), axis=-1).max(axis=0)
@@ -108,8 +108,8 @@ def _branches(ds: xr.Dataset, t: Array, hidden: Array, positions: Array) -> tupl
             continue
         k = int(np.argmax(apart >= PARTED * apart[-1]))
         together = np.concatenate(groups)
-        found.append(BranchPoint(float(t[k]), groups, positions[k, together].mean(axis=0)))
-    return tuple(sorted(found, key=lambda branch: branch.time))
+        branches.append(BranchPoint(float(t[k]), groups, positions[k, together].mean(axis=0)))
+    return tuple(sorted(branches, key=lambda branch: branch.time))
 
 
 def splits(ds: xr.Dataset) -> list[tuple[Index, ...]]:

@@ -127,11 +127,11 @@ def _events(
     ax: Axes, ds: xr.Dataset, curves: dict[str, Array], known: dict[str, Measure], colours: dict[str, str], style: Style
 ) -> None:
     style.tidy(ax)
-    found = events(ds, curves)
+    seen = events(ds, curves)
     markers = {"helps most": "v", "sign changes": "o", "harms most": "^"}
     for row, name in enumerate(curves):
         ax.axhline(row, color=style.faint, linewidth=0.08 * style.font, zorder=0.5)
-        for _, event in found[found.measure == name].iterrows():
+        for _, event in seen[seen.measure == name].iterrows():
             ax.plot(
                 event.time,
                 row,

@@ -84,12 +84,12 @@ class _Learner:
 def bridge(task: SemanticTask | None = None, seeds: int = 3, looks: int = 90, *, bar: Bar = no_bar) -> list[Curves]:
     """Train every network on the tree, ``looks`` looks at each; the same seeds everywhere."""
     tree = task or task_from_spec("tree")
-    found = []
+    rows = []
     with bar("bridge", len(NETWORKS) * seeds * looks) as advance:
         for name in NETWORKS:
             for seed in range(seeds):
-                found.append(_curves(name, seed, tree, looks, _EVERY[name], advance))
-    return found
+                rows.append(_curves(name, seed, tree, looks, _EVERY[name], advance))
+    return rows
 
 
 def _learner(name: str, seed: int, task: SemanticTask) -> _Learner:

@@ -140,14 +140,14 @@ def _without_loss(sampling: ModuleSampling) -> ModuleSampling:
 
 
 def _groups(name: str, samples: ModuleSamples, groups: Ints, G: int, permutations: int, seed: int) -> Arrays:
-    found = group_influence(samples.traces, groups, G, permutations=permutations, seed=seed)
+    influence = group_influence(samples.traces, groups, G, permutations=permutations, seed=seed)
     return {
-        f"{name}_covariance": found.covariance,
-        f"{name}_covariance_stderr": found.covariance_stderr,
-        f"{name}_correlation": found.correlation,
-        f"{name}_correlation_stderr": found.correlation_stderr,
-        f"{name}_correlation_null": found.null,
-        f"{name}_correlation_null_spread": found.null_spread,
+        f"{name}_covariance": influence.covariance,
+        f"{name}_covariance_stderr": influence.covariance_stderr,
+        f"{name}_correlation": influence.correlation,
+        f"{name}_correlation_stderr": influence.correlation_stderr,
+        f"{name}_correlation_null": influence.null,
+        f"{name}_correlation_null_spread": influence.null_spread,
     }
 
 

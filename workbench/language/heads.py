@@ -30,14 +30,14 @@ class HeadScores(NamedTuple):
 
 def induction_places(tokens: Ints) -> Ints:
     """``(K, 3)`` document, place p and place j + 1 to be copied, of tokens ``(documents, n)``."""
-    found = []
+    places = []
     for document, row in enumerate(tokens):
         seen: dict[tuple[int, int], int] = {}
         for p, pair in enumerate(zip(row[:-1].tolist(), row[1:].tolist(), strict=True)):
             if pair in seen:
-                found.append((document, p, seen[pair] + 1))
+                places.append((document, p, seen[pair] + 1))
             seen[pair] = p
-    return np.array(found, dtype=np.int64).reshape(-1, 3)
+    return np.array(places, dtype=np.int64).reshape(-1, 3)
 
 
 def head_scores(patterns: list[torch.Tensor], places: Ints) -> HeadScores:

@@ -75,7 +75,7 @@ def shapes(ds: xr.Dataset) -> pd.DataFrame:
     T, chains = ds.sizes["time"], int(ds.attrs["chains"])
     critical, sure = critical_difference(T, chains), critical_value(T, chains)
     steps, names = ds["step"].values, [str(name) for name in ds["class"].values]
-    found = []
+    rows = []
     for a, b in combinations_with_replacement(range(len(names)), 2):
         mean = ds["group_correlation"].values[:, a, b]
         error = ds["group_correlation_stderr"].values[:, a, b]
@@ -84,7 +84,7 @@ def shapes(ds: xr.Dataset) -> pd.DataFrame:
         up, down, z = steepest(mean, error), steepest(-mean, error), mean / error
         rises, falls = up.z > critical, down.z > critical
         low, high = int(z.argmin()), int(z.argmax())
-        found.append(
+        rows.append(
             {
                 "pair": names[a] if a == b else f"{names[a]} / {names[b]}",
                 "verdict": ("rises and falls" if falls else "rises") if rises else "falls" if falls else "no change",
@@ -98,7 +98,7 @@ def shapes(ds: xr.Dataset) -> pd.DataFrame:
                 "sureness": min(up.z, down.z),
             }
         )
-    frame = pd.DataFrame(found).sort_values("sureness", ascending=False, ignore_index=True)
+    frame = pd.DataFrame(rows).sort_values("sureness", ascending=False, ignore_index=True)
     frame.attrs.update(critical_difference=critical, critical_value=sure)
     return frame
 

@@ -173,7 +173,7 @@ _LEAST_GAIN = 0.3
 
 def half_gain_steps(steps: Ints, losses: Array) -> Array:
     """``(G,)`` step at which half of the way from the highest to the lowest loss after it is gone; nan for no gain."""
-    found = np.full(losses.shape[1], np.nan)
+    steps_at_half = np.full(losses.shape[1], np.nan)
     for g, curve in enumerate(losses.T):
         top = int(np.argmax(curve)) if np.isfinite(curve).all() else len(curve) - 1
         fall = curve[top:]
@@ -182,8 +182,8 @@ def half_gain_steps(steps: Ints, losses: Array) -> Array:
         level = (fall[0] + fall.min()) / 2
         k = top + int(np.argmax(fall <= level))
         share = (curve[k - 1] - level) / (curve[k - 1] - curve[k])
-        found[g] = steps[k - 1] + share * (steps[k] - steps[k - 1])
-    return found
+        steps_at_half[g] = steps[k - 1] + share * (steps[k] - steps[k - 1])
+    return steps_at_half
 
 
 def _as_arrays(trained: Trained, model: Transformer) -> dict[str, NDArray[np.generic]]:
@@ -201,11 +201,11 @@ def _as_arrays(trained: Trained, model: Transformer) -> dict[str, NDArray[np.gen
 
 def _from_arrays(kept: dict[str, NDArray[np.generic]], model: Transformer) -> Trained:
     def state(flat: NDArray[np.generic]) -> State:
-        vector, found, used = torch.tensor(flat), {}, 0
+        vector, arrays_of, used = torch.tensor(flat), {}, 0
         for name, weights in model.named_parameters():
-            found[name] = vector[used : used + weights.numel()].view(weights.shape)
+            arrays_of[name] = vector[used : used + weights.numel()].view(weights.shape)
             used += weights.numel()
-        return found
+        return arrays_of
 
     model.load_state_dict(state(kept["last"]))
     states = tuple(state(flat) for flat in kept["weights"])

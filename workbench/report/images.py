@@ -36,11 +36,11 @@ def illustration(name: str, shown: Words, image: Rendered | str) -> Markup:
 
 
 def _inches(name: str, svg: str) -> float:
-    found = re.search(r'<svg[^>]*?\swidth="([0-9.]+)(pt|px|in)?"', svg)
+    match = re.search(r'<svg[^>]*?\swidth="([0-9.]+)(pt|px|in)?"', svg)
     if "<svg" not in svg:
         raise WorkbenchError(
             f"figure {name!r} is text but no SVG; give a Figure, a Rendered or the text of an SVG file"
         )
-    if found is None:
+    if match is None:
         return 7.2
-    return float(found[1]) / {"pt": 72, "in": 1}.get(found[2] or "px", 96)
+    return float(match[1]) / {"pt": 72, "in": 1}.get(match[2] or "px", 96)

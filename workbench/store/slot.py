@@ -53,10 +53,10 @@ class Slot:
         if kept is not None:
             (name,) = kept.data_vars
             return kept[name]
-        found = compute(self)
+        result = compute(self)
         if self.store is not None:
-            self._put(found.to_dataset())
-        return found
+            self._put(result.to_dataset())
+        return result
 
     def _put(self, piece: xr.Dataset) -> None:
         assert self.store is not None

@@ -14,8 +14,8 @@ FILES: tuple[str, ...] = ("tree_in_influence",)
 
 def studies() -> dict[str, Study]:
     """All studies by name."""
-    found = [import_module(f"{__name__}.{file}").STUDY for file in FILES]
-    return {study.name: study for study in found}
+    known = [import_module(f"{__name__}.{file}").STUDY for file in FILES]
+    return {study.name: study for study in known}
 
 
 def study_named(name: str) -> Study:

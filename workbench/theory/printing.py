@@ -111,17 +111,17 @@ def math_of(text: str) -> str:
 def words(text: str) -> str:
     """A sentence for LaTeX, escaped outside of the formulas in it, which become mathematics."""
     pieces, end = [], 0
-    for found in re.finditer(rf"(?<![A-Za-z\\])[A-Za-z]+(?:\+\+|\+-|--)?{_SCRIPTS}", text):
-        letters = re.match("[A-Za-z]+", found[0])
-        if letters is None or (letters[0] == found[0] and found[0] not in _GREEK):
+    for word in re.finditer(rf"(?<![A-Za-z\\])[A-Za-z]+(?:\+\+|\+-|--)?{_SCRIPTS}", text):
+        letters = re.match("[A-Za-z]+", word[0])
+        if letters is None or (letters[0] == word[0] and word[0] not in _GREEK):
             continue
-        pieces += [escape(text[end : found.start()]), f"${math_of(found[0])}$"]
-        end = found.end()
+        pieces += [escape(text[end : word.start()]), f"${math_of(word[0])}$"]
+        end = word.end()
     return "".join([*pieces, escape(text[end:])])
 
 
-def _token(found: re.Match[str]) -> str:
-    letters, signs, scripts = found[1], found[2] or "", found[3]
+def _token(word: re.Match[str]) -> str:
+    letters, signs, scripts = word[1], word[2] or "", word[3]
     base = letters
     if letters == "deps":
         base = r"d\epsilon "

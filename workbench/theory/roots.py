@@ -22,9 +22,9 @@ def sign_changes(f: Callable[[Array], Array], grid: Array) -> Array:
     floor = 1e-13 * np.abs(values).max(initial=0.0)
     sign = np.where(np.abs(values) <= floor, 0, np.sign(values))
     keep = np.flatnonzero(sign)
-    found = [
+    changes = [
         scipy.optimize.brentq(lambda t: float(f(np.array(t))), grid[i], grid[j], xtol=1e-14, rtol=1e-14)
         for i, j in itertools.pairwise(keep)
         if sign[i] != sign[j]
     ]
-    return np.array(found, dtype=np.float64)
+    return np.array(changes, dtype=np.float64)

@@ -18,7 +18,7 @@ from workbench.theory.influence.transport_forms import difference_transport_form
 from workbench.theory.modes.strength import mode_state
 from workbench.theory.posterior.deep_forms import four_measures_form
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.verification.claims import Claim, Found, compared
+from workbench.verification.claims import Claim, Outcome, compared
 from workbench.verification.reference import (
     autograd_gradients,
     item_losses,
@@ -36,24 +36,24 @@ def small_network(depth: int, hidden: int = 5) -> Network:
     return network(task_from_spec("tree:2,2"), hidden, "balanced:0.05", depth=depth)
 
 
-def worst(found: list[Found]) -> Found:
+def worst(outcomes: list[Outcome]) -> Outcome:
     """The one that differs most."""
-    return max(found, key=lambda x: x.difference)
+    return max(outcomes, key=lambda x: x.difference)
 
 
-def _end_to_end() -> Found:
-    times, found = np.linspace(0, 20, 5), []
+def _end_to_end() -> Outcome:
+    times, outcomes = np.linspace(0, 20, 5), []
     for depth in (2, *DEPTHS):
         net = small_network(depth)
         omega = np.array([0.0, 1.0, 2.5, 0.3])
         path = weight_flow(net.task, net.weights, times, omega)
-        found.append(compared(end_to_end_flow(net, times, omega, rtol=1e-11)[:, 0], item_losses(net.task, path)))
-    return worst(found)
+        outcomes.append(compared(end_to_end_flow(net, times, omega, rtol=1e-11)[:, 0], item_losses(net.task, path)))
+    return worst(outcomes)
 
 
-def _end_to_end_rate() -> Found:
+def _end_to_end_rate() -> Outcome:
     """The gradient of explicit balanced layers, carried to the product, in the singular vectors of the product."""
-    rng, found = np.random.default_rng(0), []
+    rng, outcomes = np.random.default_rng(0), []
     for depth in (2, 3, 5):
         frames = [np.linalg.qr(rng.standard_normal((2, 2)))[0] for _ in range(depth + 1)]
         sigma, error = np.array([1.7, 0.4]), rng.standard_normal((2, 2))
@@ -68,12 +68,12 @@ def _end_to_end_rate() -> Found:
             moved += above @ above.T @ error @ below.T @ below
         turned, entry = frames[-1].T @ moved @ frames[0], (frames[-1].T @ error @ frames[0])[0, 1]
         predicted = end_to_end_form().function(sigma[0], sigma[1], entry, depth)
-        found.append(compared(predicted, turned[0, 1]))
-    return worst(found)
+        outcomes.append(compared(predicted, turned[0, 1]))
+    return worst(outcomes)
 
 
-def _derivative() -> Found:
-    times, h, found = np.array([0.0, 8.0, 20.0]), 1e-30, []
+def _derivative() -> Outcome:
+    times, h, outcomes = np.array([0.0, 8.0, 20.0]), 1e-30, []
     for depth in DEPTHS:
         net = small_network(depth)
         runs = [weight_flow(net.task, net.weights, times, 1 + 4j * h * row) for row in np.eye(4)]
@@ -85,23 +85,23 @@ def _derivative() -> Found:
             outputs.append(0.5 * ((net.task.Y - product) ** 2).sum(axis=-2).imag / h)
         assert net.a0 is not None
         predicted = trajectory_derivative(net.modes, times, a0=net.a0, active=net.active, depth=depth)
-        found.append(compared(predicted, np.stack(outputs, axis=1)))
-    return worst(found)
+        outcomes.append(compared(predicted, np.stack(outputs, axis=1)))
+    return worst(outcomes)
 
 
-def _leave_one_out() -> Found:
-    times, found = np.array([0.0, 8.0, 20.0]), []
+def _leave_one_out() -> Outcome:
+    times, outcomes = np.array([0.0, 8.0, 20.0]), []
     for depth in DEPTHS:
         net = small_network(depth)
         with_all = item_losses(net.task, weight_flow(net.task, net.weights, times))
         without = [item_losses(net.task, weight_flow(net.task, net.weights, times, 1 - row)) for row in np.eye(4)]
-        found.append(compared(leave_one_out(net, times, rtol=1e-11), with_all[:, None] - np.stack(without, axis=1)))
-    return worst(found)
+        outcomes.append(compared(leave_one_out(net, times, rtol=1e-11), with_all[:, None] - np.stack(without, axis=1)))
+    return worst(outcomes)
 
 
-def _transport() -> Found:
+def _transport() -> Outcome:
     """The sum of a pair's responses by an ODE that knows the rate from the form."""
-    s, c, a0, found = np.array([0.5, 0.3]), 0.125, 0.05, []
+    s, c, a0, outcomes = np.array([0.5, 0.3]), 0.125, 0.05, []
     for depth in (2, 3, 4):
         times, form = np.linspace(0, 12, 5), pair_transport_form(depth)
 
@@ -114,12 +114,12 @@ def _transport() -> Found:
 
         computed = scalar_flow(rate, [a0, a0, 0.0], times)[:, 2]
         x, _ = pair_responses(s, np.full(2, a0), times, c=c, depth=depth)
-        found.append(compared(x[:, 0, 1] + x[:, 1, 0], computed))
+        outcomes.append(compared(x[:, 0, 1] + x[:, 1, 0], computed))
         del form
-    return worst(found)
+    return worst(outcomes)
 
 
-def _difference_transport() -> Found:
+def _difference_transport() -> Outcome:
     """The power law against an integrated rate, ``d ln Psi/dt = (a' + b' - (s_a + s_b) P)/(a + b)``."""
     s, c, times = np.array([0.5, 0.3]), 0.125, np.array([0.0, 6.0, 12.0])
 
@@ -135,9 +135,9 @@ def _difference_transport() -> Found:
     return compared(psi / psi[0], computed)
 
 
-def _limits() -> Found:
+def _limits() -> Outcome:
     """Scaled to the kernel's size, three measures in their limits; the kernel itself by pairs of modes."""
-    found = []
+    outcomes = []
     for depth in DEPTHS:
         net = small_network(depth, 4)
         a, now, big = mode_strengths(net, [10.0]), np.zeros(1), 1e7
@@ -156,10 +156,10 @@ def _limits() -> Found:
             order=1,
             **shape,  # type: ignore[arg-type]
         )[0]
-        found += [compared(newton, -g @ g.T), compared(big * bif, -g @ g.T)]
+        outcomes += [compared(newton, -g @ g.T), compared(big * bif, -g @ g.T)]
         first = autograd_gradients(net.task, net.weights)
         early = trajectory_derivative(net.modes, [1e-6], a0=net.a0, active=net.active, depth=depth)[0] / 1e-6
-        found.append(compared(early, -first @ first.T))
+        outcomes.append(compared(early, -first @ first.T))
         # Two items: the pair (0, 1) of modes, v = (1, 1)/sqrt 2 and (1, -1)/sqrt 2.
         pair = network(task_from_spec("tree:2"), 2, "balanced:0.05", depth=depth)
         b = mode_strengths(pair, [4.0])
@@ -167,8 +167,8 @@ def _limits() -> Found:
         form = float(four_measures_form()(w_a=w[0], w_b=w[1], e_a=e[0], e_b=e[1], D=depth, P=2))
         own = -4 * depth * e**2 * w ** (2 * depth - 2)
         # K_12 = sum_a K_aa v_a1^2 v_a2^2 + K_01 v v v v, and all products of v are +-1/4.
-        found.append(compared((own.sum() - form) / 4, gradient_kernel(pair.modes, b, depth=depth)[0, 0, 1]))
-    return worst(found)
+        outcomes.append(compared((own.sum() - form) / 4, gradient_kernel(pair.modes, b, depth=depth)[0, 0, 1]))
+    return worst(outcomes)
 
 
 FAMILY = "Influence at any depth"

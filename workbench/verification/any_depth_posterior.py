@@ -11,27 +11,27 @@ from workbench.theory.posterior.deep_forms import deep_block_form, unique_gamma_
 from workbench.theory.posterior.hessian import hessian_spectrum
 from workbench.theory.posterior.local_posterior import local_bif
 from workbench.verification.any_depth import DEPTHS, FAMILY, small_network, worst
-from workbench.verification.claims import Claim, Found, compared
+from workbench.verification.claims import Claim, Outcome, compared
 from workbench.verification.reference import autograd_gradients, autograd_hessian
 
 Array = NDArray[np.float64]
 
 
-def _spectra() -> Found:
-    found = []
+def _spectra() -> Outcome:
+    outcomes = []
     for depth, hidden in ((3, 6), (4, 5), (5, 4)):
         net = small_network(depth, hidden)
         a = mode_strengths(net, [14.0])
         layers = [W[0] for W in aligned_trajectory(net, [14.0]).weights]
         assert net.active is not None
         predicted = hessian_spectrum(net.modes, a, net.widths, 4, net.task.n_outputs, net.active, depth=depth)[0]
-        found.append(compared(predicted, np.linalg.eigvalsh(autograd_hessian(net.task, layers))))
-    return worst(found)
+        outcomes.append(compared(predicted, np.linalg.eigvalsh(autograd_hessian(net.task, layers))))
+    return worst(outcomes)
 
 
-def _block() -> Found:
+def _block() -> Outcome:
     """The form of one pair against its own dense Hessian, of two modes in layers of two units."""
-    found, w, s, c = [], np.array([0.9, 0.6]), np.array([0.5, 0.3]), 0.25
+    outcomes, w, s, c = [], np.array([0.9, 0.6]), np.array([0.5, 0.3]), 0.25
     for depth in (2, 3, 4):
         e = s - c * w**depth
         j = w[0] ** np.arange(depth - 1, -1, -1) * w[1] ** np.arange(depth)
@@ -48,12 +48,12 @@ def _block() -> Found:
         h = [loss(k * step * along) for k in (-2, -1, 0, 1, 2)]
         curvature = (-h[0] + 16 * h[1] - 30 * h[2] + 16 * h[3] - h[4]) / (12 * step**2)
         predicted = deep_block_form(depth)(w_a=w[0], w_b=w[1], e_a=e[0], e_b=e[1], c=c)
-        found.append(compared(predicted, curvature))
-    return worst(found)
+        outcomes.append(compared(predicted, curvature))
+    return worst(outcomes)
 
 
-def _posterior() -> Found:
-    found = []
+def _posterior() -> Outcome:
+    outcomes = []
     for depth in DEPTHS:
         net, gamma = small_network(depth, 4), 60.0
         a = mode_strengths(net, [12.0])
@@ -62,7 +62,7 @@ def _posterior() -> Found:
         layers = [W[0] for W in aligned_trajectory(net, [12.0]).weights]
         g, H = autograd_gradients(net.task, layers), autograd_hessian(net.task, layers)
         newton = damped_newton(net.modes, a, np.zeros(1), damping=2.0, **shape)[0]  # type: ignore[arg-type]
-        found.append(compared(newton, -g @ np.linalg.solve(H + 2.0 * np.eye(len(H)), g.T)))
+        outcomes.append(compared(newton, -g @ np.linalg.solve(H + 2.0 * np.eye(len(H)), g.T)))
         # At n beta -> 0 the maximum is the checkpoint itself; both orders of the covariance, dense.
         tiny = 1e-9
         bif = local_bif(
@@ -75,18 +75,18 @@ def _posterior() -> Found:
             **shape,  # type: ignore[arg-type]
         )[0]
         items = np.array([autograd_hessian(net.task, layers, item=i) for i in range(4)]) / gamma
-        found.append(compared(bif, -(g @ g.T / gamma + 0.5 * np.einsum("inm,jmn->ij", items, items))))
-    return worst(found)
+        outcomes.append(compared(bif, -(g @ g.T / gamma + 0.5 * np.einsum("inm,jmn->ij", items, items))))
+    return worst(outcomes)
 
 
-def _unique() -> Found:
-    found, grid = [], np.linspace(0, 3, 300_001)
+def _unique() -> Outcome:
+    outcomes, grid = [], np.linspace(0, 3, 300_001)
     for depth in (3, 4, 6):
         s, c = 0.5, 0.125
         force = grid ** (depth - 1) * (s - c * grid**depth)
         slope = float(np.diff(force).max() / (grid[1] - grid[0]))
-        found.append(compared(unique_gamma_form()(s=s, c=c, D=depth), slope))
-    return worst(found)
+        outcomes.append(compared(unique_gamma_form()(s=s, c=c, D=depth), slope))
+    return worst(outcomes)
 
 
 CLAIMS = (

@@ -16,7 +16,7 @@ from workbench.theory.posterior.coupled_posterior import coupled_covariance, cou
 from workbench.theory.posterior.mode_prior import ModePrior, prior_spread_form
 from workbench.theory.posterior.phase_comparison import phase_comparison
 from workbench.theory.posterior.scalar_posterior import scalar_posterior
-from workbench.verification.claims import Claim, Found, compared, pointwise
+from workbench.verification.claims import Claim, Outcome, compared, pointwise
 from workbench.verification.reference import autograd_gradients, autograd_hessian
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ def _levels() -> Array:
     return hierarchy_spectrum(_TREE).singular_values(q0=1, q1=1, q2=1, q3=1)
 
 
-def _total_covariance() -> Found:
+def _total_covariance() -> Outcome:
     rng = np.random.default_rng(0)
     U, V, share = rng.normal(size=(5, 2)), rng.normal(1.0, 2.0, size=(7, 2)), 0.3
     values = np.concatenate([U, V])
@@ -45,7 +45,7 @@ def _total_covariance() -> Found:
     return compared(predicted, (p * centred[:, 0]) @ centred[:, 1])
 
 
-def _prior() -> Found:
+def _prior() -> Outcome:
     """``E[(w . v)^2]`` by Gauss-Hermite quadrature of all weights, exact for a polynomial of degree 4."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(4)
     predicted, computed = [], []
@@ -73,7 +73,7 @@ def _moments_of_weights(
     return mean, float((p * (q - mean) ** 2).sum() / p.sum())
 
 
-def _posterior() -> Found:
+def _posterior() -> Outcome:
     predicted, computed = [], []
     for depth, gamma, n_beta, s, reach, nodes in (
         (2, 5.0, 12.0, 1.0, 4.5, 900),
@@ -86,7 +86,7 @@ def _posterior() -> Found:
     return pointwise(predicted, computed)
 
 
-def _learner() -> Found:
+def _learner() -> Outcome:
     """Two items with two modes: four weights, one pair a mode, integrated mode by mode."""
     modes = singular_modes(Hierarchy((2,)).indicator_task())
     ours = bayesian_learner(modes, [9.0], gamma=4.0)
@@ -103,7 +103,7 @@ def _learner() -> Found:
     return compared(whole, np.stack([computed, computed]))
 
 
-def _low_temperature() -> Found:
+def _low_temperature() -> Outcome:
     """Order in 1/gamma at which the exact posterior approaches the forms, at twice the threshold, s = c = 1."""
     gaps = []
     for gamma in (1e3, 2e3):
@@ -115,7 +115,7 @@ def _low_temperature() -> Found:
     return compared(np.ones(2), orders, scale=1.0)
 
 
-def _penalty() -> Found:
+def _penalty() -> Outcome:
     """Smallest ``gamma/2 sum w^2`` at fixed product, over the ratios of the weights."""
     a, gamma = 0.7, 3.0
     two = minimize_scalar(lambda x: gamma / 2 * a * (np.exp(2 * x) + np.exp(-2 * x)), tol=1e-14).fun
@@ -129,7 +129,7 @@ def _penalty() -> Found:
     return pointwise(predicted, [two, min(inner)])
 
 
-def _coexistence() -> Found:
+def _coexistence() -> Outcome:
     """n beta at which the numerically lowest learned minimum of the potential is as deep as a = 0."""
     predicted, computed = [], []
     for D in (3, 4, 6):
@@ -152,12 +152,12 @@ def _coexistence() -> Found:
     return pointwise(predicted, computed)
 
 
-def _published_transitions() -> Found:
+def _published_transitions() -> Outcome:
     predicted = [float(phases.coexistence_temperature_form()(D=D, gamma=1.0, s=1.0, c=1.0)) for D in (3, 4)]
     return compared(predicted, [2.520, 3.674], scale=1.0)
 
 
-def _peak() -> Found:
+def _peak() -> Outcome:
     """Where Var q of two layers peaks, in units of the threshold, at gamma s/c = 10."""
     ours = phase_comparison(2, 10.0)
     assert ours.peak is not None
@@ -170,12 +170,12 @@ def _peak() -> Found:
     return compared(ours.peak / ours.transition, best.x)
 
 
-def _published_phases() -> Found:
+def _published_phases() -> Outcome:
     """Balance of the phases, two and three layers, and the peak of three, over the transition; gamma s/c = 10."""
     two, three = (phase_comparison(D, 10.0, cut=0.5) for D in (2, 3))
     assert three.peak is not None
-    found = [two.equal_mass / two.transition, three.equal_mass / three.transition, three.peak / three.transition]
-    return compared(found, [2.22, 1.19, 1.05], scale=1.0)
+    ratios = [two.equal_mass / two.transition, three.equal_mass / three.transition, three.peak / three.transition]
+    return compared(ratios, [2.22, 1.19, 1.05], scale=1.0)
 
 
 def _map_weights(task: SemanticTask, ratio: float) -> list[Array]:
@@ -185,7 +185,7 @@ def _map_weights(task: SemanticTask, ratio: float) -> list[Array]:
     return [root[:, None] * modes.V.T, modes.U * root]
 
 
-def _coupled() -> Found:
+def _coupled() -> Outcome:
     """``g^T (n beta H + gamma)^+ g`` by automatic differentiation; the pseudo-inverse leaves out the gauge."""
     task, gamma, predicted, computed = task_from_spec("tree"), 1e4, [], []
     for ratio in (2.3, 2.6, 3.8, 6.0, 12.0):
@@ -197,12 +197,12 @@ def _coupled() -> Found:
     return compared(predicted, computed)
 
 
-def _coupled_flips() -> Found:
+def _coupled_flips() -> Outcome:
     predicted = [float(times[0]) for times in coupled_flips(_TREE, _levels()).values()]
     return compared(predicted, [2.540, 3.618, 5.848], scale=1.0)
 
 
-def _exact_sampling() -> Found:
+def _exact_sampling() -> Outcome:
     """gamma Cov at gamma = 1e4, from Hamiltonian Monte Carlo with Metropolis correction."""
     sampled = {2.3: (1.616, 0.902, 0.687, 0.316), 2.6: (1.911, 0.879, 0.541, -0.051), 3.8: (1.914, 0.625, -0.108, 0.0)}
     sampled |= {6.0: (1.226, -0.040, 0.0, 0.0), 7.0: (0.944, -0.193, 0.0, 0.0)}

@@ -22,7 +22,7 @@ from workbench.errors import WorkbenchError
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """What a test of a claim found.
 
     Attributes:
@@ -59,7 +59,7 @@ class Claim:
     against: str
     tolerance: float
     reason: str
-    test: Callable[[], Found]
+    test: Callable[[], Outcome]
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Checked:
     """A claim after its test; ``error`` holds the message of a test that could not be finished."""
 
     claim: Claim
-    found: Found
+    outcome: Outcome
     seconds: float
     error: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether the difference is a number within the tolerance."""
-        return not self.error and bool(self.found.difference <= self.claim.tolerance)
+        return not self.error and bool(self.outcome.difference <= self.claim.tolerance)
 
     @property
     def verdict(self) -> str:
@@ -84,12 +84,12 @@ class Checked:
     @property
     def power(self) -> float:
         """Relative error of all that theory predicts here which could not have passed; infinite if nothing is seen."""
-        most = self.claim.tolerance + self.found.difference
-        return most / self.found.size if self.found.size > 0 else float("inf")
+        most = self.claim.tolerance + self.outcome.difference
+        return most / self.outcome.size if self.outcome.size > 0 else float("inf")
 
     def record(self) -> dict[str, Any]:
         """As plain data for JSON; numbers that are not finite become None."""
-        numbers = {key: value if np.isfinite(value) else None for key, value in asdict(self.found).items()}
+        numbers = {key: value if np.isfinite(value) else None for key, value in asdict(self.outcome).items()}
         told = {
             key: getattr(self.claim, key) for key in ("family", "sentence", "forms", "against", "tolerance", "reason")
         }
@@ -110,13 +110,13 @@ def altered(factor: float) -> Iterator[None]:
         _ALTERED.reset(token)
 
 
-def measured(predicted: float, computed: float, difference: Callable[[float], float]) -> Found:
+def measured(predicted: float, computed: float, difference: Callable[[float], float]) -> Outcome:
     """A claim about one number: ``difference`` of the prediction, as a function of what is predicted."""
     p = predicted * _ALTERED.get()
-    return Found(p, computed, difference(p), abs(p))
+    return Outcome(p, computed, difference(p), abs(p))
 
 
-def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Found:
+def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Outcome:
     """Largest difference of two arrays relative to ``scale``, the largest computed value unless given.
 
     The values shown are those of the entry that differs most.
@@ -126,29 +126,29 @@ def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None =
     size = float(np.abs(q).max()) if scale is None else scale
     gap = np.abs(p - q)
     if not np.isfinite(gap).all():
-        return Found(float("nan"), float("nan"), float("inf"))
+        return Outcome(float("nan"), float("nan"), float("inf"))
     worst = np.unravel_index(int(gap.argmax()), gap.shape)
     share = float(gap[worst]) / size if gap[worst] else 0.0
-    return Found(float(p[worst]), float(q[worst]), share, float(np.abs(p).max()) / (size or 1.0))
+    return Outcome(float(p[worst]), float(q[worst]), share, float(np.abs(p).max()) / (size or 1.0))
 
 
-def pointwise(predicted: ArrayLike, computed: ArrayLike) -> Found:
+def pointwise(predicted: ArrayLike, computed: ArrayLike) -> Outcome:
     """Largest relative difference, entry by entry."""
     p, q = np.asarray(predicted, dtype=np.float64) * _ALTERED.get(), np.asarray(computed, dtype=np.float64)
     worst = np.unravel_index(int(np.abs(p / q - 1).argmax()), q.shape)
     ratio = np.abs(p / q - 1)
     share = float(ratio[worst]) if np.isfinite(ratio).all() else float("inf")
-    return Found(float(p[worst]), float(q[worst]), share, 1.0)
+    return Outcome(float(p[worst]), float(q[worst]), share, 1.0)
 
 
 def check(claim: Claim) -> Checked:
     """Put one claim to the test; a test that raises is a claim that fails."""
     began = time.perf_counter()
     try:
-        found, error = claim.test(), ""
+        outcome, error = claim.test(), ""
     except Exception as caught:
-        found, error = Found(float("nan"), float("nan"), float("inf")), f"{type(caught).__name__}: {caught}"
-    return Checked(claim, found, time.perf_counter() - began, " ".join(error.split()))
+        outcome, error = Outcome(float("nan"), float("nan"), float("inf")), f"{type(caught).__name__}: {caught}"
+    return Checked(claim, outcome, time.perf_counter() - began, " ".join(error.split()))
 
 
 def verify(claims: Sequence[Claim], advance: Callable[[int], Any] = lambda done: None) -> list[Checked]:
@@ -164,11 +164,11 @@ def select(claims: Iterable[Claim], text: str) -> list[Claim]:
     """Claims whose family, sentence or forms contain ``text``, in any case."""
     wanted = text.lower()
     claims = list(claims)
-    found = [c for c in claims if wanted in " ".join((c.family, c.sentence, *c.forms)).lower()]
-    if not found:
+    chosen = [c for c in claims if wanted in " ".join((c.family, c.sentence, *c.forms)).lower()]
+    if not chosen:
         families = ", ".join(dict.fromkeys(c.family for c in claims))
         raise WorkbenchError(f"no claim mentions {text!r}; the families are {families}")
-    return found
+    return chosen
 
 
 def claims_table(results: Sequence[Checked]) -> str:
@@ -179,13 +179,13 @@ def claims_table(results: Sequence[Checked]) -> str:
     lines = [f"{'verdict':<8}{'difference':>11}{'allowed':>9}{'sees':>9}{'predicted':>15}{'computed':>15}  claim"]
     family = ""
     for result in results:
-        claim, found = result.claim, result.found
+        claim, outcome = result.claim, result.outcome
         if claim.family != family:
             family = claim.family
             lines += ["", family]
         lines.append(
-            f"{result.verdict:<8}{found.difference:>11.1e}{claim.tolerance:>9.1e}{result.power:>9.1e}{found.predicted:>15.7g}"
-            f"{found.computed:>15.7g}  {claim.sentence}"
+            f"{result.verdict:<8}{outcome.difference:>11.1e}{claim.tolerance:>9.1e}{result.power:>9.1e}{outcome.predicted:>15.7g}"
+            f"{outcome.computed:>15.7g}  {claim.sentence}"
         )
         if not result.holds:
             lines.append(f"{'':<8}against {claim.against}; allowed: {claim.reason}")

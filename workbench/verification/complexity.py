@@ -13,7 +13,7 @@ from workbench.theory.posterior.learning_coefficient import (
     rank_zero_two_layer,
     scalar_volume_form,
 )
-from workbench.verification.claims import Claim, Found, measured, pointwise
+from workbench.verification.claims import Claim, Outcome, measured, pointwise
 
 #: sizes, rank: (lambda, multiplicity), computed independently.
 _TABLE: dict[tuple[tuple[int, ...], int], tuple[str, int]] = {
@@ -40,12 +40,12 @@ _TABLE: dict[tuple[tuple[int, ...], int], tuple[str, int]] = {
 }
 
 
-def _count(wrong: int, total: int) -> Found:
+def _count(wrong: int, total: int) -> Outcome:
     right = float(total - wrong)
     return measured(float(total), right, lambda p: abs(p - right))
 
 
-def _table() -> Found:
+def _table() -> Outcome:
     wrong = sum(
         learning_coefficient(sizes, rank) != (Fraction(value), m) for (sizes, rank), (value, m) in _TABLE.items()
     )
@@ -65,19 +65,19 @@ def _aoyagi_watanabe(M: int, H: int, N: int, r: int) -> tuple[Fraction, int]:
     return Fraction(square + odd, 8), 1 + odd
 
 
-def _two_layers() -> Found:
+def _two_layers() -> Outcome:
     cases = [(M, H, N, r) for M, H, N in product(range(1, 9), repeat=3) for r in range(min(M, H, N) + 1)]
     wrong = sum(learning_coefficient((M, H, N), r) != _aoyagi_watanabe(M, H, N, r) for M, H, N, r in cases)
     return _count(wrong, len(cases))
 
 
-def _rank_zero() -> Found:
+def _rank_zero() -> Outcome:
     cases = list(product(range(1, 9), repeat=3))
     wrong = sum(learning_coefficient(sizes) != rank_zero_two_layer(*sizes) for sizes in cases)
     return _count(wrong, len(cases))
 
 
-def _volume() -> Found:
+def _volume() -> Outcome:
     scales = np.array([0.5, 1e-2, 1e-5])
     computed = [
         np.sqrt(x) + quad(lambda w, x=x: np.sqrt(x) / w, np.sqrt(x), 1.0, epsabs=0, epsrel=1e-13)[0] for x in scales

@@ -14,13 +14,13 @@ from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.modes import depth as forms
 from workbench.theory.modes import infinite_depth
 from workbench.theory.modes.strength import mode_strength
-from workbench.verification.claims import Claim, Found, compared, pointwise
+from workbench.verification.claims import Claim, Outcome, compared, pointwise
 from workbench.verification.reference import autograd_gradients, scalar_flow, weight_flow
 
 Array = NDArray[np.float64]
 
 
-def _strengths() -> Found:
+def _strengths() -> Outcome:
     """Rising, falling, vanishing and null modes, D = 1 to 8, as ``x = ln a`` so that small strengths count."""
     times, predicted, computed = np.linspace(0, 25, 26), [], []
     for D in (1, 3, 4, 5, 8):
@@ -35,7 +35,7 @@ def _strengths() -> Found:
     return pointwise(predicted, computed)
 
 
-def _times(depths: tuple[int, ...], sign: int) -> Found:
+def _times(depths: tuple[int, ...], sign: int) -> Outcome:
     predicted, computed = [], []
     s, c, a0, a = 0.8, 0.6, (0.05 if sign > 0 else 0.7), (1.2 if sign > 0 else 0.1)
     for D in depths:
@@ -46,7 +46,7 @@ def _times(depths: tuple[int, ...], sign: int) -> Found:
     return pointwise(predicted, computed)
 
 
-def _explicit() -> Found:
+def _explicit() -> Outcome:
     predicted, computed = [], []
     for D in (3, 4):
         phi = forms.explicit_time_form(D)
@@ -55,7 +55,7 @@ def _explicit() -> Found:
     return pointwise(predicted, computed)
 
 
-def _infinite() -> Found:
+def _infinite() -> Outcome:
     times = np.linspace(0, 60, 31)
     predicted, computed = [], []
     for s, a0 in ((1.3, 0.05), (0.7, 0.2), (1.0, 4.0)):
@@ -65,7 +65,7 @@ def _infinite() -> Found:
     return pointwise(np.append(np.ravel(predicted), back), np.append(np.ravel(computed), times[9]))
 
 
-def _null() -> Found:
+def _null() -> Outcome:
     times = np.linspace(0, 50, 26)
     predicted = [forms.null_mode_form(D)(t=times, c=0.6, a0=0.5) for D in (2, 3, 5)]
     computed = [scalar_flow(lambda a, D=D: -D * 0.6 * a ** (3 - 2 / D), 0.5, times)[:, 0] for D in (2, 3, 5)]
@@ -82,7 +82,7 @@ def _aligned_layers(depth: int, a: Array) -> tuple[list[Array], Array]:
     return [after @ root @ before.T for before, after in pairwise(sides)], modes.V
 
 
-def _kernels() -> Found:
+def _kernels() -> Outcome:
     task = task_from_spec("tree")
     modes = network(task, 9, "balanced:0.01").modes
     a = 0.9 * modes.s / modes.c * np.linspace(0.95, 0.1, 8)
@@ -94,7 +94,7 @@ def _kernels() -> Found:
     return compared(predicted, computed)
 
 
-def _deep_network() -> Found:
+def _deep_network() -> Outcome:
     """All weights of a three- and a four-layer network follow the gradient."""
     task, times = task_from_spec("tree:2,2"), np.linspace(0, 30, 7)
     modes = network(task, 4, "balanced:0.01").modes

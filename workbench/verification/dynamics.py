@@ -16,7 +16,7 @@ from workbench.theory.modes import balanced as mode_dynamics
 from workbench.theory.modes import unbalanced, unbalanced_weights
 from workbench.theory.modes.step_size import step_size_shift
 from workbench.trajectory import Trajectory
-from workbench.verification.claims import Claim, Found, compared, measured, pointwise
+from workbench.verification.claims import Claim, Outcome, compared, measured, pointwise
 from workbench.verification.reference import item_losses, scalar_flow, weight_flow
 
 Array = NDArray[np.float64]
@@ -24,13 +24,13 @@ _TIMES = np.linspace(0.0, 40.0, 41)
 _PROBLEMS = [(s, c, a0) for s in (0.125, 0.4841, 1.7) for c in (0.125, 1.0) for a0 in (1e-3, 0.05)]
 
 
-def _strength() -> Found:
+def _strength() -> Outcome:
     predicted = [mode_dynamics.mode_strength_form()(t=_TIMES, s=s, c=c, a0=a0) for s, c, a0 in _PROBLEMS]
     computed = [scalar_flow(lambda a, s=s, c=c: 2 * a * (s - c * a), a0, _TIMES)[:, 0] for s, c, a0 in _PROBLEMS]
     return pointwise(predicted, computed)
 
 
-def _residual() -> Found:
+def _residual() -> Outcome:
     """From its own equation, so that nothing cancels late: ``de/dt = -2 e (s - e)``."""
     predicted = [mode_dynamics.residual_form()(t=_TIMES, s=s, c=c, a0=a0) for s, c, a0 in _PROBLEMS]
     computed = [
@@ -40,7 +40,7 @@ def _residual() -> Found:
     return pointwise(predicted, computed)
 
 
-def _half_rise() -> Found:
+def _half_rise() -> Outcome:
     predicted, computed = [], []
     for s, c, a0 in _PROBLEMS:
         predicted.append(float(mode_dynamics.half_rise_form()(s=s, c=c, a0=a0)))
@@ -53,7 +53,7 @@ def _half_rise() -> Found:
     return pointwise(predicted, computed)
 
 
-def _whole_network() -> Found:
+def _whole_network() -> Outcome:
     """Losses of a network whose 368 weights all follow the gradient, against sums over modes."""
     start, a0 = network(task_from_spec("tree"), 16, "balanced:0.01"), 0.01
     times, modes = np.linspace(0, 30, 16), start.modes
@@ -63,10 +63,10 @@ def _whole_network() -> Found:
     learned = Trajectory(start, "trained", times, (layers[0], layers[1])).mode_strengths
     strengths = compared(mode_strengths(start, times), learned)
     losses = compared(np.sum(parts, axis=0), loss)
-    return max(strengths, losses, key=lambda found: found.difference)
+    return max(strengths, losses, key=lambda outcome: outcome.difference)
 
 
-def _shift_order() -> Found:
+def _shift_order() -> Outcome:
     """Order at which gradient descent of a mode departs from flow plus shift, from three learning rates."""
     s, c, a0, end = 0.4841, 0.125, 0.01, 6.0
     flow = mode_dynamics.mode_strength_form()(t=end, s=s, c=c, a0=a0)
@@ -80,7 +80,7 @@ def _shift_order() -> Found:
     return measured(2.0, order, lambda p: abs(order - p))
 
 
-def _unbalanced() -> Found:
+def _unbalanced() -> Outcome:
     predicted, computed = [], []
     for lam in (-2.0, -1e-3, 0.0, 0.3, 5.0):
         for s in (-0.4, 0.0, 0.7):
@@ -95,7 +95,7 @@ def _unbalanced() -> Found:
     return compared(predicted, computed)
 
 
-def _unbalanced_strength() -> Found:
+def _unbalanced_strength() -> Outcome:
     predicted, computed = [], []
     for lam in (-0.5, 0.01, 3.0):
         predicted.append(unbalanced.unbalanced_form()(t=_TIMES, s=0.6, c=0.5, a0=0.01, lamda=lam))
@@ -105,7 +105,7 @@ def _unbalanced_strength() -> Found:
     return pointwise(predicted, computed)
 
 
-def _lazy() -> Found:
+def _lazy() -> Outcome:
     """Largest distance from the lazy exponential at lambda = 1, 10, 100 (s = c = 1, a0 = .01)."""
     gaps = []
     for lam in (1.0, 10.0, 100.0):
@@ -115,7 +115,7 @@ def _lazy() -> Found:
     return pointwise([0.125, 2e-3, 2e-5], gaps)
 
 
-def _stable_manifold() -> Found:
+def _stable_manifold() -> Outcome:
     """The saddle is unstable off the manifold, so the product is integrated along it: w2 = -w1."""
     times = np.linspace(0, 15, 31)
     predicted = unbalanced.stable_manifold_form()(t=times, s=0.6, c=0.5, b0=0.3)
@@ -123,7 +123,7 @@ def _stable_manifold() -> Found:
     return pointwise(predicted, -(w**2))
 
 
-def _exact() -> Found:
+def _exact() -> Outcome:
     predicted, computed = [], []
     times, task = np.array([0.0, 2.0, 6.0, 12.0, 25.0]), task_from_spec("tree")
     for lam, hidden in ((0.0, 10), (0.4, 9), (-0.3, 7), (0.0, 3)):
@@ -135,13 +135,13 @@ def _exact() -> Found:
     return compared(predicted, computed)
 
 
-def _long_time() -> Found:
+def _long_time() -> Outcome:
     start = balanced_start(task_from_spec("tree"), 12, 0.0, scale=1e-3)
     path = exact_solution(start, np.array([2000.0]))
     return compared(path.W2[0] @ path.W1[0], start.task.Y)
 
 
-def _gaussian() -> Found:
+def _gaussian() -> Outcome:
     """Power of sigma with which the error from unbalanced Gaussian weights falls."""
     task, times, errors = task_from_spec("tree"), np.linspace(0, 40, 21), []
     for sigma in (0.04, 0.02, 0.01):
@@ -153,7 +153,7 @@ def _gaussian() -> Found:
     return measured(2.0, power, lambda p: abs(power - p))
 
 
-def _riccati() -> Found:
+def _riccati() -> Outcome:
     s, lam, c = 0.7, 0.4, 1.0
     mu = float(riccati.eigenvalue_form()(s=s, lamda=lam))
     F = np.array([[-lam / 2, s], [s, lam / 2]])

@@ -16,7 +16,7 @@ from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.modes.spectrum import hierarchy_spectrum
 from workbench.theory.posterior import hessian
-from workbench.verification.claims import Claim, Found, compared, measured
+from workbench.verification.claims import Claim, Outcome, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 Array = NDArray[np.float64]
@@ -33,7 +33,7 @@ def _levels() -> Array:
     return hierarchy_spectrum(_TREE).singular_values(q0=1, q1=1, q2=1, q3=1)
 
 
-def _kernel() -> Found:
+def _kernel() -> Outcome:
     start = _start()
     path = aligned_trajectory(start, _TIMES)
     g = [autograd_gradients(start.task, layers) for layers in zip(path.W1, path.W2, strict=True)]
@@ -43,12 +43,12 @@ def _kernel() -> Found:
     pairs = np.array([computed[:, i, j] for i, j in _PAIRS])
     by_item = item_curves(start.modes, 0).influence(mode_strengths(start, _TIMES))
     size = float(np.abs(computed).max())
-    found = [
+    outcomes = [
         compared(predicted, computed, scale=size),
         compared(on_tree, pairs, scale=size),
         compared(by_item, computed[:, 0], scale=size),
     ]
-    return max(found, key=lambda x: x.difference)
+    return max(outcomes, key=lambda x: x.difference)
 
 
 def _integrated_kernel() -> tuple[Array, Array]:
@@ -68,7 +68,7 @@ def _integrated_kernel() -> tuple[Array, Array]:
     )
 
 
-def _flips() -> Found:
+def _flips() -> Outcome:
     """Sign changes of explicit gradients along the integrated flow, by a spline of the curve."""
     from scipy.interpolate import CubicSpline
 
@@ -77,12 +77,12 @@ def _flips() -> Found:
     for curve in curves:
         k = int(np.flatnonzero(np.diff(np.sign(curve)))[-1])
         computed.append(brentq(CubicSpline(times, curve), times[k], times[k + 1], xtol=1e-13))
-    predicted = [float(found[0]) for found in flips.flip_times(_TREE, _levels(), a0=0.01)]
+    predicted = [float(roots[0]) for roots in flips.flip_times(_TREE, _levels(), a0=0.01)]
     return compared(predicted, computed, scale=1.0)
 
 
-def _published_flips() -> Found:
-    predicted = [float(found[0]) for found in flips.flip_times(_TREE, _levels(), a0=0.01)]
+def _published_flips() -> Outcome:
+    predicted = [float(roots[0]) for roots in flips.flip_times(_TREE, _levels(), a0=0.01)]
     equation = [
         float(
             brentq(
@@ -91,24 +91,24 @@ def _published_flips() -> Found:
                         t=t, c=1 / 8, a0=0.01, **{f"s_{k}": s for k, s in enumerate(_levels())}
                     )
                 ),
-                found - 1,
-                found + 1,
+                roots - 1,
+                roots + 1,
                 xtol=1e-12,
             )
         )
-        for m, found in enumerate(predicted)
+        for m, roots in enumerate(predicted)
     ]
     return compared([predicted, equation], [5.819262, 7.092165, 10.196517], scale=1.0)
 
 
-def _flip_limit() -> Found:
+def _flip_limit() -> Outcome:
     """Dog on sparrow at a0 = 1e-16; the limit is slow because s1/s2 is close to sqrt 2."""
     s = _levels()
     limit = float(flips.flip_limit_form()(s=s[1], s_next=s[2], beta=np.sqrt(2), c=1 / 8, a0=1e-16))
     return compared(limit, flips.flip_times(_TREE, s, a0=1e-16)[1][0], scale=1.0)
 
 
-def _peaks() -> Found:
+def _peaks() -> Outcome:
     times, curves = _integrated_kernel()
     computed = [(times[np.argmax(curve)], times[np.argmin(curve)]) for curve in curves]
     predicted: list[tuple[float, float]] = []
@@ -118,7 +118,7 @@ def _peaks() -> Found:
     return compared(predicted, computed, scale=1.0)
 
 
-def _spectrum() -> Found:
+def _spectrum() -> Outcome:
     predicted, computed = [], []
     for hidden in (6, 9):
         start = _start(hidden)
@@ -136,7 +136,7 @@ def _spectrum() -> Found:
     return compared(np.concatenate(predicted), np.concatenate(computed), scale=1.0)
 
 
-def _pair_curvature() -> Found:
+def _pair_curvature() -> Outcome:
     """The formula for one pair of modes against the smallest eigenvalue of its own 4 x 4 block."""
     a, b, s_a, s_b, c = 1.3, 0.4, 0.5, 0.35, 0.125
     e_a, e_b, p, q = s_a - c * a, s_b - c * b, np.sqrt(a), np.sqrt(b)
@@ -152,14 +152,14 @@ def _pair_curvature() -> Found:
     return compared(predicted, np.linalg.eigvalsh(block)[0])
 
 
-def _lambda_min() -> Found:
+def _lambda_min() -> Outcome:
     times = np.array([0, 3, 7, 10, 14, 20, 30.0])
     start = _start(16)
     low, _ = hessian.curvature_range(start.modes, mode_strengths(start, times), 16, 8)
     return compared(low, [-0.483, -0.462, -0.238, -0.150, -0.094, -0.050, -0.0065], scale=1.0)
 
 
-def _damped() -> Found:
+def _damped() -> Outcome:
     start = _start(7)
     path, a = aligned_trajectory(start, _TIMES), mode_strengths(start, _TIMES)
     assert start.active is not None
@@ -171,7 +171,7 @@ def _damped() -> Found:
     return compared(predicted, computed)
 
 
-def _damped_pair() -> Found:
+def _damped_pair() -> Outcome:
     """On a tree of two items both modes make one pair: ``-H_0 H_1 c_01`` and half of c_aa each."""
     task = Hierarchy((2,)).indicator_task()
     start = network(task, 2, "balanced:0.05")
@@ -187,7 +187,7 @@ def _damped_pair() -> Found:
     return compared(predicted, -(g @ np.linalg.solve(H + d * np.eye(len(H)), g.T))[0, 1])
 
 
-def _plateau() -> Found:
+def _plateau() -> Outcome:
     """Correlation over all pairs with the exact trajectory derivative at t = 2, damping 0.001."""
     start, times = _start(16), np.array([2.0])
     truth = trajectory_derivative(start.modes, times, a0=0.01)[0].ravel()

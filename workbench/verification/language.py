@@ -15,7 +15,7 @@ from workbench.language.settings import LanguageSettings, Posterior
 from workbench.language.study import corpora, observed_documents
 from workbench.language.training import State, Training, train
 from workbench.simulation.module import ModuleLosses, group_kernel, sample_module_posterior
-from workbench.verification.claims import Claim, Found
+from workbench.verification.claims import Claim, Outcome
 
 Array = NDArray[np.float64]
 
@@ -63,12 +63,12 @@ def _sampled(
 
 def _influence(seed: int, step: int, source: str, target: str, chains: int = _CHAINS.chains) -> tuple[float, float]:
     """Minus the correlation between two classes, and its standard error, at the usual settings."""
-    found, _, names = _sampled(seed, step, _CHAINS.n_beta, _CHAINS.gamma, chains)
+    samples, _, names = _sampled(seed, step, _CHAINS.n_beta, _CHAINS.gamma, chains)
     place = names.index(source), names.index(target)
-    return float(found.correlation[place]), float(found.correlation_stderr[place])
+    return float(samples.correlation[place]), float(samples.correlation_stderr[place])
 
 
-def _strongest_in_its_stage() -> Found:
+def _strongest_in_its_stage() -> Outcome:
     """The least of six differences in standard errors: digits at their stage against before and after, three seeds."""
     least = np.inf
     for seed in (0, 1, 2):
@@ -76,26 +76,26 @@ def _strongest_in_its_stage() -> Found:
         for step in (_BEFORE, _AFTER):
             other, its_error = _influence(seed, step, "digit", "digit")
             least = min(least, (other - during) / np.hypot(error, its_error))
-    return Found(_SURE, least, max(0.0, _SURE - least))
+    return Outcome(_SURE, least, max(0.0, _SURE - least))
 
 
-def _changes_sign() -> Found:
+def _changes_sign() -> Outcome:
     """Standard errors by which the less sure of the two signs is sure."""
     early, early_error = _influence(1, _EARLY, "name start", "induction", _MANY)
     late, late_error = _influence(1, _LATE, "name start", "induction", _MANY)
     sure = min(-early / early_error, late / late_error)
-    return Found(_SURE, sure, max(0.0, _SURE - sure))
+    return Outcome(_SURE, sure, max(0.0, _SURE - sure))
 
 
-def _is_the_kernel() -> Found:
+def _is_the_kernel() -> Outcome:
     """The largest deviation from the kernel over gamma, in standard errors, of 66 pairs of classes."""
     gamma = 1e7
-    found, kernel, _ = _sampled(0, _DURING, _CHAINS.n_beta, gamma, _CHAINS.chains)
+    samples, kernel, _ = _sampled(0, _DURING, _CHAINS.n_beta, gamma, _CHAINS.chains)
     bias = 1 / (1 - _CHAINS.step * _CHAINS.gamma / 4)  # of the step size on a variance 1/gamma
-    z = ((found.covariance - bias * kernel) / found.covariance_stderr)[np.triu_indices(len(kernel))]
+    z = ((samples.covariance - bias * kernel) / samples.covariance_stderr)[np.triu_indices(len(kernel))]
     worst = int(np.abs(z).argmax())
     upper = (bias * kernel)[np.triu_indices(len(kernel))][worst]
-    return Found(float(upper), float(found.covariance[np.triu_indices(len(kernel))][worst]), float(np.abs(z).max()))
+    return Outcome(float(upper), float(samples.covariance[np.triu_indices(len(kernel))][worst]), float(np.abs(z).max()))
 
 
 CLAIMS = (

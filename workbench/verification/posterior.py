@@ -11,7 +11,7 @@ from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.verification.claims import Claim, Found, compared, measured
+from workbench.verification.claims import Claim, Outcome, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, item_losses
 
 Array = NDArray[np.float64]
@@ -54,7 +54,7 @@ def _maximum(task: SemanticTask, layers: Layers, n_beta: float, gamma: float) ->
     return w, precision
 
 
-def _dense() -> Found:
+def _dense() -> Outcome:
     """``g^T C g + tr(H_i C H_j C)/2`` at the maximum, everything by automatic differentiation, 69 weights."""
     start = network(task_from_spec("tree"), 3, "balanced:0.01")
     predicted, layers = _predicted(start, 8.0, 100.0, 1000.0)
@@ -80,19 +80,19 @@ def _exact_covariance(task: SemanticTask, layers: Layers, n_beta: float, gamma: 
     return np.asarray((centred * p[:, None]).T @ centred)
 
 
-def _errors() -> list[Found]:
+def _errors() -> list[Outcome]:
     """Against the exact posterior at gamma = 20 n beta s_1, n beta = 20, 80, 320."""
     task = SemanticTask("two items", ("one", "other"), ("size",), np.array([[1.0, 0.5]]))
-    start, found = network(task, 1, "balanced:0.02"), []
+    start, outcomes = network(task, 1, "balanced:0.02"), []
     for n_beta in (20.0, 80.0, 320.0):
         gamma = 20 * n_beta * float(start.modes.s[0])
         predicted, layers = _predicted(start, 3.0, n_beta, gamma)
-        found.append(compared(predicted, _exact_covariance(task, layers, n_beta, gamma)))
-    return found
+        outcomes.append(compared(predicted, _exact_covariance(task, layers, n_beta, gamma)))
+    return outcomes
 
 
-def _order() -> Found:
-    small, large = (found.difference for found in _errors()[1:])
+def _order() -> Outcome:
+    small, large = (outcome.difference for outcome in _errors()[1:])
     order = float(np.log(small / large) / np.log(4))
     return measured(1.0, order, lambda p: abs(order - p))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workbench.semantics import Hierarchy
 from workbench.semantics.hierarchy import Coding
 from workbench.theory.modes.spectrum import hierarchy_spectrum
-from workbench.verification.claims import Claim, Found, compared
+from workbench.verification.claims import Claim, Outcome, compared
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ def _with_multiplicity(tree: Hierarchy, kind: str, **parameters: float) -> Array
     return np.sort(np.repeat(spectrum.values(**parameters), spectrum.multiplicities))
 
 
-def _indicator(kind: str, coding: Coding) -> Found:
+def _indicator(kind: str, coding: Coding) -> Outcome:
     predicted, computed = [], []
     for branching, copies in (((2, 2, 2), (1, 2, 1, 3)), ((3, 2), (1, 1, 2)), ((2, 4, 3), (2, 0, 1, 1))):
         tree = Hierarchy(branching)
@@ -30,7 +30,7 @@ def _indicator(kind: str, coding: Coding) -> Found:
     return compared(np.concatenate(predicted), np.concatenate(computed))
 
 
-def _diffusion() -> Found:
+def _diffusion() -> Outcome:
     """Every way in which the 6 edges of a (2, 2) tree can flip, with its probability."""
     flips, tree = (0.1, 0.23), Hierarchy((2, 2))
     covariance = np.zeros((4, 4))
@@ -43,7 +43,7 @@ def _diffusion() -> Found:
     return compared(predicted, np.linalg.eigvalsh(covariance))
 
 
-def _published() -> Found:
+def _published() -> Outcome:
     tree = Hierarchy((2, 2, 2))
     indicator = hierarchy_spectrum(tree).values(q0=1, q1=1, q2=1, q3=1)
     diffusion = hierarchy_spectrum(tree, "diffusion").values(eps1=0.1, eps2=0.1, eps3=0.1)

@@ -18,7 +18,7 @@ from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
 from workbench.theory.influence.window_removal import window_removal
 from workbench.theory.modes.balanced import residual_form
-from workbench.verification.claims import Claim, Found, compared, measured
+from workbench.verification.claims import Claim, Outcome, compared, measured
 from workbench.verification.reference import flow_with_window, item_losses, weight_flow
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ def _by_complex_step(start: Network, source: int, window: tuple[float, float] = 
     return np.asarray(start.task.n_items * losses.imag / _STEP)
 
 
-def _derivative() -> Found:
+def _derivative() -> Outcome:
     start = _aligned(9)
     predicted = trajectory_derivative(start.modes, _TIMES, a0=0.01, active=8)[:, 0]
     windowed = trajectory_derivative(start.modes, _TIMES, a0=0.01, active=8, window=(4.0, 11.0))[:, 0]
@@ -48,7 +48,7 @@ def _derivative() -> Found:
     return compared([predicted, windowed], computed)
 
 
-def _derivative_of_any_start() -> Found:
+def _derivative_of_any_start() -> Outcome:
     predicted, computed = [], []
     for start in (balanced_start(task_from_spec("tree:2,2"), 5, 0.3, scale=0.05), _gaussian()):
         predicted.append(trajectory_derivative_from_start(start, _TIMES, rtol=1e-11)[:, 1])
@@ -60,7 +60,7 @@ def _gaussian() -> Network:
     return network(task_from_spec("tree:2,2"), 6, "gaussian:0.1")
 
 
-def _small_reweighting() -> Found:
+def _small_reweighting() -> Outcome:
     """Every item weighted by 1 +- delta, gradient descent with two learning rates, extrapolated to zero."""
     start, delta, slopes = _aligned(), 1e-3, []
     runs = np.vstack([1 + delta * np.eye(8), 1 - delta * np.eye(8)])
@@ -70,7 +70,7 @@ def _small_reweighting() -> Found:
     return compared(trajectory_derivative(start.modes, _TIMES, a0=0.01), 2 * slopes[1] - slopes[0])
 
 
-def _on_tree() -> Found:
+def _on_tree() -> Outcome:
     """The forms themselves: two hypergeometric responses a pair of levels, summed over the tree."""
     start, t, cover = _aligned(), 9.0, (8, 4, 2, 1)
     s = [float(start.modes.s[start.modes.level[:8] == k][0]) for k in range(4)]  # type: ignore[index]
@@ -87,15 +87,15 @@ def _on_tree() -> Found:
     return compared(predicted, row[[4, 2, 1, 0]])
 
 
-def _derivative_flips() -> Found:
-    grid, found = np.linspace(0.1, 40, 300), []
+def _derivative_flips() -> Outcome:
+    grid, flips_seen = np.linspace(0.1, 40, 300), []
     for target in (4, 2, 1):
         curve = turning_points.derivative_curve(_aligned().modes, 0, target, a0=0.01)
-        found.append(turning_points.sign_flips(curve, grid))
-    return compared(found, [[6.31, 8.89], [7.67, 11.87], [10.85, 17.97]], scale=1.0)
+        flips_seen.append(turning_points.sign_flips(curve, grid))
+    return compared(flips_seen, [[6.31, 8.89], [7.67, 11.87], [10.85, 17.97]], scale=1.0)
 
 
-def _leave_one_out() -> Found:
+def _leave_one_out() -> Outcome:
     start, predicted, computed = _aligned(), [], []
     together = item_losses(start.task, weight_flow(start.task, (start.W1, start.W2), _TIMES))
     for convention, others in (("unnormalised", 1.0), ("renormalised", 8 / 7)):
@@ -107,7 +107,7 @@ def _leave_one_out() -> Found:
     return compared(predicted, computed)
 
 
-def _retraining() -> Found:
+def _retraining() -> Outcome:
     """Gradient descent with two learning rates, extrapolated to zero."""
     start = _aligned()
     runs, losses = np.vstack([np.ones(8), 1 - np.eye(8)]), []
@@ -118,7 +118,7 @@ def _retraining() -> Found:
     return compared(leave_one_out(start, _TIMES), limit[:, :1] - limit[:, 1:])
 
 
-def _closed_leave_one_out() -> Found:
+def _closed_leave_one_out() -> Outcome:
     """Relative error of the projected exact solution on kept items, at a0 = 1e-2 and 1e-3."""
     errors = []
     for a0 in (1e-2, 1e-3):
@@ -132,15 +132,15 @@ def _closed_leave_one_out() -> Found:
     return measured(1.0, worst, lambda p: worst * p)
 
 
-def _leave_one_out_flips() -> Found:
-    grid, found = np.linspace(0.1, 20, 120), []
+def _leave_one_out_flips() -> Outcome:
+    grid, flips_seen = np.linspace(0.1, 20, 120), []
     for target in (4, 2, 1):
         curve = turning_points.leave_one_out_curve(_aligned(), 0, target)
-        found += list(turning_points.sign_flips(curve, grid))
-    return compared(found, [6.69, 10.02, 8.58, 14.69, 13.76], scale=1.0)
+        flips_seen += list(turning_points.sign_flips(curve, grid))
+    return compared(flips_seen, [6.69, 10.02, 8.58, 14.69, 13.76], scale=1.0)
 
 
-def _windows() -> Found:
+def _windows() -> Outcome:
     start, windows = _aligned(), [(0.0, 6.0), (4.0, 11.0)]
     together = item_losses(start.task, weight_flow(start.task, (start.W1, start.W2), _TIMES))
     omega = np.ones(8)
@@ -151,7 +151,7 @@ def _windows() -> Found:
     return compared(window_removal(start, _TIMES, windows)[:, :, 0], computed)
 
 
-def _classes() -> Found:
+def _classes() -> Outcome:
     """Orbits of ordered pairs under all 8! permutations that leave ``Y^T Y`` unchanged."""
     everything = np.array(list(permutations(range(8))))
     predicted, computed = [], []

@@ -13,33 +13,33 @@ from workbench.theory.influence.unbalanced import (
     unbalanced_newton,
 )
 from workbench.theory.modes.unbalanced_weights import mode_weights
-from workbench.verification.claims import Claim, Found, compared, pointwise
+from workbench.verification.claims import Claim, Outcome, compared, pointwise
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 
-def _unbalanced() -> Found:
+def _unbalanced() -> Outcome:
     """Kernel, damped influence and the form of two items, against automatic differentiation of explicit weights."""
-    task, found = task_from_spec("tree"), []
+    task, outcomes = task_from_spec("tree"), []
     modes = network(task, 8, "balanced:0.01").modes
     for lam in (-0.7, 0.3, 5.0):
         w1, w2 = (w[0] for w in mode_weights(np.array([[4.0]]), modes.s, c=modes.c, a0=0.01, lam=lam))
         R = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
         layers = ((R * w1) @ (task.X @ modes.V / np.sqrt(modes.c * 8)).T, (modes.U * w2) @ R.T)
         g, H = autograd_gradients(task, layers), autograd_hessian(task, layers)
-        found.append(compared(unbalanced_kernel(modes, w1[None], w2[None])[0], -g @ g.T))
+        outcomes.append(compared(unbalanced_kernel(modes, w1[None], w2[None])[0], -g @ g.T))
         newton = -g @ np.linalg.solve(H + 2 * np.eye(len(H)), g.T)
-        found.append(compared(unbalanced_newton(modes, w1, w2, damping=2.0), newton))
+        outcomes.append(compared(unbalanced_newton(modes, w1, w2, damping=2.0), newton))
     pair = Hierarchy((2,)).indicator_task()
     two = network(pair, 2, "balanced:0.05").modes
     w1, w2 = (w[0] for w in mode_weights(np.array([[1.0]]), two.s, c=two.c, a0=0.05, lam=0.4))
     layers = (np.diag(w1) @ (pair.X @ two.V / np.sqrt(two.c * 2)).T, two.U * w2)
     e, g = two.s - two.c * w1 * w2, autograd_gradients(pair, layers)
     form = unbalanced_kernel_form()(e1=e[0], e2=e[1], x1=w1[0], x2=w1[1])
-    found.append(compared(form, -(g @ g.T)[0, 1]))
-    return max(found, key=lambda x: x.difference)
+    outcomes.append(compared(form, -(g @ g.T)[0, 1]))
+    return max(outcomes, key=lambda x: x.difference)
 
 
-def _cousins() -> Found:
+def _cousins() -> Outcome:
     """The cousins' flip, dog on sparrow, at lambda = .1, 1, 5: largest harm over largest help of explicit weights."""
     task, ratios, lams = task_from_spec("tree"), [], (0.1, 1.0, 5.0)
     modes = network(task, 8, "balanced:0.01").modes

@@ -51,8 +51,8 @@ def _pairwise(network: nn.Module, examples: Examples, strategy: str) -> torch.Te
     model = prepare_model(copy.deepcopy(network).float(), task)
     with tempfile.TemporaryDirectory() as folder:
         analyzer = Analyzer("bench", model, task, cpu=True, disable_tqdm=True, output_dir=folder)
-        how, P, N = FactorArguments(strategy=strategy), len(items), len(every)
-        analyzer.fit_all_factors("factors", items, per_device_batch_size=P, factor_args=how)
+        factor_arguments, P, N = FactorArguments(strategy=strategy), len(items), len(every)
+        analyzer.fit_all_factors("factors", items, per_device_batch_size=P, factor_args=factor_arguments)
         analyzer.compute_pairwise_scores(
             "scores", "factors", every, items, per_device_query_batch_size=N, per_device_train_batch_size=P
         )

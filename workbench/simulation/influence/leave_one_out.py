@@ -45,7 +45,7 @@ def leave_one_out_weights(n_items: int, convention: Convention) -> Array:
 
 def retrained_losses(
     network: Network,
-    how: Recipe | Schedule,
+    training: Recipe | Schedule,
     item_weights: ItemWeights | ArrayLike,
     *,
     place: Place = CPU,
@@ -57,7 +57,7 @@ def retrained_losses(
 
     Args:
         network: the start.
-        how: recipe of the training, or its schedule.
+        training: recipe of the training, or its schedule.
         item_weights: ``(R, P)`` factors, or `ItemWeights` that change on the way.
         place: device and precision.
         memory: bytes that the runs trained at one time may take; more are trained in several batches. The numbers of
@@ -65,7 +65,7 @@ def retrained_losses(
         progress: called with the number of steps done since the last call, counted once for all runs.
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
-    recipe = as_recipe(how, network)
+    recipe = as_recipe(training, network)
     weights = item_weights if isinstance(item_weights, ItemWeights) else ItemWeights.constant(item_weights)
     P = network.task.n_items
     if weights.values.shape[2] != P:

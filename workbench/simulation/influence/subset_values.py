@@ -81,7 +81,7 @@ def sampled_subsets(n_items: int, count: int, *, fraction: float = 0.5, seed: in
 
 def subset_losses(
     network: Network,
-    how: Recipe | Schedule,
+    training: Recipe | Schedule,
     subsets: Subsets | None = None,
     *,
     convention: Convention = "unnormalised",
@@ -94,12 +94,12 @@ def subset_losses(
 
     Args:
         network: the start; any depth and activation.
-        how: recipe or schedule of the training.
+        training: recipe or schedule of the training.
         subsets: ``(S, P)``; all 2^P unless given (P <= 12).
         convention: an item of a subset weighs 1/P (``"unnormalised"``) or 1/|S| (``"renormalised"``) in the loss.
         place, memory, progress, slot: see `retrained_losses`.
     """
-    recipe, P = as_recipe(how, network), network.task.n_items
+    recipe, P = as_recipe(training, network), network.task.n_items
     if subsets is None and P > EXHAUSTIVE:
         raise ConditionError(
             f"at most {EXHAUSTIVE} items for all subsets", f"{P} items", "give a sample: sampled_subsets(n_items, 500)"
@@ -114,23 +114,23 @@ def subset_losses(
     return SubsetLosses(recipe.schedule.times, chosen, losses)
 
 
-def shapley_values(found: SubsetLosses) -> Array:
+def shapley_values(retrained: SubsetLosses) -> Array:
     """Exact Shapley values, ``(T, source P, target P)``; negative = helpful, in units of the loss."""
-    P = found.subsets.shape[1]
-    if not found.exhaustive:
+    P = retrained.subsets.shape[1]
+    if not retrained.exhaustive:
         raise ConditionError(
-            "losses of all subsets", f"{len(found.subsets)} of 2^{P}", "use subset_losses without a list of subsets"
+            "losses of all subsets", f"{len(retrained.subsets)} of 2^{P}", "use subset_losses without a list of subsets"
         )
-    sizes = found.subsets.sum(axis=1)
+    sizes = retrained.subsets.sum(axis=1)
     # A subset of n items counts 1 / (P C(P-1, n-1)) for those inside and -1 / (P C(P-1, n)) for those outside.
     share = np.array([1 / (P * comb(P - 1, n)) for n in range(P)])
     inside, outside = share[np.maximum(sizes - 1, 0)], share[np.minimum(sizes, P - 1)]
-    coefficients = np.where(found.subsets, inside[:, None], -outside[:, None])
+    coefficients = np.where(retrained.subsets, inside[:, None], -outside[:, None])
     # They add up to 0: taking the losses relative to one subset loses no digits to a common part.
-    return np.asarray(coefficients.T @ (found.losses - found.losses[:, :1]))
+    return np.asarray(coefficients.T @ (retrained.losses - retrained.losses[:, :1]))
 
 
-def lds(influence: Array, found: SubsetLosses, *, given_target: bool = False) -> Array:
+def lds(influence: Array, retrained: SubsetLosses, *, given_target: bool = False) -> Array:
     """Linear datamodelling score of an influence estimate, ``(T, N)``: one number a checkpoint and target, at best 1.
 
     Over all subsets a target's own membership decides the ranks: an estimate that knows nothing but that an item helps
@@ -139,23 +139,23 @@ def lds(influence: Array, found: SubsetLosses, *, given_target: bool = False) ->
     Args:
         influence: ``(T, source P, target N)``, negative = helpful (the convention of every measure here). The loss it
             predicts for a subset is the sum over the subset's items, up to a constant and a positive factor.
-        found: losses after training on subsets; targets beyond the P-th are held-out examples.
+        retrained: losses after training on subsets; targets beyond the P-th are held-out examples.
         given_target: rank the subsets with the target and those without it apart, and take the mean of both.
 
     NaN where either side is the same for all subsets, as at t = 0.
     """
-    T, K, N = found.losses.shape
-    P = found.subsets.shape[1]
+    T, K, N = retrained.losses.shape
+    P = retrained.subsets.shape[1]
     if np.shape(influence) != (T, P, N):
         raise WorkbenchError(f"influence of shape {np.shape(influence)}; expected {(T, P, N)}, as the subset losses")
-    predicted = found.subsets.astype(np.float64) @ influence
+    predicted = retrained.subsets.astype(np.float64) @ influence
     if not given_target:
-        return _rank_correlation(predicted, found.losses)
+        return _rank_correlation(predicted, retrained.losses)
     score = np.empty((T, N))
     for j in range(N):
-        own = found.subsets[:, j] if j < P else np.ones(K, dtype=np.bool_)
+        own = retrained.subsets[:, j] if j < P else np.ones(K, dtype=np.bool_)
         groups = [group for group in (own, ~own) if group.sum() > 2]
-        parts = [_rank_correlation(predicted[:, g, j, None], found.losses[:, g, j, None])[:, 0] for g in groups]
+        parts = [_rank_correlation(predicted[:, g, j, None], retrained.losses[:, g, j, None])[:, 0] for g in groups]
         score[:, j] = np.mean(parts, axis=0) if parts else np.nan
     return score
 

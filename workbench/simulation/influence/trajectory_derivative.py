@@ -37,7 +37,7 @@ Array = NDArray[np.float64]
 
 def trajectory_derivative(
     network: Network,
-    how: Recipe | Schedule,
+    training: Recipe | Schedule,
     *,
     window: tuple[float, float] = (0.0, np.inf),
     place: Place = CPU,
@@ -49,7 +49,7 @@ def trajectory_derivative(
 
     Args:
         network: the start; any depth and activation.
-        how: recipe of the training, or its schedule.
+        training: recipe of the training, or its schedule.
         window: eps_i acts only in the steps that begin in ``[t0, t1)``.
         place: device and precision.
         memory: bytes that the derivatives of one batch of items may take; more items go in several batches.
@@ -61,7 +61,7 @@ def trajectory_derivative(
     begin, end = window
     if not 0 <= begin <= end:
         raise WorkbenchError(f"window ({begin:g}, {end:g}); give 0 <= t0 <= t1")
-    recipe = as_recipe(how, network)
+    recipe = as_recipe(training, network)
     small, P = on_outputs(network, output_basis([network], recipe)), network.task.n_items
     derivative = np.zeros((len(recipe.schedule.steps), P, P))
     per_item = 8.0 * (8 * small.n_weights + 6 * P * sum(rows for rows, _ in small.shapes))

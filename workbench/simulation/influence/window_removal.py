@@ -53,7 +53,7 @@ def window_weights(n_items: int, steps: NDArray[np.int64], convention: Conventio
 
 def window_removal(
     network: Network,
-    how: Recipe | Schedule,
+    training: Recipe | Schedule,
     windows: Sequence[Window],
     *,
     convention: Convention = "unnormalised",
@@ -66,13 +66,13 @@ def window_removal(
 
     Args:
         network: the start; any depth and activation.
-        how: recipe or schedule of the training; held-out runs see the same mini-batches, without the item.
+        training: recipe or schedule of the training; held-out runs see the same mini-batches, without the item.
         windows: pairs ``(t0, t1)`` of flow times, ``0 <= t0 <= t1``, rounded to whole steps (`window_steps`).
         convention: weights of the items kept, inside the window: 1 (``"unnormalised"``) or P/(P-1)
             (``"renormalised"``).
         place, memory, progress, slot: see `retrained_losses`.
     """
-    recipe, P = as_recipe(how, network), network.task.n_items
+    recipe, P = as_recipe(training, network), network.task.n_items
     weights = window_weights(P, window_steps(recipe.schedule, windows), convention)
     losses = retrained_losses(network, recipe, weights, place=place, memory=memory, progress=progress, slot=slot)
     change = losses[:, :1] - losses[:, 1:]

@@ -75,12 +75,12 @@ class ModuleSamples:
 
     def influence(self, names: Sequence[str] | None = None) -> xr.Dataset:
         """``local_bif`` = -Cov(l_source, l_target) and its standard error, with names as coordinates."""
-        found, P = self.estimate(), self.traces.shape[2]
+        covariance, P = self.estimate(), self.traces.shape[2]
         labels = [str(k) for k in range(P)] if names is None else list(names)
         if len(labels) != P:
             raise WorkbenchError(f"{len(labels)} names for {P} losses; give one each")
         dims = ("source", "target")
-        values = {"local_bif": (dims, -found.covariance[0]), "local_bif_stderr": (dims, found.stderr[0])}
+        values = {"local_bif": (dims, -covariance.covariance[0]), "local_bif_stderr": (dims, covariance.stderr[0])}
         diagnostics = {"rhat": ("target", self.rhat), "ess": ("target", self.ess)}
         attrs = {
             "measure": "local_bif",

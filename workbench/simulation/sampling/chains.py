@@ -80,15 +80,15 @@ def sample_local_posterior(
         ConditionError: where there is no local posterior.
     """
     settings = sampling or Sampling()
-    how = planned or plan(trajectory, n_beta, gamma, settings)
+    schedule = planned or plan(trajectory, n_beta, gamma, settings)
     if not settings.any_length:
-        diagnostics.check_planned_length(settings.draws, how.thin, how.autocorrelation)
+        diagnostics.check_planned_length(settings.draws, schedule.thin, schedule.autocorrelation)
     T, C = len(trajectory.times), settings.chains
     fitting = _chains_at_once(trajectory, settings)
     spread = in_threads if settings.place.device == "cpu" else _one_by_one
 
     def run(chains: range, stopped: Event) -> _Piece:
-        return _run(trajectory, chains, n_beta, gamma, settings, how, progress, stopped, slot.part(chains[0]))
+        return _run(trajectory, chains, n_beta, gamma, settings, schedule, progress, stopped, slot.part(chains[0]))
 
     def and_fetch(chains: range, stopped: Event) -> _Piece:
         piece = run(chains, stopped)
@@ -96,10 +96,10 @@ def sample_local_posterior(
 
     if fitting >= C:
         jobs = _cut(range(T * C), fitting // C * C)
-        results = spread(lambda chains, stopped: _summary([run(chains, stopped)], trajectory, settings, how), jobs)
+        results = spread(lambda chains, stopped: _summary([run(chains, stopped)], trajectory, settings, schedule), jobs)
     else:
         checkpoints = [_cut(range(k * C, (k + 1) * C), fitting) for k in range(T)]
-        results = [_summary(spread(and_fetch, jobs), trajectory, settings, how) for jobs in checkpoints]
+        results = [_summary(spread(and_fetch, jobs), trajectory, settings, schedule) for jobs in checkpoints]
     names = CovarianceEstimate.__dataclass_fields__
     joined = CovarianceEstimate(
         **{name: np.concatenate([getattr(result.estimate, name) for result in results]) for name in names}
@@ -109,8 +109,8 @@ def sample_local_posterior(
         rhat, ess = diagnostics.rhat_and_ess(traces)
         joined = replace(joined, rhat=rhat, ess=ess)
     if not settings.any_length:
-        diagnostics.check_length(joined.ess, settings, how.thin, trajectory)
-    return LocalSamples(joined, how, traces, acceptance)
+        diagnostics.check_length(joined.ess, settings, schedule.thin, trajectory)
+    return LocalSamples(joined, schedule, traces, acceptance)
 
 
 def _joined(parts: list[Array | None]) -> Array | None:
@@ -146,7 +146,7 @@ def _one_by_one(run: Callable[[range, Event], Any], jobs: Sequence[range]) -> li
     return [run(job, Event()) for job in jobs]
 
 
-def _summary(pieces: list[_Piece], trajectory: Trajectory, settings: Sampling, how: Plan) -> LocalSamples:
+def _summary(pieces: list[_Piece], trajectory: Trajectory, settings: Sampling, schedule: Plan) -> LocalSamples:
     """Estimates at the checkpoints whose chains are all in the pieces, in order."""
     C, P = settings.chains, trajectory.task.n_items
     traces, acceptance = _joined([p.traces for p in pieces]), _joined([p.acceptance for p in pieces])
@@ -154,8 +154,8 @@ def _summary(pieces: list[_Piece], trajectory: Trajectory, settings: Sampling, h
         traces = traces.reshape(-1, C, settings.draws, P)
     if acceptance is not None:
         acceptance, first = acceptance.reshape(-1, C), pieces[0].chains[0] // C
-        diagnostics.check_acceptance(acceptance, trajectory.times[first : first + len(acceptance)], how.step)
-    return LocalSamples(estimate([p.moments for p in pieces], C), how, traces, acceptance)
+        diagnostics.check_acceptance(acceptance, trajectory.times[first : first + len(acceptance)], schedule.step)
+    return LocalSamples(estimate([p.moments for p in pieces], C), schedule, traces, acceptance)
 
 
 def _run(
@@ -164,7 +164,7 @@ def _run(
     n_beta: float,
     gamma: float,
     settings: Sampling,
-    how: Plan,
+    schedule: Plan,
     progress: Progress | None,
     stopped: Event,
     slot: Slot,
@@ -172,13 +172,13 @@ def _run(
     places = np.stack(np.divmod(np.array(chains), settings.chains), axis=1)
     index = places[:, 0]
     target = _target(trajectory, index, n_beta, gamma, settings)
-    run = driver(settings, how, target, places)
+    run = driver(settings, schedule, target, places)
     state = run.state
     moments = BatchMoments(state.batch.losses(), settings.draws, settings.batches)
     kept: list[torch.Tensor] = []
-    total = how.steps(settings.draws)
+    total = schedule.steps(settings.draws)
     algorithm = settings.algorithm
-    stable = np.array([algorithm.stable(float(p)) for p in n_beta * how.lambda_max + gamma])
+    stable = np.array([algorithm.stable(float(p)) for p in n_beta * schedule.lambda_max + gamma])
     begin = resuming.resume(slot, kept, run, state=state, moments=moments)
     if progress and begin:
         progress(target.chains * begin)
@@ -190,7 +190,7 @@ def _run(
                 kept.append(losses)
         if stopped.is_set():
             raise SamplingError("sampling was stopped")
-        diagnostics.check_alive(state.batch.losses(), trajectory.times[index], how.step, stable[index])
+        diagnostics.check_alive(state.batch.losses(), trajectory.times[index], schedule.step, stable[index])
         if progress:
             progress(target.chains * (last - first))
         if slot.due():

@@ -128,7 +128,7 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
     between = chain_covariance.std(dim=1) / chains**0.5 if chains > 1 else torch.full_like(covariance, torch.nan)
     variance, variance_of_means = covariance.diagonal(dim1=1, dim2=2), variance_of_mean(batch_mean, lengths)
     over_items = batch_mean.mean(dim=3)
-    found = {
+    results = {
         "covariance": covariance,
         "stderr": squared_error(about, lengths).sqrt_(),
         "stderr_between": between,
@@ -141,7 +141,7 @@ def estimate(moments: BatchMoments | Sequence[BatchMoments], chains: int) -> Cov
         "excess": mean_over_batches(over_items, lengths).mean(dim=1),
         "excess_stderr": squared_error(over_items, lengths).sqrt_(),
     }
-    return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in found.items()})
+    return CovarianceEstimate(**{name: values.cpu().numpy() for name, values in results.items()})
 
 
 def _parts(batches: torch.Tensor, own_means: torch.Tensor, lengths: Lengths) -> torch.Tensor:

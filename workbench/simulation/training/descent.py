@@ -169,7 +169,7 @@ def _restored(runs: Stepper, slot: Slot, recorded: dict[str, Array]) -> int:
 
 def train(
     network: Network,
-    how: Recipe | Schedule | ArrayLike,
+    training: Recipe | Schedule | ArrayLike,
     *,
     eta: float | None = None,
     place: Place = CPU,
@@ -180,18 +180,18 @@ def train(
 
     Args:
         network: the start.
-        how: a `Recipe`, a `Schedule`, or ``(T,)`` flow times, which become multiples of ``eta``.
+        training: a `Recipe`, a `Schedule`, or ``(T,)`` flow times, which become multiples of ``eta``.
         eta: learning rate for times; None: a hundredth of the largest stable one of a linear network.
         place: device and precision.
         progress: called with the number of steps done since the last call.
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
-    return train_networks([network], as_recipe(how, network, eta), place=place, progress=progress, slot=slot)[0]
+    return train_networks([network], as_recipe(training, network, eta), place=place, progress=progress, slot=slot)[0]
 
 
 def train_networks(
     networks: Sequence[Network],
-    how: Recipe | Schedule,
+    training: Recipe | Schedule,
     *,
     place: Place = CPU,
     memory: float = MEMORY,
@@ -207,7 +207,7 @@ def train_networks(
         progress: called with the number of steps done since the last call, counted once for all runs.
         slot: where to keep the work done so far, and to go on with what was kept there.
     """
-    first, recipe = networks[0], how if isinstance(how, Recipe) else Recipe(how)
+    first, recipe = networks[0], training if isinstance(training, Recipe) else Recipe(training)
     for network in networks:
         if (network.shapes, network.activation) != (first.shapes, first.activation) or network.task is not first.task:
             raise WorkbenchError("networks of one batch share task, layer sizes and activation; train others apart")

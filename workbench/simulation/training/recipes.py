@@ -97,10 +97,10 @@ class ItemWeights:
         return ItemWeights(self.begins, self.values[:, runs])
 
 
-def as_recipe(how: Recipe | Schedule | ArrayLike, network: Network, eta: float | None = None) -> Recipe:
+def as_recipe(training: Recipe | Schedule | ArrayLike, network: Network, eta: float | None = None) -> Recipe:
     """A recipe itself, of a schedule, or of flow times with a learning rate; see `descent.train`."""
-    if isinstance(how, Recipe):
-        return how
-    if isinstance(how, Schedule):
-        return Recipe(how)
-    return Recipe(Schedule.at(how, learning_rate(network, 0.01) if eta is None else eta))
+    if isinstance(training, Recipe):
+        return training
+    if isinstance(training, Schedule):
+        return Recipe(training)
+    return Recipe(Schedule.at(training, learning_rate(network, 0.01) if eta is None else eta))

@@ -74,7 +74,7 @@ def extrema(curve: Curve, grid: ArrayLike, *, noise: float = 1e-8) -> tuple[Arra
     values = np.asarray(curve(t))
     change = np.diff(values)
     steep = np.flatnonzero(np.abs(change) > noise * np.abs(values).max(initial=0.0))
-    found = []
+    extreme_times = []
     for k, later in pairwise(steep):
         sign = -np.sign(change[k])
         if sign != np.sign(change[later]):
@@ -85,5 +85,5 @@ def extrema(curve: Curve, grid: ArrayLike, *, noise: float = 1e-8) -> tuple[Arra
             method="bounded",
             options={"xatol": 1e-9 * t[-1]},
         )
-        found.append((float(best.x), sign * float(best.fun)))
-    return np.array([x for x, _ in found]), np.array([y for _, y in found])
+        extreme_times.append((float(best.x), sign * float(best.fun)))
+    return np.array([x for x, _ in extreme_times]), np.array([y for _, y in extreme_times])

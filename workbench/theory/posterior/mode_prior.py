@@ -182,20 +182,20 @@ class ModePrior:
     location: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        found = f"gamma = {self.gamma:g}, depth = {self.depth}, hidden = {self.hidden}"
+        given = f"gamma = {self.gamma:g}, depth = {self.depth}, hidden = {self.hidden}"
         if not (0 < self.gamma < np.inf and self.depth >= 1 and self.hidden >= 1):
-            raise ConditionError("gamma > 0, depth >= 1 and hidden >= 1", found, "use gamma=100, depth=2, hidden=1")
+            raise ConditionError("gamma > 0, depth >= 1 and hidden >= 1", given, "use gamma=100, depth=2, hidden=1")
         if self.hidden > 1 and self.depth != 2:
-            raise ConditionError("several hidden units need depth 2", found, "use hidden=1 or depth=2")
+            raise ConditionError("several hidden units need depth 2", given, "use hidden=1 or depth=2")
         if self.location is not None and (self.hidden, self.depth) != (1, 2):
             raise ConditionError(
-                "a localization away from 0 needs depth 2 and one hidden unit", found, "leave location out"
+                "a localization away from 0 needs depth 2 and one hidden unit", given, "leave location out"
             )
 
         if self.location is not None and self.gamma > 1e8:
             raise ConditionError(
                 "gamma <= 1e8 with a location",
-                found,
+                given,
                 "use the Gaussian prediction local_bif for so narrow a prior",
             )
 

@@ -101,13 +101,13 @@ def phase_comparison(
     peak = share = None
     if tops.size:
         top = int(tops[np.argmax(variance[tops])])
-        found = scipy.optimize.minimize_scalar(
+        optimum = scipy.optimize.minimize_scalar(
             lambda x: -float(posterior(x).variance[0] / variance[top]),
             bounds=(grid[top - 1], grid[top + 1]),
             method="bounded",
             options={"xatol": 1e-10},
         )
-        at_peak = posterior(float(found.x))
+        at_peak = posterior(float(optimum.x))
         peak, share = float(at_peak.n_beta[0]), float(at_peak.between[0] / at_peak.variance[0])
     equal = float(transition * np.exp(balance))
     return PhaseComparison(depth, gamma, s, c, boundary, transition, equal, peak, share)
