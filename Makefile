@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 BROWSER_TESTS ?= tests/test_explorer.py tests/test_lecture_widgets.py tests/test_browser_explorer.py tests/test_explorer_page.py
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test check notebooks browser bench peers explore clean help
+.PHONY: run paper test check notebooks browser bench peers explore clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -15,6 +15,11 @@ run: $(VENV)/run.stamp  ## compare theory and simulation on the default tree and
 	$(BIN)/workbench compare --task table:rumelhart --out results/rumelhart --force
 	@echo
 	@echo "Open results/tree/report.html and results/rumelhart/report.html in a browser."
+
+paper: $(VENV)/run.stamp  ## the paper's abstract, sentence by sentence, into results/paper
+	$(BIN)/workbench paper --out results/paper --force
+	@echo
+	@echo "Open results/paper/paper.html in a browser."
 
 test: $(VENV)/dev.stamp  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadscope

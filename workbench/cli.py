@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.commands import bench, compare, derive, explore, figures, language, study, verify
+from workbench.commands import bench, compare, derive, explore, figures, language, paper, study, verify
 from workbench.commands.console import STAGE, Help, Parser, Printed
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, language, explore, figures, derive, verify, bench, study):
+    for command in (compare, language, explore, figures, derive, verify, bench, study, paper):
         command.add_parser(commands)
     return top
 
