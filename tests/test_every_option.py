@@ -69,6 +69,7 @@ def nothing_long():
         some = all_claims()[:3]
         patch.setattr("workbench.verification.all_claims", lambda: some)
         patch.setattr("workbench.verification.long_claims", lambda: some[:1])
+        patch.setattr("workbench.verification.select_studies", lambda text: [])
         patch.setattr("workbench.explorer.server.serve", lambda *a, **k: None)
         yield
 

@@ -2,10 +2,15 @@
 
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
 from workbench.semantics import SemanticTask
-from workbench.studies import FILES, Inquiry, StudyClaim, studies, study_named
+from workbench.store import Slot, Store
+from workbench.studies import FILES, Inquiry, Study, StudyClaim, StudyResult, studies, study_named
+from workbench.studies.answers import answered
+from workbench.studies.page import findings_page, findings_text
+from workbench.verification import verify_studies
 
 
 def test_every_file_of_the_list_is_a_study_of_its_name():
@@ -41,6 +46,8 @@ def test_the_command_writes_what_it_draws_and_claims(tmp_path, run_cli):
     assert {path.name for path in out.iterdir()} == {
         "config.json",
         "findings.csv",
+        "findings.html",
+        "findings.txt",
         "tree_in_influence.nc",
         "tree_in_influence.png",
         "tree_in_influence.svg",
@@ -57,3 +64,46 @@ def test_bad_input_is_one_line_and_exit_2(arguments, tmp_path, monkeypatch, run_
     monkeypatch.chdir(tmp_path)
     ran = run_cli("study", *arguments, "--out", "x")
     assert ran.code == 2 and len(ran.err.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def made_up():
+    """A study with a claim that holds, one that fails and one about no number; how often it was run."""
+    runs = []
+
+    def answer(inquiry):
+        runs.append(inquiry)
+        claims = [StudyClaim(f"sure & {v}", v, "<=", 1.0, "why") for v in (0.5, 3.0, float("nan"))]
+        return StudyResult("It is <so>.", xr.Dataset({"x": 2.0}), lambda ds: Figure(), "caption", "alt", claims)
+
+    return Study("made_up", "Is it so?", answer), runs
+
+
+def test_a_finished_study_is_not_run_again_and_its_answer_is_the_same(tmp_path, made_up):
+    study, runs = made_up
+    store = Store.create(tmp_path / "kept", {})
+    first, second = (answered(study, Inquiry(), slot=Slot(store, "made_up")) for _ in range(2))
+    assert len(runs) == 1 and first.files == second.files and findings_text([first]) == findings_text([second])
+    assert [claim.holds for claim in second.claims] == [True, False, False]
+    store.remove()
+
+
+def test_the_page_shows_what_fails_and_escapes_what_was_found(made_up):
+    page = findings_page([answered(made_up[0], Inquiry())], "note")
+    assert page.count("Fails: ") == 2 and "It is &lt;so&gt;." in page and "1 of 3" in page
+
+
+def test_claims_of_studies_are_claims_of_verify_that_can_fail(made_up):
+    checked = verify_studies([made_up[0]])
+    assert [one.verdict for one in checked] == ["holds", "FAIL", "FAIL"]
+    assert checked[1].outcome.difference == 2.0
+    broken = Study("broken", "?", lambda inquiry: 1 / 0)
+    assert [one.verdict for one in verify_studies([broken])] == ["FAIL"]
+
+
+def test_one_that_cannot_be_asked_of_the_task_is_left_out_with_its_reason(made_up):
+    task = SemanticTask("flat", ("a", "b"), ("p",), [[1.0, 2.0]])
+    study = Study("own", "?", made_up[0].answer, own_task="it has to be that tree")
+    left = answered(study, Inquiry(task), skip=True)
+    assert "it has to be that tree" in left.left_out and not left.files and left.holds
+    assert "left out" in findings_page([left], "note")

@@ -67,6 +67,36 @@ def bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[in
             raise
 
 
+@contextmanager
+def steps_in_one_bar(title: str, total: int) -> Iterator[tuple[Any, Callable[[str], Any]]]:
+    """One bar for tasks that each would open bars of their own: what opens those, and what is called after each task.
+
+    A task's own progress stands behind the bar.
+    """
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=f"{title:<24}", leave=False, miniters=0, mininterval=0.2, disable=None) as shown:
+
+        @contextmanager
+        def within(part: str, amount: int) -> Iterator[Callable[[int], Any]]:
+            done = 0
+
+            def advance(more: int) -> None:
+                nonlocal done
+                done += more
+                shown.set_postfix_str(f"{part} {done / max(1, amount):.0%}", refresh=False)
+                shown.update(0)
+
+            shown.set_postfix_str(part)
+            try:
+                yield advance
+            except Exception as error:
+                error.add_note(f"{STAGE}{part}")
+                raise
+
+        yield within, lambda done: shown.update(1)
+
+
 def auto(text: str, option: str) -> float | None:
     """A number, or None for ``auto``."""
     if text == "auto":

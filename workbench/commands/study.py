@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands.console import Help
+from workbench.commands.console import Help, steps_in_one_bar
 from workbench.commands.console import bar as shown_bar
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.studies import Study, StudyResult
+    from workbench.influence import Bar
+    from workbench.semantics import SemanticTask
+    from workbench.store import Store
+    from workbench.studies import Study
+    from workbench.studies.answers import Answer
 
 _STUDY = """\
 Answer a question about influence over training, with numbers, a figure, and claims that can fail.
 
-  workbench study --list                                    every study with its question
+  workbench study --list                                    every study, its question and how it is answered
   workbench study tree_in_influence                         print the finding and its claims
   workbench study tree_in_influence --out DIR               write data, figure and claims too
   workbench study tree_in_influence --task my_table.csv     the same question of your own table or tree
   workbench study --all --quick --out DIR                   all of them, at reduced size
+  workbench study --all --quick --out DIR --resume          go on with a run that was cut off
 
-what comes out, in DIR, for each study
-  NAME.nc              every number that is drawn or claimed
-  NAME.png .svg .pdf   the figure
+what comes out, in DIR
+  findings.html .txt   every study: question, finding, claims, figure
   findings.csv         study, claim, value, relation, bound, holds, reason
+  NAME.nc              every number that is drawn or claimed, for each study
+  NAME.png .svg .pdf   its figure
 The exit code is 1 if a claim fails: that is a finding, too, and it is shown.
 """
 
@@ -45,6 +53,7 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
     p.add_argument("--out", type=Path, metavar="DIR", help="directory to write")
     p.add_argument("--force", action="store_true", help="replace an earlier result in DIR")
+    p.add_argument("--resume", action="store_true", help="do not run again what a run that was cut off has finished")
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     p.set_defaults(run=run)
 
@@ -54,79 +63,121 @@ def run(args: argparse.Namespace) -> int:
     from workbench.studies import studies, study_named
 
     if args.list:
-        print("\n".join(f"{study.name:<24}{study.question}" for study in studies().values()))
+        print("\n\n".join(_taught(study) for study in studies().values()))
         return 0
     if bool(args.names) == args.all:
         raise WorkbenchError("name one or more studies, or give --all; --list shows them")
     if not 0 <= args.seed < 2**63:
         raise WorkbenchError(f"seed {args.seed}; give a whole number from 0 to 2^63 - 1")
+    if args.resume and args.out is None:
+        raise WorkbenchError("--resume goes on with what --out DIR was to hold; name that directory")
     chosen = list(studies().values()) if args.all else [study_named(name) for name in dict.fromkeys(args.names)]
     if args.out is None:
-        return max(_answered(study, args)[1] for study in chosen)
+        return _code(_answers(chosen, args, _task(args)))
+    from workbench.commands.keeping import keeping, store_for
     from workbench.report.directory import check_target, staged
 
     check_target(args.out, args.force)
-    with staged(args.out, args.force) as work:
-        outcomes = [(study, *_answered(study, args)) for study in chosen]
-        _write(work, [(study, result) for study, result, _ in outcomes if result is not None], args)
-    print(f"wrote {args.out}/")
-    return max(code for *_, code in outcomes)
+    task = _task(args)
+    settings = _settings(chosen, args, task)
+    store = store_for(args.out, settings, resume=args.resume, force=args.force)
+    with keeping(store):
+        answers = _answers(chosen, args, task, store)
+        with staged(args.out, args.force) as work:
+            _write(work, answers, settings)
+        store.remove()
+    print(f"wrote {args.out}/: open {args.out / 'findings.html'} in a browser")
+    return _code(answers)
 
 
-def _answered(study: Study, args: argparse.Namespace) -> tuple[StudyResult | None, int]:
-    """Run a study and print what it found; with --all, one that cannot be asked of the task says so and is left out."""
-    import torch
+def _taught(study: Study) -> str:
+    """Name, question, how it is answered, and whether it takes a task."""
+    own = "takes a task of your own" if study.own_task == "yes" else f"its own task only: {study.own_task}"
+    lines = [study.question, *textwrap.wrap(study.method, 96), f"({own})"]
+    return "\n".join([study.name, *(f"    {line}" for line in lines)])
 
-    from workbench.influence import no_bar
+
+def _code(answers: list[Answer]) -> int:
+    return int(not all(answer.holds for answer in answers))
+
+
+def _task(args: argparse.Namespace) -> SemanticTask | None:
     from workbench.semantics import task_from_spec
+
+    return None if args.task is None else task_from_spec(args.task, seed=args.seed)
+
+
+def _settings(chosen: list[Study], args: argparse.Namespace, task: SemanticTask | None) -> dict[str, Any]:
+    """What the numbers depend on."""
+    from workbench import __version__
+
+    return {
+        "studies": [study.name for study in chosen],
+        "task": args.task,
+        "task_digest": None if task is None else task.digest,
+        "quick": args.quick,
+        "seed": args.seed,
+        "code_version": __version__,
+    }
+
+
+def _answers(
+    chosen: Sequence[Study], args: argparse.Namespace, task: SemanticTask | None, store: Store | None = None
+) -> list[Answer]:
+    """Run studies and print what each found; with --all, one that cannot be asked of the task is left out."""
+    import torch
+    from tqdm import tqdm
+
+    from workbench.store import Slot
     from workbench.studies import Inquiry
+    from workbench.studies.answers import answered
 
-    torch.set_num_threads(1)
-    task = None if args.task is None else task_from_spec(args.task, seed=args.seed)
-    inquiry = Inquiry(task, args.quick, args.seed, no_bar if args.quiet else shown_bar)
-    begin = time.monotonic()
-    try:
-        result = study.run(inquiry)
-    except WorkbenchError as error:
-        if not args.all:
-            raise
-        print(f"{study.name}: left out: {error}\n")
-        return None, 0
-    print(f"{study.name} ({time.monotonic() - begin:.0f} s)\n  {result.finding}")
-    for claim in result.claims:
-        word = "holds" if claim.holds else "FAILS"
-        print(f"  {word}: {claim.sentence} ({claim.value:.4g} {claim.relation} {claim.bound:.4g}; {claim.reason})")
-    print(flush=True)
-    return result, int(any(not claim.holds for claim in result.claims))
+    torch.set_num_threads(1)  # matrices of a few hundred entries: more threads cost more than they give
+    answers = []
+    with _bars(chosen, args.quiet) as (bar, advance):
+        for study in chosen:
+            inquiry = Inquiry(task, args.quick, args.seed, bar)
+            answers.append(answered(study, inquiry, skip=args.all, slot=Slot(store, study.name)))
+            tqdm.write(f"{answers[-1]}\n")
+            advance(study.name)
+    if len(answers) > 1:
+        claims = [claim for answer in answers for claim in answer.claims]
+        print(f"{sum(claim.holds for claim in claims)} of {len(claims)} claims of {len(answers)} studies hold")
+    return answers
 
 
-def _write(folder: Path, results: list[tuple[Study, StudyResult]], args: argparse.Namespace) -> None:
+@contextmanager
+def _bars(chosen: Sequence[Study], quiet: bool) -> Iterator[tuple[Bar, Callable[[str], Any]]]:
+    """The bars of one study as they come; one for all where there are several."""
+    from workbench.influence import no_bar
+
+    if quiet or len(chosen) == 1:
+        yield (no_bar if quiet else shown_bar), lambda done: None
+    else:
+        with steps_in_one_bar("studies", len(chosen)) as pair:
+            yield pair
+
+
+def _write(folder: Path, answers: list[Answer], settings: dict[str, Any]) -> None:
     import pandas as pd
 
-    from workbench import __version__
-    from workbench.figures.files import draw
     from workbench.report.directory import MARKER
-    from workbench.store.files import netcdf_bytes, write_file
+    from workbench.store.files import write_file
+    from workbench.studies.page import findings_page, findings_text
 
     rows = []
-    for study, result in results:
-        dataset = result.dataset.assign_attrs(study=study.name, finding=result.finding, code_version=__version__)
-        write_file(folder / f"{study.name}.nc", netcdf_bytes(dataset))
-        facts = {"study": study.name, "seed": args.seed, "quick": args.quick, "code_version": __version__}
-        for kind, content in draw(result.draw(result.dataset), facts, ("png", "svg", "pdf"), study.question).items():
-            write_file(folder / f"{study.name}.{kind}", content)
+    for answer in answers:
+        for name, content in answer.files.items():
+            write_file(folder / name, content)
         rows += [
-            [study.name, c.sentence, c.value, c.relation, c.bound, c.holds, c.reason, result.finding]
-            for c in result.claims
+            [answer.study, c.sentence, c.value, c.relation, c.bound, c.holds, c.reason, answer.finding]
+            for c in answer.claims
         ]
     columns = ["study", "claim", "value", "relation", "bound", "holds", "reason", "finding"]
     write_file(folder / "findings.csv", pd.DataFrame(rows, columns=columns).to_csv(index=False))
-    settings = {
-        "studies": [study.name for study, _ in results],
-        "task": args.task,
-        "quick": args.quick,
-        "seed": args.seed,
-    }
-    captions = {study.name: {"caption": result.caption, "alt": result.alt} for study, result in results}
-    config = {"settings": settings, "resolved": {"code_version": __version__}, "figures": captions}
+    asked = f"Task: {settings['task'] or 'of each study'}; {'reduced' if settings['quick'] else 'full'} size; seed "
+    write_file(folder / "findings.html", findings_page(answers, f"{asked}{settings['seed']}"))
+    write_file(folder / "findings.txt", findings_text(answers))
+    captions = {answer.study: {"caption": answer.caption, "alt": answer.alt} for answer in answers}
+    config = {"settings": settings, "resolved": {"code_version": settings["code_version"]}, "figures": captions}
     write_file(folder / MARKER, json.dumps(config, indent=2) + "\n")

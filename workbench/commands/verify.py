@@ -20,6 +20,7 @@ The exit code is 1 if any claim fails.
   workbench verify
   workbench verify --only "mode dynamics"
   workbench verify --all --only language      claims that take minutes
+  workbench verify --all --only study         what the studies claim, at reduced size
 """
 
 
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
         description=_VERIFY,
         formatter_class=Help,
     )
-    p.add_argument("--all", action="store_true", help="also claims that take minutes: language models, sampled anew")
+    p.add_argument("--all", action="store_true", help="also claims that take minutes: language models, and studies")
     p.add_argument("--only", metavar="TEXT", help="claims whose family, sentence or closed forms mention TEXT")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the table, with the reasons, as JSON too")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -45,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         check_file(args.json)
     from workbench import __version__
-    from workbench.verification import all_claims, long_claims
+    from workbench.verification import all_claims, long_claims, select_studies, verify_studies
     from workbench.verification.claims import claims_table, select, verify
 
+    chosen = select_studies(args.only) if args.all else []
     claims = all_claims() + (long_claims() if args.all else [])
-    claims = select(claims, args.only) if args.only else claims
-    with shown_bar("verify", len(claims), quiet=args.quiet) as advance:
-        results = verify(claims, advance)
+    claims = select(claims, args.only, none_is_fine=bool(chosen)) if args.only else claims
+    with shown_bar("verify", len(claims) + len(chosen), quiet=args.quiet) as advance:
+        results = verify(claims, advance) + verify_studies(chosen, advance)
     print(claims_table(results))
     if args.json is not None:
         record = {"code_version": __version__, "claims": [result.record() for result in results]}

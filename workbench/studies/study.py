@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,6 +73,10 @@ class StudyClaim:
         below = bool(np.isfinite(self.value)) and self.value <= self.bound
         return below if self.relation == "<=" else bool(np.isfinite(self.value)) and self.value >= self.bound
 
+    def __str__(self) -> str:
+        """The sentence with its numbers and the reason."""
+        return f"{self.sentence} ({self.value:.4g} {self.relation} {self.bound:.4g}; {self.reason})"
+
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
@@ -108,6 +113,12 @@ class Study:
     question: str
     answer: Callable[[Inquiry], StudyResult]
     own_task: str = "yes"
+
+    @property
+    def method(self) -> str:
+        """How it is answered: the first paragraph about it in its file."""
+        about = sys.modules[self.answer.__module__].__doc__ or ""
+        return " ".join(about.split("\n\n")[0].split())
 
     def run(self, inquiry: Inquiry) -> StudyResult:
         """Answer, after refusing a task that the study cannot be asked of."""

@@ -160,12 +160,12 @@ def verify(claims: Sequence[Claim], advance: Callable[[int], Any] = lambda done:
     return results
 
 
-def select(claims: Iterable[Claim], text: str) -> list[Claim]:
-    """Claims whose family, sentence or forms contain ``text``, in any case."""
+def select(claims: Iterable[Claim], text: str, *, none_is_fine: bool = False) -> list[Claim]:
+    """Claims whose family, sentence or forms contain ``text``, in any case; none is an error unless that is fine."""
     wanted = text.lower()
     claims = list(claims)
     chosen = [c for c in claims if wanted in " ".join((c.family, c.sentence, *c.forms)).lower()]
-    if not chosen:
+    if not chosen and not none_is_fine:
         families = ", ".join(dict.fromkeys(c.family for c in claims))
         raise WorkbenchError(f"no claim mentions {text!r}; the families are {families}")
     return chosen
