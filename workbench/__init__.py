@@ -27,6 +27,8 @@ _NAMES = {
     "Comparison": "workbench.comparison",
     "compare": "workbench.comparison",
     "load": "workbench.comparison",
+    "sweep": "workbench.sweeps",
+    "load_sweep": "workbench.sweeps",
     "MEASURES": "workbench.influence",
     "Measure": "workbench.influence",
     "Option": "workbench.influence",

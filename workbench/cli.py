@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.commands import bench, compare, derive, explore, figures, language, paper, study, verify
+from workbench.commands import bench, compare, derive, explore, figures, language, paper, study, sweep, verify
 from workbench.commands.console import STAGE, Help, Parser, Printed
 from workbench.commands.options import spelled
 from workbench.errors import WorkbenchError
@@ -27,6 +27,8 @@ first steps
       a (2,2,2) hierarchy of living things; then open results/tree/report.html
   workbench compare --task my_table.csv --out results/mine
       your own items x properties: first column item names, header = property names, numbers
+  workbench sweep --over a0=0.001,0.01,0.1 --over depth=2,3,4 --side analytic --out results/starts
+      the same for every combination of some values, on all cores or on a cluster
   workbench language --out results/language --quick
       a small transformer learns a generated language: influence between classes of tokens, in minutes
   workbench figures --out slides --size slide
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="workbench", description=_ABOUT, formatter_class=Help)
     top.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (compare, language, explore, figures, derive, verify, bench, study, paper):
+    for command in (compare, sweep, language, explore, figures, derive, verify, bench, study, paper):
         command.add_parser(commands)
     return top
 

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import xarray as xr
 
@@ -26,8 +26,10 @@ from workbench.comparison.training import (
     why_unpredicted,
     why_without_error_bar,
 )
+from workbench.errors import WorkbenchError
 from workbench.influence import Bar, Measure, Work, no_bar
 from workbench.influence.curvatures import curvatures
+from workbench.influence.quantities import SIDES, Side
 from workbench.networks import Network
 from workbench.semantics import SemanticTask, prepared
 from workbench.store import Slot, Store
@@ -46,6 +48,9 @@ def compare(
     store: Store | None = None,
     *,
     measures: Sequence[str | Measure] | None = None,
+    sides: Sequence[Side] = SIDES,
+    schedules: Schedules | None = None,
+    trained: Trajectory | None = None,
 ) -> Comparison:
     """Predict and simulate a task, and measure influence on both sides.
 
@@ -57,6 +62,9 @@ def compare(
         bar: opens progress bars.
         store: keeps the work as it is done; what it holds already is not computed again, and changes no number.
         measures: names, and `Measure` objects of your own, in place of those in the settings.
+        sides: of them only these: ``("analytic",)`` neither trains nor samples.
+        schedules: in place of those that the settings choose for this start.
+        trained: the network of the settings at the checkpoints of the schedules, if it was trained already.
 
     Returns:
         A `Comparison`; its dataset has ``<measure>_analytic`` and ``<measure>_simulated`` with dims (time, source,
@@ -68,8 +76,9 @@ def compare(
     task = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(task, settings)
     start = initial_network(task, settings, init_of(task, settings))
-    schedules = planned_schedules(start, settings)
-    _announce(schedules.seconds(start, retrains=any(measure.retrains for measure in settings.asked)))
+    schedules = schedules or planned_schedules(start, settings)
+    if "simulated" in sides:
+        _announce(schedules.seconds(start, retrains=any(measure.retrains for measure in settings.asked)))
     recipe, again = (recipe_of(settings, schedule) for schedule in (schedules.training, schedules.retraining))
     work = Work(
         bar=bar,
@@ -79,13 +88,13 @@ def compare(
         seed=settings.seed,
     )
     gaps = _gaps(start, settings)
-    predicted = None if why_unpredicted(settings) else influence.predict(start, schedules.training.times)
+    predicted = _predicted(start, schedules, settings, sides)
     chosen = {} if predicted is None else _chosen(predicted, settings)
-    if predicted is not None:
+    if predicted is not None and "simulated" in sides:
         _refuse(predicted, settings.asked, chosen, work)
-    trained = train(start, recipe, settings, work, store)
-    if predicted is None:
-        chosen = _chosen(trained, settings)
+    if "simulated" in sides:
+        trained = trained or train(start, recipe, settings, work, store)
+    chosen = chosen or _chosen(cast("Trajectory", trained), settings)
     arrays = [
         _once(measure, trajectory, chosen[measure.name], work, store)
         for measure in settings.asked
@@ -96,6 +105,14 @@ def compare(
     refuse_nan(result, settings)
     notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
     return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
+
+
+def _predicted(start: Network, schedules: Schedules, settings: Settings, sides: Sequence[Side]) -> Trajectory | None:
+    """The predicted trajectory, where it is asked for and theory has one."""
+    reason = why_unpredicted(settings)
+    if reason and "simulated" not in sides:
+        raise WorkbenchError(f"the analytic side alone was asked for, and {reason}; ask for the simulated side too")
+    return None if reason or "analytic" not in sides else influence.predict(start, schedules.training.times)
 
 
 def _announce(seconds: float) -> None:
@@ -136,16 +153,17 @@ def _once(
 
 def _dataset(
     predicted: Trajectory | None,
-    trained: Trajectory,
+    trained: Trajectory | None,
     arrays: Sequence[xr.DataArray],
     settings: Settings,
     schedules: Schedules,
     chosen: dict[str, dict[str, Any]],
     gaps: dict[str, str],
 ) -> xr.Dataset:
-    guide, start, local = predicted or trained, trained.network, influence.local_bif
-    variables: dict[str, Any] = {} if predicted is None else dataset.of_weights(predicted)
-    variables |= dataset.of_weights(trained)
+    guide, local = cast("Trajectory", predicted or trained), influence.local_bif
+    start, variables = guide.network, cast("dict[str, Any]", {})
+    for trajectory in (predicted, trained):
+        variables |= {} if trajectory is None else dataset.of_weights(trajectory)
     for array in arrays:
         variables |= dataset.of_influence(array, settings.measure(str(array.attrs["measure"])))
     posterior = chosen.get(local.name) or local.resolve(guide, settings.of(local))

@@ -28,6 +28,8 @@ from workbench.store.contents import LIST, as_text, check, is_store, leftover, p
 from workbench.store.files import netcdf_bytes, to_disk, write_file
 
 LOCK = "lock"
+#: A directory in which other processes than the one that has the lock may keep what they compute for it.
+ANNEX = "annex"
 #: Files that a store may hold besides its list and its lock, and directories: a result that is being written.
 _PIECE, _RESULT = re.compile(r"\d+\.nc(\.tmp)?|run\.json\.tmp"), re.compile(r"\..*\.tmp")
 
@@ -126,12 +128,18 @@ class Store:
         except OSError:  # no space even for that
             self.pieces = {}
         self._sweep()
+        shutil.rmtree(self.annex, ignore_errors=True)
         (self.folder / LIST).unlink(missing_ok=True)
         (self.folder / LOCK).unlink(missing_ok=True)
         with suppress(OSError):
             for folder in (self.folder, *reversed(self._made)):
                 folder.rmdir()
         self.close()
+
+    @property
+    def annex(self) -> Path:
+        """Where other processes work for this run; goes with the store."""
+        return self.folder / ANNEX
 
     def close(self) -> None:
         """Let other processes have it."""
@@ -169,7 +177,7 @@ class Store:
     def _refuse_strangers(self) -> None:
         for path in self.folder.iterdir():
             pattern = _RESULT if path.is_dir() else _PIECE
-            if path.name not in (LIST, LOCK) and not pattern.fullmatch(path.name):
+            if path.name not in (LIST, LOCK, ANNEX) and not pattern.fullmatch(path.name):
                 self.close()
                 raise WorkbenchError(
                     f"{self.folder} holds {path.name}, which is no part of a run and would be lost; move it"
