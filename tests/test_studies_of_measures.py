@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from workbench.influence import MEASURES
 from workbench.networks import network
 from workbench.semantics import Hierarchy
+from workbench.simulation import Schedule, train
+from workbench.studies import frozen_input
 from workbench.studies.ladders import predicted_rungs
 from workbench.studies.pairs import events_of, groups_far_first
-from workbench.theory import flip_times, hierarchy_spectrum, predict, settling_time
+from workbench.theory import flip_times, hierarchy_spectrum, mode_strength, predict, settling_time
 
 
 def test_the_ladders_of_measures_start_at_the_roots_of_the_kernels_flip_equation():
@@ -21,3 +24,30 @@ def test_the_ladders_of_measures_start_at_the_roots_of_the_kernels_flip_equation
     ]
     # A spline of 60 points over the whole of training; a memory of 1/128 adds its square.
     assert np.array(flips) == pytest.approx(np.array([[float(times[0]) for times in roots]] * 3), rel=2e-3)
+
+
+def test_the_frozen_stage_is_the_derivative_of_singular_value_decompositions():
+    task = Hierarchy((2, 2)).indicator_task()
+    start, t, h = network(task, 4, "balanced:0.01"), 6.0, 1e-5
+
+    def outputs(eps, i):
+        U, s, V = np.linalg.svd(task.Syx + eps * np.outer(task.Y[:, i], task.X[:, i]), full_matrices=False)
+        return U * mode_strength(t, s=s, c=start.modes.c, a0=0.01) @ V @ task.X
+
+    residual = task.Y - outputs(0.0, 0)
+    numeric = [-(residual * (outputs(h, i) - outputs(-h, i)) / (2 * h)).sum(axis=0) for i in range(4)]
+    stages = frozen_input.stages_of(start, np.array([t]))[:, 0]
+    assert stages[2] == pytest.approx(np.array(numeric), rel=1e-6)
+    assert np.abs(stages[0] / stages[2] - 1).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    "init, begin", [("balanced:0.02", "rotated"), ("balanced:0.02", "kept"), ("gaussian:0.1", "kept")]
+)
+def test_louder_targets_of_trained_networks_approach_the_flow_as_the_learning_rate_falls(init, begin):
+    measure, start = MEASURES["frozen_input_derivative"], network(Hierarchy((2, 2)).indicator_task(), 4, init)
+    gaps = []
+    for eta in (0.08, 0.04):
+        run = train(start, Schedule.even(8, 3, eta))
+        gaps.append(np.abs((measure(run, start=begin) - measure(predict(start, run.times), start=begin)).values).max())
+    assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.1)

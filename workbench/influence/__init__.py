@@ -9,6 +9,7 @@ A measure is called with a trajectory, predicted or trained, and answers on that
 """
 
 from workbench.influence.damped_newton import damped_newton
+from workbench.influence.frozen_input_derivative import frozen_input_derivative
 from workbench.influence.gradient_kernel import gradient_kernel
 from workbench.influence.leave_one_out import leave_one_out
 from workbench.influence.local_bif import local_bif
@@ -30,6 +31,7 @@ MEASURES: dict[str, Measure] = {
         window_removal,
         trajectory_derivative,
         damped_newton,
+        frozen_input_derivative,
     )
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "Request",
     "Work",
     "damped_newton",
+    "frozen_input_derivative",
     "gradient_kernel",
     "leave_one_out",
     "local_bif",

@@ -26,6 +26,7 @@ from workbench.theory.influence.damped_newton import (
     required_damping,
 )
 from workbench.theory.influence.flips import flip_times, kernel_on_tree, peak_times
+from workbench.theory.influence.frozen_input import frozen_input_derivative
 from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
 from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
@@ -66,6 +67,7 @@ __all__ = [
     "exact_factors",
     "exact_solution",
     "flip_times",
+    "frozen_input_derivative",
     "gradient_kernel",
     "gradient_kernel_from_weights",
     "half_rise_time",

@@ -57,6 +57,16 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "equal_mode_response_form",
             "response of a mode with itself",
         ),
+        "frozen_response": (
+            "influence.frozen_input",
+            "frozen_response_form",
+            "response of two modes to louder targets of an item",
+        ),
+        "equal_frozen_response": (
+            "influence.frozen_input",
+            "equal_frozen_response_form",
+            "response of a mode to louder targets of an item",
+        ),
     },
     "Influence at any depth": {
         "end_to_end_rate": ("flow.end_to_end", "end_to_end_form", "rate of the product of balanced layers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Event
 from typing import Literal
 
@@ -48,6 +49,7 @@ def retrained_losses(
     training: Recipe | Schedule,
     item_weights: ItemWeights | ArrayLike,
     *,
+    starts: Sequence[Network] | None = None,
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
@@ -59,6 +61,7 @@ def retrained_losses(
         network: the start.
         training: recipe of the training, or its schedule.
         item_weights: ``(R, P)`` factors, or `ItemWeights` that change on the way.
+        starts: R starts of the network's shape and task, one a run; None: all runs begin at the network.
         place: device and precision.
         memory: bytes that the runs trained at one time may take; more are trained in several batches. The numbers of
             a run do not depend on the runs beside it.
@@ -70,7 +73,9 @@ def retrained_losses(
     P = network.task.n_items
     if weights.values.shape[2] != P:
         raise WorkbenchError(f"item weights for {weights.values.shape[2]} items; the task has {P}")
-    small = on_outputs(network, output_basis([network], recipe))
+    basis = output_basis([network] if starts is None else starts, recipe)
+    small = on_outputs(network, basis)
+    each = [small] if starts is None else [on_outputs(start, basis) for start in starts]
     losses = np.zeros((len(recipe.schedule.steps), weights.runs, P))
     jobs, workers = _jobs(weights.runs, small, place)
     batches = run_batches(weights.runs, bytes_per_run(small), memory / workers, jobs)
@@ -78,7 +83,7 @@ def retrained_losses(
 
     def train_some(rows: slice, stopped: Event) -> None:
         chosen, part = weights.of(rows), losses[:, rows]
-        runs = stepper([small], recipe, chosen.runs, place)
+        runs = stepper(each if starts is None else each[rows], recipe, chosen.runs, place)
         model = NetworkModel.of(small, place)
 
         def record(k: int) -> None:

@@ -68,7 +68,14 @@ def transport_rates(a: Array, e: Array, c: float, depth: int) -> tuple[Array, Ar
 
 
 def pair_responses(
-    s: Array, a0: Array, times: ArrayLike, *, c: float, depth: int = 2, window: Window = ALWAYS
+    s: Array,
+    a0: Array,
+    times: ArrayLike,
+    *,
+    c: float,
+    depth: int = 2,
+    window: Window = ALWAYS,
+    outputs_only: bool = False,
 ) -> tuple[Array, Array]:
     """``x_ab(t)`` of all pairs of modes, and the residuals ``e_a(t)``.
 
@@ -79,6 +86,7 @@ def pair_responses(
         c: input scale.
         depth: number of layers D.
         window: the item weights differ from 1 only between these times.
+        outputs_only: the weights enlarge Syx and not Sxx: the push is ``P_ab (s_a +- s_b)``.
 
     Returns:
         ``(T, G, G)``, units of weight^2 times time, and ``(T, G)``, units of loss / weight^2 (for D = 2).
@@ -92,7 +100,7 @@ def pair_responses(
     responses, amounts = np.zeros((len(t), G, G)), [np.zeros((G, G)), np.zeros((G, G))]
     row = int(len(t) > 0 and t[0] == 0)
     for panels in _panels(stops, s, a0, c, depth):
-        growth, pushed = _panel_integrals(panels, s, a0, c, depth, (begin, end))
+        growth, pushed = _panel_integrals(panels, s, a0, c, depth, (begin, end), outputs_only)
         for k, now in enumerate(panels[1:]):
             amounts = [growth[sign][k] * amounts[sign] + pushed[sign][k] for sign in (0, 1)]
             if row < len(t) and now == t[row]:
@@ -135,20 +143,21 @@ def _divided(left: float, right: float, count: int) -> Array:
 
 
 def _panel_integrals(
-    ends: Array, s: Array, a0: Array, c: float, depth: int, window: Window
+    ends: Array, s: Array, a0: Array, c: float, depth: int, window: Window, outputs_only: bool
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """``(+, -)`` of ``Psi`` over each panel, and of what the reweighting adds in it; each ``(n, G, G)``."""
     half, G = np.diff(ends) / 2, len(s)
     u = (ends[:-1] + half)[:, None] + half[:, None] * NODES
     a, e = _state(u.reshape(-1, 1), s, a0, c, depth)
     *rates, P = (x.reshape(len(half), len(NODES), G, G) for x in transport_rates(a, e, c, depth))
-    e = e.reshape(len(half), len(NODES), G)
+    force = np.broadcast_to(s, e.shape) if outputs_only else e
+    force = force.reshape(len(half), len(NODES), G)
     inside = half * ((ends[:-1] >= window[0]) & (ends[1:] <= window[1]))
     growth, pushed = [], []
     for rate, sign in zip(rates, (1, -1), strict=True):
         whole = np.einsum("q,nqab,n->nab", WEIGHTS, rate, half)
         carried = np.exp(np.einsum("qp,npab,n->nqab", _REMAINING, rate, half))
-        source = P * (e[:, :, :, None] + sign * e[:, :, None, :])
+        source = P * (force[:, :, :, None] + sign * force[:, :, None, :])
         growth.append(np.exp(whole))
         pushed.append(np.einsum("q,nqab,nqab,n->nab", WEIGHTS, carried, source, inside))
     return (growth[0], growth[1]), (pushed[0], pushed[1])

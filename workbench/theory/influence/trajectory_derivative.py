@@ -54,12 +54,18 @@ def trajectory_derivative(
     """
     groups, strengths = started_groups(modes, a0, active)
     x, e = pair_responses(groups.s, strengths, times, c=modes.c, depth=depth, window=window)
+    return in_items(groups, e[:, :, None] * x)
+
+
+def in_items(groups: ModeGroups, weights: Array) -> Array:
+    """``-P^2 sum_{a,b} (v_ai v_bi)(v_aj v_bj) w_ab``, ``(T, P, P)``, of ``(T, G, G)`` weights of pairs of groups."""
+    P = groups.projectors.shape[1]
     # The form is symmetric in i and j: half the pairs are enough.
-    rows, columns = np.triu_indices(modes.n_items)
+    rows, columns = np.triu_indices(P)
     pairs = groups.projectors[:, rows, columns]
-    derivative = np.empty((len(x), modes.n_items, modes.n_items))
-    for k, weights in enumerate(e[:, :, None] * x):
-        half = -(modes.n_items**2) * ((weights @ pairs) * pairs).sum(axis=0)
-        derivative[k, rows, columns] = half
-        derivative[k, columns, rows] = half
-    return derivative
+    influence = np.empty((len(weights), P, P))
+    for k, one in enumerate(weights):
+        half = -(P**2) * ((one @ pairs) * pairs).sum(axis=0)
+        influence[k, rows, columns] = half
+        influence[k, columns, rows] = half
+    return influence
