@@ -42,6 +42,8 @@ bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and wr
 peers:           ## an environment of its own with other libraries, for `make bench` to compare with
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
+	@# kronfluence asks for torchvision and never imports it; beside a torch of another build it breaks transformers.
+	.venv-peers/bin/python -m pip uninstall --quiet --disable-pip-version-check --yes torchvision
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
