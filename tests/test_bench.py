@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from functools import cache
+from itertools import permutations
+from math import factorial
 
 import numpy as np
 import pandas as pd
@@ -9,22 +11,32 @@ import pytest
 import torch
 
 from workbench.bench import METHODS, PROBLEMS, Method, Problem, bench, example_gradients, leaderboard, method_from_file
+from workbench.bench.markdown import problem_table
 from workbench.bench.problem import pair_levels, problem_of, queries_of
+from workbench.bench.retraining import by_differentiation, derivative, training_of
 from workbench.bench.runner import evaluate
+from workbench.bench.setup import flat_starts, recipe_of, starts_of
 from workbench.bench.summary import sign_warning
-from workbench.bench.training import recipe_of
-from workbench.bench.truth import lds_of, runs_of, truths_of
+from workbench.bench.truth import lds_of, runs_of, truths_of, window_steps
 from workbench.comparison import no_bar
 from workbench.errors import WorkbenchError
-from workbench.networks import network
 from workbench.semantics import Hierarchy
-from workbench.simulation import retrained_losses, trajectory_derivative
+from workbench.simulation import all_subsets, retrained_losses, trajectory_derivative
 from workbench.store import NOWHERE
 
-#: Small versions of the problems: few checkpoints, coarse steps.
+#: Small versions of the problems: the 2,2 tree, few checkpoints, coarse steps.
 SMALL = {
-    name: replace(PROBLEMS[name], checkpoints=7, subsets=12, eta=2 * PROBLEMS[name].eta)
-    for name in ("tree", "relu", "adam", "deep")
+    name: replace(
+        PROBLEMS[name],
+        task=Hierarchy((2, 2)).indicator_task,
+        checkpoints=5,
+        subsets=6,
+        hidden=6,
+        eta=4 * PROBLEMS[name].eta,
+        batch_size=PROBLEMS[name].batch_size and 3,
+        t_max=PROBLEMS[name].t_max / 2,
+    )
+    for name in ("tree", "relu", "adam", "deep", "cross_entropy")
 }
 
 
@@ -33,33 +45,69 @@ def truths(name, seeds=1):
     return truths_of(SMALL[name], seeds, no_bar, NOWHERE)
 
 
-@pytest.mark.parametrize("name", ["tree", "relu", "adam", "deep"])
-def test_truths_equal_independent_retraining_and_derivatives(name):
-    """Automatic differentiation of the module against the package's hand-written passes."""
-    problem, found = SMALL[name], truths(name)
-    task, recipe = problem.task(), recipe_of(problem)
-    start = network(task, problem.hidden, problem.init, problem.depth, problem.activation, 0)
-    P = task.n_items
-    losses = retrained_losses(start, recipe, np.vstack([np.ones(P), 1 - np.eye(P), found.subsets]))
-    scale = losses.max()
-    removed = losses[:, :1] - losses[:, 1 : P + 1]
-    assert np.abs(found.influence["leave_one_out"][0, ..., :P] - removed).max() < 1e-8 * scale
-    assert np.abs(found.subset_losses[0, ..., :P] - losses[:, P + 1 :]).max() < 1e-8 * scale
+@pytest.mark.parametrize("name", ["tree", "relu", "deep"])
+def test_truths_by_hand_written_passes_equal_those_by_automatic_differentiation(name):
+    """Queries included; neither side shares a line of arithmetic with the other."""
+    problem, truth = SMALL[name], truths(name)
+    P = truth.levels.shape[0]
+    exact = training_of(problem).derivative(flat_starts(starts_of(problem, 1)))
+    assert np.abs(truth.influence["derivative"] - exact).max() < 1e-8 * np.abs(exact).max()
+    losses = by_differentiation(problem, 1, np.vstack([np.ones(P), 1 - np.eye(P), truth.subsets]))
+    removed, scale = losses[:, :, :1] - losses[:, :, 1 : P + 1], losses.max()
+    assert np.abs(truth.influence["leave_one_out"] - removed).max() < 1e-8 * scale
+    assert np.abs(truth.subset_losses - losses[:, :, P + 1 :]).max() < 1e-8 * scale
+    absent = losses[:, :, :1] - by_differentiation(problem, 1, 1 - np.eye(P), window_steps(problem))
+    assert np.abs(truth.influence["window_removal"] - absent).max() < 1e-8 * scale
+
+
+def test_truths_by_automatic_differentiation_equal_those_by_hand_written_passes():
+    """Adam with mini-batches: the other way round, for the items."""
+    problem, truth = SMALL["adam"], truths("adam")
+    (start,), recipe, P = starts_of(problem, 1), recipe_of(problem), truth.levels.shape[0]
+    losses = retrained_losses(start, recipe, np.vstack([np.ones(P), 1 - np.eye(P)]))
+    removed = losses[:, :1] - losses[:, 1:]
+    assert np.abs(truth.influence["leave_one_out"][0, ..., :P] - removed).max() < 1e-8 * losses.max()
     derivative = trajectory_derivative(start, recipe)
-    assert np.abs(found.influence["derivative"][0, ..., :P] - derivative).max() < 1e-8 * np.abs(derivative).max()
+    assert np.abs(truth.influence["derivative"][0, ..., :P] - derivative).max() < 1e-8 * np.abs(derivative).max()
+
+
+@pytest.mark.parametrize("name", ["tree", "cross_entropy"])
+def test_shapley_values_are_the_mean_over_all_orders_of_what_an_item_adds(name):
+    problem = replace(SMALL[name], checkpoints=3)
+    truth = truths_of(problem, 1, no_bar, NOWHERE)
+    P, N = truth.levels.shape
+    losses = by_differentiation(problem, 1, all_subsets(P).astype(float))[0]  # (T, 2^P, N)
+    mean = np.zeros((3, P, N))
+    for order in permutations(range(P)):
+        trained_on = 0
+        for item in order:
+            mean[:, item] += losses[:, trained_on | 1 << item] - losses[:, trained_on]
+            trained_on |= 1 << item
+    shapley = truth.influence["shapley"][0]
+    assert np.abs(shapley - mean / factorial(P)).max() < 1e-8 * losses.max()
+    # Efficiency: they share out what training on all items does.
+    assert np.allclose(shapley.sum(axis=1), losses[:, -1] - losses[:, 0], atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["tree", "deep"])
+def test_the_closed_form_differs_from_the_derivative_by_the_size_of_the_steps(name):
+    coarse, fine = (replace(SMALL[name], eta=PROBLEMS[name].eta * n) for n in (2, 1))
+    errors = [truths_of(problem, 1, no_bar, NOWHERE).step_error for problem in (coarse, fine)]
+    # Euler's method is of first order; the correction of second order is what is left at these steps.
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.15)
+    assert errors[1] < 0.04
+    table = problem_table({name: truths(name), "relu": truths("relu")}).set_index("problem")
+    assert table.loc[name, "step error"] == truths(name).step_error and np.isnan(table.loc["relu", "step error"])
 
 
 def test_the_derivative_of_cross_entropy_and_of_queries_is_the_limit_of_reweighting():
-    problem = replace(PROBLEMS["cross_entropy"], checkpoints=4, t_max=8.0, eta=0.2)
-    from workbench.bench.truth import _retrained, _starts, training_of
-
-    training, starts = training_of(problem), _starts(problem, 1)
-    P = len(training.items)
-    exact = training.derivative(starts)[0]
+    problem = replace(SMALL["cross_entropy"], checkpoints=3, t_max=6.0)
+    P = truths("cross_entropy").levels.shape[0]
+    exact = derivative(problem, 1)
     error = []
     for eps in (1e-2, 5e-3):
-        more, less = (_retrained(training, starts, 1 + sign * eps * P * np.eye(P))[0] for sign in (1, -1))
-        error.append(np.abs((more - less).swapaxes(0, 1) / (2 * eps) - exact).max())
+        more, less = (by_differentiation(problem, 1, 1 + sign * eps * P * np.eye(P)) for sign in (1, -1))
+        error.append(np.abs((more - less) / (2 * eps) - exact).max())
     # Central differences: the error falls with the square of eps.
     assert error[0] / error[1] == pytest.approx(4, rel=0.1)
     assert error[1] < 1e-2 * np.abs(exact).max()
@@ -77,9 +125,9 @@ def test_a_query_is_a_new_leaf_beside_its_siblings():
 
 
 def test_membership_fools_the_pooled_datamodelling_score_and_not_the_one_given_the_target():
-    found = truths("tree")
-    identity = np.broadcast_to(-np.eye(8), (1, len(found.times), 8, 8))
-    pooled, given = (lds_of(identity, found, given_target=g)[:, 1:] for g in (False, True))
+    tree = truths_of(replace(PROBLEMS["tree"], checkpoints=4, subsets=12, eta=0.2), 1, no_bar, NOWHERE)
+    identity = np.broadcast_to(-np.eye(8), (1, len(tree.times), 8, 8))
+    pooled, given = (lds_of(identity, tree, given_target=g)[:, 1:] for g in (False, True))
     assert pooled.mean() > 0.7
     # Within subsets that agree on the target it says the same of all: no rank, no score.
     assert np.isnan(given).all()
@@ -88,7 +136,7 @@ def test_membership_fools_the_pooled_datamodelling_score_and_not_the_one_given_t
 @cache
 def scored():
     quick = [method for name, method in METHODS.items() if name != "local_bif"]
-    return bench([replace(PROBLEMS["tree"], eta=0.1, subsets=8)], quick, seeds=2, limit=60)
+    return bench([replace(PROBLEMS["tree"], eta=0.1, subsets=8, hidden=8, checkpoints=13)], quick, seeds=2, limit=60)
 
 
 @pytest.mark.slow
@@ -137,7 +185,7 @@ def raising(network, examples):
 
 
 def not_finite(network, examples):
-    return np.full((8, 8), np.nan)
+    return np.full((4, 4), np.nan)
 
 
 def misshapen(network, examples):
@@ -160,7 +208,7 @@ def dying(network, examples):
     [
         (raising, 60, "raised ValueError: no gradients here"),
         (not_finite, 60, "values that are not finite"),
-        (misshapen, 60, "shape (7, 3, 3)"),
+        (misshapen, 60, "shape (5, 3, 3)"),
         (endless, 0.5, "took longer than 0.5 s"),
         (dying, 60, "its process died (SIGKILL)"),
     ],
@@ -176,7 +224,7 @@ def test_a_method_cannot_change_the_run_it_sees():
     def vandal(network, examples):
         for p in network.parameters():
             p.data.zero_()
-        return np.zeros((8, 8))
+        return np.zeros((4, 4))
 
     (run,) = runs_of(SMALL["tree"], 1, truths("tree"))
     before = [p.detach().clone() for p in run.checkpoints[3].parameters()]

@@ -8,18 +8,17 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import sympy
-import torch
 
 from workbench import __version__
 from workbench.bench.curves import draw_curves
+from workbench.bench.markdown import PROBLEM_NOTE, problem_table, versions
 from workbench.bench.method import Method
-from workbench.bench.problem import PROBLEMS
 from workbench.bench.runner import Evaluation
 from workbench.bench.summary import RANKED_BY, where_it_fails
 from workbench.bench.truth import Truths
 from workbench.report.markup import Markup, element, slug, together, void
 from workbench.report.page import CSS
+from workbench.report.tables import table
 
 _STYLE = """
 body { max-width: 1280px; }
@@ -70,7 +69,7 @@ def leaderboard_page(
         element("p", versions(), class_="note"),
         _board(board),
         element("h2", "Problems"),
-        element("ul", *(element("li", f"{name}: {_words(name)}") for name in truths)),
+        table("Problems", problem_table(truths).set_index("problem"), PROBLEM_NOTE),
         element("h2", "Methods"),
         *sections,
         element("script", Markup(_SORT)),
@@ -78,18 +77,6 @@ def leaderboard_page(
     return str(
         together(Markup("<!DOCTYPE html>\n"), element("html", element("head", head), element("body", body), lang="en"))
     )
-
-
-def versions() -> str:
-    """What made the page."""
-    return (
-        f"workbench {__version__}, torch {torch.__version__}, numpy {np.__version__}, sympy {sympy.__version__}, "
-        f"{torch.get_num_threads()} thread(s), float64"
-    )
-
-
-def _words(name: str) -> str:
-    return PROBLEMS[name].words if name in PROBLEMS else "the user's own task"
 
 
 def _how_to_read(truths: Mapping[str, Truths]) -> str:
@@ -109,8 +96,8 @@ def _board(board: pd.DataFrame) -> Markup:
     for record in board.to_dict("records"):
         cells = [_cell(record[name], name) for name in columns]
         rows.append(element("tr", *cells, **({"class_": "control"} if record["control"] else {})))
-    table = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Leaderboard")
+    whole = element("table", element("thead", head), element("tbody", *rows), class_="sortable")
+    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label="Leaderboard")
 
 
 def _cell(value: object, column: str) -> Markup:

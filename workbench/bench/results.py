@@ -10,11 +10,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.bench.curves import draw_curves
+from workbench.bench.markdown import bench_page, problem_table
 from workbench.bench.page import leaderboard_page
 from workbench.bench.problem import problem_of
+from workbench.bench.retraining import retrained
 from workbench.bench.runner import BenchResult, as_dataset
 from workbench.bench.summary import leaderboard
-from workbench.bench.truth import Truths, retrained_losses_of
+from workbench.bench.truth import Truths
 from workbench.errors import WorkbenchError
 from workbench.figures.files import draw
 from workbench.report.markup import slug
@@ -27,8 +29,8 @@ Array = NDArray[np.float64]
 RECHECK_TOLERANCE = 1e-8
 
 
-def write_results(result: BenchResult, folder: Path) -> None:
-    """Write ``scores.csv``, ``scores.nc``, ``costs.csv``, ``leaderboard.{csv,html}``, ``figures/`` and ``truths/``.
+def write_results(result: BenchResult, folder: Path, command: str = "workbench bench") -> None:
+    """Write tables (``scores``, ``costs``, ``leaderboard``, ``problems``), pages, ``figures/`` and ``truths/``.
 
     Scores are the same bit for bit if the same is asked for again; costs are not.
     """
@@ -39,6 +41,8 @@ def write_results(result: BenchResult, folder: Path) -> None:
     write_file(folder / "costs.csv", result.costs.to_csv(index=False))
     board = leaderboard(result.table, result.costs, result.methods)
     write_file(folder / "leaderboard.csv", board.to_csv(index=False))
+    write_file(folder / "problems.csv", problem_table(result.truths).to_csv(index=False))
+    write_file(folder / "bench.md", bench_page(board, result, command))
     page = leaderboard_page(board, result.methods, result.truths, result.evaluations)
     write_file(folder / "leaderboard.html", page)
     for problem, truths in result.truths.items():
@@ -54,9 +58,10 @@ def truth_dataset(truths: Truths) -> xr.Dataset:
     """The truths of a problem as a labelled dataset; index sets stand beside the losses they belong to."""
     pair = ("seed", "time", "source", "target")
     units = {"units": "loss", "sign": "negative: more weight on the source lowers the target's loss"}
-    P = truths.subsets.shape[1]
+    P, form, flow = truths.subsets.shape[1], truths.closed_form, ("time", "source", "item")
     return xr.Dataset(
         {name: (pair, values, units) for name, values in truths.influence.items()}
+        | ({} if form is None else {"derivative_closed_form": (flow, form, units)})
         | {
             "level": (("source", "target"), truths.levels, {"long_name": "level of the common ancestor, -1: itself"}),
             "subset": (("index_set", "source"), truths.subsets.astype(np.int8), {"long_name": "1: trained on"}),
@@ -91,7 +96,7 @@ def recheck(folder: Path, *, problems: Sequence[str] | None = None, subsets: int
             continue
         stored = xr.load_dataset(file, engine="h5netcdf")
         sets = stored["subset"].values[:subsets].astype(bool)
-        again = retrained_losses_of(problem_of(stored.attrs["problem"]), stored.sizes["seed"], sets)
+        again = retrained(problem_of(stored.attrs["problem"]), stored.sizes["seed"], sets.astype(float))
         kept = stored["subset_loss"].values[:, :, : len(sets)]
         differences[name] = float(np.abs(again - kept).max() / np.abs(kept).max())
         if not differences[name] <= RECHECK_TOLERANCE:

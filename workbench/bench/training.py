@@ -1,8 +1,10 @@
 """Training of a module, many runs in one batch, and the derivative of it, by automatic differentiation alone.
 
-The package's own training knows squared losses of its own networks and has hand-written passes. Here losses and
-gradients come from the module as a method of attribution sees it, so the truth covers cross-entropy and held-out
-queries too, and where both can be had each checks the other. Run r descends the mean over its batch of omega_ri l_i.
+Run r descends the mean over its batch of omega_ri l_i. This is a second loop beside `workbench.simulation`, and stays
+for two reasons. Cross-entropy, and the derivatives of the losses of held-out queries, are not in the hand-written
+passes: there they would touch the forward pass, the losses, both derivatives, the output basis, the moments-only
+descent and the fused kernel, more lines than these. And it shares no arithmetic with them, so that on every problem
+where both apply each is the other's independent check (`tests/test_bench.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.bench.functional import losses_of_weights
-from workbench.bench.problem import Problem
 from workbench.bench.run import ChainNetwork, Examples
 from workbench.errors import WorkbenchError
-from workbench.simulation import Adam, GradientDescent, Momentum, Optimizer, Recipe, Schedule
+from workbench.simulation import Recipe
 
 Array = NDArray[np.float64]
 Tensor = torch.Tensor
@@ -113,10 +114,3 @@ def _of_batch(factors: Tensor, chosen: NDArray[np.int64] | None) -> Tensor:
     inside = torch.zeros(factors.shape[-1], dtype=factors.dtype)
     inside[torch.as_tensor(chosen)] = 1 / len(chosen)
     return factors * inside
-
-
-def recipe_of(problem: Problem) -> Recipe:
-    """Schedule, rule and mini-batches of a problem."""
-    rules: dict[str, Optimizer] = {"gd": GradientDescent(), "momentum": Momentum(), "adam": Adam()}
-    schedule = Schedule.even(problem.t_max, problem.checkpoints, problem.eta)
-    return Recipe(schedule, rules[problem.optimizer], problem.batch_size)

@@ -37,6 +37,7 @@ a method of your own
 
 what comes out, in DIR
   leaderboard.html   the table, sorted by any column; every method's curves over the truth's, and where it fails
+  bench.md           the tables and what each score is, as a page of documentation
   scores.csv, .nc    long form: method, problem, truth, time, level, score, value, low, high
   costs.csv          seconds, memory, forward passes; the reason where a method failed
   truths/            the truth of each problem, with the index sets of its subset losses
@@ -104,20 +105,27 @@ def run(args: argparse.Namespace) -> int:
             bar=no_bar if args.quiet else shown_bar,
             store=store,
         )
-        _write(result, args.out, args.force, settings)
+        _write(result, args, settings)
         store.remove()
     return _say(result, args.out)
 
 
-def _write(result: BenchResult, out: Path, force: bool, settings: dict[str, Any]) -> None:
+def _write(result: BenchResult, args: argparse.Namespace, settings: dict[str, Any]) -> None:
     from workbench import __version__
     from workbench.bench.results import write_results
     from workbench.report.directory import MARKER, staged
 
-    with staged(out, force) as work:
-        write_results(result, work)
+    with staged(args.out, args.force) as work:
+        write_results(result, work, _command(args))
         config = {"settings": settings, "resolved": {"code_version": __version__}}
         (work / MARKER).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to type to have the same scores again, without paths."""
+    asked = [f"--problems {args.problems}" if args.problems else f"--suite {args.suite}", f"--seeds {args.seeds}"]
+    asked += [f"--methods {args.methods}"] if args.methods else []
+    return " ".join(["workbench bench", *asked, *(["--peers"] if args.peers else []), "--out DIR"])
 
 
 def _say(result: BenchResult, out: Path) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from workbench.bench.functional import flat_weights, losses_of_weights
 from workbench.bench.method import method
 from workbench.bench.run import Run
+from workbench.simulation.module import ModuleSampling, sample_module_checkpoints
 
-CHAINS, DRAWS, BURN_IN = 4, 200, 50
-N_BETA, GAMMA, STEP = 30.0, 300.0, 1e-3
+SETTINGS = ModuleSampling(chains=4, draws=200, step=1e-3, burn_in=50, thin=1, batching="vmap")
 
 
 @method(
@@ -22,24 +24,14 @@ N_BETA, GAMMA, STEP = 30.0, 300.0, 1e-3
 )
 def local_bif(run: Run) -> NDArray[np.float64]:
     """``-Cov(l_i, l_j)`` over draws around every checkpoint, every chain centred by itself."""
-    losses, P = losses_of_weights(run.checkpoints[0], run.examples), len(run.items)
+    examples, items = run.examples, run.items
 
-    def mean_loss(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        each = losses(w)
-        return each[:P].mean(), each
+    def losses(network: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return replace(examples, inputs=batch[0], targets=batch[1]).losses(network)
 
-    gradient = torch.func.vmap(torch.func.grad(mean_loss, has_aux=True))
-    generator = torch.Generator().manual_seed(0)
-    # All chains of all checkpoints side by side: (T x chains, n_weights).
-    centre = torch.stack([flat_weights(network) for network in run.checkpoints]).repeat_interleave(CHAINS, dim=0)
-    w, draws = centre.clone(), []
-    for step in range(BURN_IN + DRAWS):
-        force, each = gradient(w)
-        if step >= BURN_IN:
-            draws.append(each)
-        noise = torch.randn(w.shape, generator=generator, dtype=w.dtype)
-        w = w - STEP / 2 * (N_BETA * force + GAMMA * (w - centre)) + STEP**0.5 * noise
-    samples = torch.stack(draws, dim=1)
-    samples = (samples - samples.mean(dim=1, keepdim=True)).reshape(len(run.checkpoints), CHAINS * DRAWS, -1)
-    covariance = samples[..., :P].mT @ samples / (samples.shape[1] - CHAINS)
-    return np.asarray(-covariance.numpy())
+    samples = sample_module_checkpoints(
+        run.checkpoints[0], losses, [network.state_dict() for network in run.checkpoints],
+        (items.inputs, items.targets), n_beta=30.0, gamma=300.0, sampling=SETTINGS,
+        observed=(examples.inputs, examples.targets),
+    )  # fmt: skip
+    return -np.stack([one.estimate().covariance[0] for one in samples])

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
@@ -40,6 +40,7 @@ def trajectory_derivative(
     training: Recipe | Schedule,
     *,
     window: tuple[float, float] = (0.0, np.inf),
+    item_weights: ArrayLike | None = None,
     place: Place = CPU,
     memory: float = MEMORY,
     progress: Progress | None = None,
@@ -51,6 +52,8 @@ def trajectory_derivative(
         network: the start; any depth and activation.
         training: recipe of the training, or its schedule.
         window: eps_i acts only in the steps that begin in ``[t0, t1)``.
+        item_weights: ``(P,)`` factors of the item losses in the training itself; 1 unless given, 0 for an item that
+            is only looked at.
         place: device and precision.
         memory: bytes that the derivatives of one batch of items may take; more items go in several batches.
         progress: called with the number of steps done since the last call, counted once for all items.
@@ -64,12 +67,13 @@ def trajectory_derivative(
     recipe = as_recipe(training, network)
     small, P = on_outputs(network, output_basis([network], recipe)), network.task.n_items
     derivative = np.zeros((len(recipe.schedule.steps), P, P))
+    factors = np.broadcast_to(np.asarray(1.0 if item_weights is None else item_weights, dtype=np.float64), P)
     per_item = 8.0 * (8 * small.n_weights + 6 * P * sum(rows for rows, _ in small.shapes))
     batches = run_batches(P, per_item, memory)
     report, phases = shared_progress(progress, len(batches)), _window_weights(recipe.schedule, window, P)
     with torch_threads(1):
         for sources in batches:
-            part, runs = derivative[:, sources], _Tangents(small, recipe, place, sources.stop - sources.start)
+            part, runs = derivative[:, sources], _Tangents(small, recipe, place, sources.stop - sources.start, factors)
 
             def record(k: int, part: Array = part, runs: _Tangents = runs) -> None:
                 part[k] = runs.loss_derivatives()
@@ -89,9 +93,9 @@ def _window_weights(schedule: Schedule, window: tuple[float, float], P: int) -> 
 class _Tangents:
     """One run with all items, and the derivatives of its weights by eps of M source items; a `descent.Stepper`."""
 
-    def __init__(self, network: Network, recipe: Recipe, place: Place, sources: int) -> None:
+    def __init__(self, network: Network, recipe: Recipe, place: Place, sources: int, factors: Array) -> None:
         self._model, self._recipe = NetworkModel.of(network, place), recipe
-        self._w = place.tensor(network.flat)[None]
+        self._w, self._factors = place.tensor(network.flat)[None], place.tensor(factors)[None]
         self._S = self._w.new_zeros((sources, network.n_weights))
         self._own, self._dg = self._w.new_empty((sources, 1, network.task.n_items)), torch.empty_like(self._S)
         self._memory, self._dmemory = (recipe.optimizer.init(x) for x in (self._w, self._S))
@@ -107,13 +111,13 @@ class _Tangents:
         size, optimizer, eta = None if items is None else len(items), self._recipe.optimizer, self._recipe.schedule.eta
         if size not in self._batches:
             self._batches[size] = self._model.batch(self._w, size)
-        batch, own = self._batches[size], self._own
+        batch, own, factors = self._batches[size], self._own, self._factors
         if items is not None:
             batch.choose(items)
-            own = own[:, :, items]
+            own, factors = own[:, :, items], factors[:, items]
         batch.refresh()
         count = own.shape[2]
-        weights = self._w.new_full((1, count), 1 / count)
+        weights = factors / count
         batch.gradient_derivatives(self._directions, weights[0], own / count, self._out)
         g = batch.gradient(weights)
         optimizer.step(self._w, self._memory, g, eta, n)

@@ -3,7 +3,7 @@
 from workbench.simulation.module.kernel import GroupKernel, gradient_kernel, group_kernel
 from workbench.simulation.module.losses import Losses, ModuleLosses
 from workbench.simulation.module.result import ModuleSamples
-from workbench.simulation.module.sampling import ModuleSampling, sample_module_posterior
+from workbench.simulation.module.sampling import ModuleSampling, sample_module_checkpoints, sample_module_posterior
 
 __all__ = [
     "GroupKernel",
@@ -13,5 +13,6 @@ __all__ = [
     "ModuleSampling",
     "gradient_kernel",
     "group_kernel",
+    "sample_module_checkpoints",
     "sample_module_posterior",
 ]

@@ -37,7 +37,7 @@ class _Asked(nn.Module):
         return self._losses(self.model, batch)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # torch.func takes the repr of what has no name, at every call
 class ModuleLosses:
     """A module, its losses, and the parameters that count as its weights.
 
@@ -114,11 +114,11 @@ class ModuleLosses:
         (gradient,) = torch.autograd.grad(self.mean(leaf, batch), leaf)
         return gradient
 
-    def checked(self, data: Data) -> torch.Tensor:
-        """The losses of all data at the checkpoint, refused where the loss function does not give what it should."""
+    def checked(self, data: Data, w: torch.Tensor | None = None) -> torch.Tensor:
+        """The losses of all data at the checkpoint, or at w; refused where the loss function gives something else."""
         count = length(data)
         with torch.no_grad():
-            value = self(self.star, data)
+            value = self(self.star if w is None else w, data)
         if not isinstance(value, torch.Tensor) or not 1 <= value.ndim <= 2 or value.shape[0] != count:
             given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
             raise WorkbenchError(

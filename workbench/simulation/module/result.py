@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from workbench import __version__
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.simulation.module.plan import ModulePlan, ModuleSampling
+from workbench.simulation.sampling.diagnostics import rhat_and_ess
 from workbench.simulation.sampling.learning_coefficient import LearningCoefficientEstimate
 from workbench.simulation.sampling.moments import BatchMoments, CovarianceEstimate, estimate
 
@@ -32,7 +34,6 @@ class ModuleSamples:
         traces: ``(C, draws, P)`` losses of every observed example and token, row after row.
         reference: ``(P,)`` the same at the checkpoint.
         shape: of one draw before it was flattened: ``(examples,)`` or ``(examples, tokens)``.
-        rhat, ess: ``(P,)`` rank-normalised split R-hat, and effective sample size of the mean, by arviz-stats.
         plan: step, burn-in and thinning. sampling: what was asked for.
         n_beta, gamma: of the posterior.
         batching: how the chains were moved, and why.
@@ -41,13 +42,26 @@ class ModuleSamples:
     traces: NDArray[Any]
     reference: Array
     shape: tuple[int, ...]
-    rhat: Array
-    ess: Array
     plan: ModulePlan
     sampling: ModuleSampling
     n_beta: float
     gamma: float
     batching: str
+
+    @cached_property
+    def _diagnostics(self) -> tuple[Array, Array]:
+        rhat, ess = rhat_and_ess(self.traces[None].astype(np.float64))
+        return rhat[0], ess[0]
+
+    @property
+    def rhat(self) -> Array:
+        """``(P,)`` rank-normalised split R-hat, by arviz-stats."""
+        return self._diagnostics[0]
+
+    @property
+    def ess(self) -> Array:
+        """``(P,)`` effective sample size of the mean, by arviz-stats."""
+        return self._diagnostics[1]
 
     @property
     def meaning(self) -> str:

@@ -10,7 +10,7 @@ no gradient of the loss is computed: the chains are those of the localization al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -24,11 +24,10 @@ from workbench.simulation.module.batching import Chains, batched, chosen, looped
 from workbench.simulation.module.losses import Data, Losses, ModuleLosses, length
 from workbench.simulation.module.plan import ModulePlan, ModuleSampling, check_measured_length, diverged, module_plan
 from workbench.simulation.module.result import ModuleSamples
-from workbench.simulation.sampling import diagnostics
 from workbench.simulation.sampling.rmsprop import ALPHA, DELTA
 from workbench.store import NOWHERE, Slot
 
-__all__ = ["ModuleSampling", "sample_module_posterior"]
+__all__ = ["ModuleSampling", "sample_module_checkpoints", "sample_module_posterior"]
 
 Progress = Callable[[int], None]
 
@@ -69,6 +68,44 @@ def sample_module_posterior(
         ConditionError: where there is no local posterior (when its curvature is looked at: step, burn_in or thin open).
         SamplingError: if a chain diverges, with the step that would do; if the chains are too short.
     """
+    settings = _settings(sampling, n_beta, gamma, data)
+    own, watched = (
+        ModuleLosses.at(model, losses, checkpoint, settings.parameters),
+        data if observed is None else observed,
+    )
+    own.checked(watched)  # before curvatures are looked at
+    plan = module_plan(own, data, n_beta, gamma, settings)
+    run = _Run(own, own.star[None], data, n_beta, gamma, settings, plan, number, label)
+    return run.to_end(watched, progress, stopped, slot)[0]
+
+
+def sample_module_checkpoints(
+    model: nn.Module,
+    losses: Losses,
+    checkpoints: Sequence[Mapping[str, torch.Tensor]],
+    data: Data,
+    *,
+    n_beta: float,
+    gamma: float,
+    sampling: ModuleSampling,
+    observed: Data = None,
+) -> list[ModuleSamples]:
+    """Around every checkpoint as `sample_module_posterior`, all chains of all of them side by side.
+
+    That is quicker where one chain alone leaves the processor idle, in models of some thousand weights. All share one
+    step, which ``sampling`` must give together with burn_in and thin.
+    """
+    settings = _settings(sampling, n_beta, gamma, data)
+    if None in (settings.step, settings.burn_in, settings.thin):
+        raise WorkbenchError("`sampling` leaves step, burn_in or thin open; give all three, for all checkpoints alike")
+    each = [ModuleLosses.at(model, losses, checkpoint, settings.parameters) for checkpoint in checkpoints]
+    centres = torch.stack([own.star for own in each])
+    plan = module_plan(each[0], data, n_beta, gamma, settings)
+    run = _Run(each[0], centres, data, n_beta, gamma, settings, plan, 0, "")
+    return run.to_end(data if observed is None else observed)
+
+
+def _settings(sampling: ModuleSampling | None, n_beta: float, gamma: float, data: Data) -> ModuleSampling:
     settings = sampling or ModuleSampling()
     if not (np.isfinite(n_beta) and n_beta >= 0 and np.isfinite(gamma) and gamma > 0):
         raise WorkbenchError(
@@ -76,34 +113,16 @@ def sample_module_posterior(
         )
     if settings.batch_size is not None and settings.batch_size > length(data):
         raise WorkbenchError(f"`batch_size` {settings.batch_size} of {length(data)} examples; use that many or fewer")
-    own = ModuleLosses.at(model, losses, checkpoint, settings.parameters)
-    watched = data if observed is None else observed
-    reference = own.checked(watched)
-    run = _Run(own, data, n_beta, gamma, settings, module_plan(own, data, n_beta, gamma, settings), number, label)
-    traces = run.to_end(watched, reference, progress, stopped, slot)
-    rhat, ess = diagnostics.rhat_and_ess(traces[None].astype(np.float64))
-    if not settings.any_length:
-        check_measured_length(ess[0], settings, run.plan.thin)
-    return ModuleSamples(
-        traces,
-        reference.flatten().cpu().numpy().astype(np.float64),
-        tuple(reference.shape),
-        rhat[0],
-        ess[0],
-        run.plan,
-        settings,
-        n_beta,
-        gamma,
-        run.why,
-    )
+    return settings
 
 
 class _Run:
-    """C chains on their way: weights ``(C, N)``, the streams of their random numbers, and V for RMSProp."""
+    """C chains around each of K centres: weights ``(K C, N)``, the streams of their random numbers, V for RMSProp."""
 
     def __init__(
         self,
         model: ModuleLosses,
+        centres: torch.Tensor,
         data: Data,
         n_beta: float,
         gamma: float,
@@ -114,21 +133,42 @@ class _Run:
     ) -> None:
         self._model, self._data, self._settings, self.plan = model, data, settings, plan
         self._n_beta, self._gamma, self._label = n_beta, gamma, label
-        self._w = model.star.repeat(settings.chains, 1)
+        self._centres = centres
+        self._star = centres.repeat_interleave(settings.chains, dim=0)
+        self._w = self._star.clone()
         self._V = torch.zeros_like(self._w) if settings.sampler == "rmsprop" else None
-        self._streams = [_stream(settings.seed, number, chain, model.star.device) for chain in range(settings.chains)]
+        numbers = [(number + k, chain) for k in range(len(centres)) for chain in range(settings.chains)]
+        self._streams = [_stream(settings.seed, k, chain, centres.device) for k, chain in numbers]
         self._chains: Chains | None = None
         self.why = "no gradient: n beta = 0"
 
     def to_end(
+        self, watched: Data, progress: Progress | None = None, stopped: Event | None = None, slot: Slot = NOWHERE
+    ) -> list[ModuleSamples]:
+        """The samples around every centre; also those of a run that was kept."""
+        references = [self._model.checked(watched, centre) for centre in self._centres]
+        traces = self._traces(watched, references[0], progress, stopped, slot)
+        by_centre = traces.reshape(len(references), -1, *traces.shape[1:])
+        return [self._samples(one, reference) for one, reference in zip(by_centre, references, strict=True)]
+
+    def _samples(self, traces: NDArray[Any], reference: torch.Tensor) -> ModuleSamples:
+        flat, n_beta, gamma = reference.flatten().cpu().numpy().astype(np.float64), self._n_beta, self._gamma
+        samples = ModuleSamples(
+            traces, flat, tuple(reference.shape), self.plan, self._settings, n_beta, gamma, self.why
+        )
+        if not self._settings.any_length:
+            check_measured_length(samples.ess, self._settings, self.plan.thin)
+        return samples
+
+    def _traces(
         self, watched: Data, reference: torch.Tensor, progress: Progress | None, stopped: Event | None, slot: Slot
     ) -> NDArray[Any]:
-        """``(C, draws, P)`` losses; also those of a run that was kept."""
+        """``(K C, draws, P)`` losses."""
         settings, total = self._settings, self.plan.steps(self._settings.draws)
-        traces = np.zeros((settings.chains, settings.draws, reference.numel()), dtype=reference.cpu().numpy().dtype)
+        traces = np.zeros((len(self._w), settings.draws, reference.numel()), dtype=reference.cpu().numpy().dtype)
         step, drawn = self._resume(slot, traces)
         if progress and step:
-            progress(settings.chains * step)
+            progress(len(self._w) * step)
         self._choose()
         while step < total:
             self._step(step)
@@ -142,7 +182,7 @@ class _Run:
             if stopped is not None and stopped.is_set():
                 raise SamplingError("sampling was stopped")
             if progress:
-                progress(settings.chains)
+                progress(len(self._w))
             if slot.due():
                 self._keep(slot, step, traces[:, :drawn])
         self._keep(slot, total, traces)
@@ -167,7 +207,7 @@ class _Run:
 
     def _step(self, step: int) -> None:
         w, eps = self._w, self.plan.step
-        force = self._gamma * (w - self._model.star)
+        force = self._gamma * (w - self._star)
         if self._n_beta:
             assert self._chains is not None
             gradients = self._chains.gradients(w, self._data, self._mini_batches(self._streams))
