@@ -27,7 +27,7 @@ def checkpoints(count: int, spec: str = "tree", hidden: int = 16) -> Trajectory:
 
 def sampler(run: Trajectory, chains: int, **settings: object) -> tuple[Callable[[], int], Plan]:
     """A function that samples ``chains`` chains at every checkpoint and returns its chain-steps; and its plan."""
-    how = Sampling(**{"chains": chains, "draws": 60, "force": True, **settings})  # type: ignore[arg-type]
+    how = Sampling(**{"chains": chains, "draws": 60, "force_short": True, **settings})  # type: ignore[arg-type]
     planned = plan(run, N_BETA, GAMMA, how)
 
     def sample() -> int:

@@ -54,7 +54,7 @@ def chains(old: bool, count: int, sampling: dict[str, Any], **shape: Any) -> Cal
     """Seconds of a chain-step."""
     from workbench import simulation
 
-    settings = {"step": 1e-4, "burn_in": 100, "thin": 3, "draws": 60, "chains": count, "force": True} | sampling
+    settings = {"step": 1e-4, "burn_in": 100, "thin": 3, "draws": 60, "chains": count} | sampling
     how, local = simulation.Sampling(**settings), {"n_beta": 100.0, "gamma": 1000.0}
     schedule = simulation.Schedule.at([0.0, 3.0], 0.02)
     if old and shape:

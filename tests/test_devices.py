@@ -102,7 +102,9 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
     net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
     points = train_networks([net], recipe)[0] if deep else trained()
-    how = Sampling(chains=3, draws=100, burn_in=10, thin=3, place=Place("cuda"), traces=True, force=True, **options)
+    how = Sampling(
+        chains=3, draws=100, burn_in=10, thin=3, place=Place("cuda"), traces=True, force_short=True, **options
+    )
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
     monkeypatch.setattr(drivers.Stepwise, "_replay", None)

@@ -122,7 +122,7 @@ def test_few_draws_have_wider_errors_that_cover(checkpoint, chains, draws):
     Without the widening: 91 to 94% and 87 to 93%.
     """
     again = copies(small_run(), checkpoint, 600)
-    how = Sampling(sampler="hmc", chains=chains, draws=draws, burn_in=60, seed=2, force=True)
+    how = Sampling(sampler="hmc", chains=chains, draws=draws, burn_in=60, seed=2, force_short=True)
     found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=how).estimate
     z = (found.covariance - found.covariance.mean(axis=0)) / found.stderr
     # Two standard errors of a share of 600, correlated within a repetition.
@@ -263,7 +263,7 @@ def test_a_chain_too_short_is_refused_before_sampling_with_the_length_it_needs()
 
 
 def test_a_short_chain_can_be_forced():
-    how = Sampling(draws=100, thin=3, force=True)
+    how = Sampling(draws=100, thin=3, force_short=True)
     samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
     assert np.isfinite(samples.estimate.covariance).all()
 
@@ -386,7 +386,7 @@ def test_the_singular_minimum_of_a_product_of_two_weights_is_sampled_exactly():
     start = Network(task, (zero[0], zero[0]))
     singular = Trajectory(start, "trained", np.zeros(1), (zero, zero))
     n_beta, gamma = 100.0, 1.0
-    how = Sampling(sampler="hmc", chains=64, draws=1000, burn_in=300, force=True)
+    how = Sampling(sampler="hmc", chains=64, draws=1000, burn_in=300, force_short=True)
     found = local_learning_coefficient(
         sample_local_posterior(singular, n_beta=n_beta, gamma=gamma, sampling=how).estimate, n_beta
     )

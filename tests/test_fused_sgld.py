@@ -153,7 +153,7 @@ SHORT = {
     "thin": 3,
     "place": Place(DEVICE),
     "seed": 5,
-    "force": True,
+    "force_short": True,
 }
 
 

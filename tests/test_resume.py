@@ -253,7 +253,7 @@ def in_two_parts(work, folder: Path, count: int):
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
     trained = train(network(TASK, 6, "balanced:0.01"), Schedule.even(15.0, 3, 0.05))
-    how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force=True, **options)
+    how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force_short=True, **options)
 
     def work(slot, progress):
         return sample_local_posterior(trained, n_beta=100.0, gamma=1000.0, sampling=how, slot=slot, progress=progress)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Parameters in messages of the library: a name between backquotes.
 _PARAMETER = re.compile(r"`([a-z][a-z_0-9]*)`")
 #: Parameters of `Sampling` whose flags say more, as they stand among the flags of a whole comparison.
-_FLAGS = {"step": "step_size", "force": "force_short"}
+_FLAGS = {"step": "step_size"}
 
 
 def flag(name: str) -> str:

@@ -105,7 +105,7 @@ def sampling_of(options: Options, work: Work) -> Any:
         step=options["step_size"],
         batches=_BATCHES,
         batch_size=options["batch_size"],
-        force=options["force_short"],
+        force_short=options["force_short"],
         seed=work.seed,
         place=Place(work.device, torch.float64 if work.precision == "float64" else torch.float32),
     )

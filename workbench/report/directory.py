@@ -24,26 +24,26 @@ def check_target(target: Path, force: bool) -> None:
     try:
         _check_target(target, force)
     except OSError as error:
-        raise WorkbenchError(f"--out {target}: {error.strerror}; choose another place") from None
+        raise WorkbenchError(f"`out` {target}: {error.strerror}; choose another place") from None
 
 
 def _check_target(target: Path, force: bool) -> None:
     place = Path(os.path.abspath(target))
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise WorkbenchError(f"--out {target} exists and is no directory; choose another name")
+        raise WorkbenchError(f"`out` {target} exists and is no directory; choose another name")
     if Path.cwd().is_relative_to(place.resolve()):
-        raise WorkbenchError(f"--out {target} is where you are; name a directory inside it, such as results")
+        raise WorkbenchError(f"`out` {target} is where you are; name a directory inside it, such as results")
     if place.exists() and any(place.iterdir()):
         if not force:
-            raise WorkbenchError(f"--out {target} exists already; add --force to replace it, or choose another name")
-        check_ours(place, Path(f"--out {target}"))
+            raise WorkbenchError(f"`out` {target} exists already; add `force` to replace it, or choose another name")
+        check_ours(place, Path(f"`out` {target}"))
     parent, missing = place.parent, [place.name]
     while not parent.exists():
         parent, missing = parent.parent, [*missing, parent.name]
     for name in missing:
         with suppress(FileNotFoundError, NotADirectoryError):
             (parent / name).lstat()  # raises for a name that no file can have
-    check_writable(parent, f"--out {target}")
+    check_writable(parent, f"`out` {target}")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 
 LIST, FORMAT = "run.json", "workbench run, format 2"
 _FILE, _DIGEST = re.compile(r"[0-9]{1,12}\.nc"), re.compile(r"[0-9a-f]{64}")
-REMEDY = "leave out --resume and add --force to start over, or choose another --out"
+REMEDY = "leave out `resume` and add `force` to start over, or choose another `out`"
 
 
 def as_text(identity: Mapping[str, Any], pieces: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def as_text(identity: Mapping[str, Any], pieces: Mapping[str, Any]) -> str:
 
 def read_list(folder: Path) -> dict[str, Any]:
     """``{"saved", "identity", "pieces", ...}``; a `WorkbenchError` where it is missing or not what was written."""
-    path, remedy = folder / LIST, f"move {folder}, or choose another --out"
+    path, remedy = folder / LIST, f"move {folder}, or choose another `out`"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         digest, written_as = content.pop("sha256"), content["format"]
@@ -85,15 +85,15 @@ def leftover(folder: Path, identity: Mapping[str, Any]) -> str:
     try:
         content = read_list(folder)
     except WorkbenchError:
-        return f"{folder} is in the way and holds no run that could be continued; move it, or choose another --out"
+        return f"{folder} is in the way and holds no run that could be continued; move it, or choose another `out`"
     end = when(content["saved"])
     differs = difference(content["identity"], identity)
     if differs:
         return (
             f"{folder} holds another run, cut off at {end} ({differs}); "
-            "add --force to discard it, or choose another --out"
+            "add `force` to discard it, or choose another `out`"
         )
-    return f"a run of this configuration was cut off at {end}; add --resume to continue it, or --force to start over"
+    return f"a run of this configuration was cut off at {end}; add `resume` to continue it, or `force` to start over"
 
 
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

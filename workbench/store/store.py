@@ -166,7 +166,7 @@ class Store:
         self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         if not _locked(self._lock):
             self.close()
-            raise WorkbenchError(f"{self.folder} is in use by another run; wait for it to end, or choose another --out")
+            raise WorkbenchError(f"{self.folder} is in use by another run; wait for it to end, or choose another `out`")
 
     def _is_blank(self) -> bool:
         """Whether a run was cut off before it kept anything."""

@@ -34,8 +34,8 @@ class ModuleSampling:
         batching: how chains are moved: ``"auto"`` tries both ways for a moment.
         batches: in time, of every chain, for its Monte Carlo error.
         seed: every chain draws from a stream of its own, numbered by (seed, checkpoint, chain).
-        force: accept chains shorter than `diagnostics.LENGTH` autocorrelation times; implied by giving step, burn_in
-            and thin.
+        force_short: accept chains shorter than `diagnostics.LENGTH` autocorrelation times; implied by giving step,
+            burn_in and thin.
     """
 
     chains: int = 4
@@ -49,7 +49,7 @@ class ModuleSampling:
     batching: Batching = "auto"
     batches: int = 20
     seed: int = 0
-    force: bool = False
+    force_short: bool = False
 
     def __post_init__(self) -> None:
         for name, options in (("sampler", ("sgld", "rmsprop")), ("batching", ("auto", "vmap", "loop"))):
@@ -68,7 +68,7 @@ class ModuleSampling:
     @property
     def any_length(self) -> bool:
         """Whether chains too short for their autocorrelation time are accepted."""
-        return self.force or None not in (self.step, self.burn_in, self.thin)
+        return self.force_short or None not in (self.step, self.burn_in, self.thin)
 
 
 @dataclass(frozen=True)
@@ -152,5 +152,5 @@ def check_measured_length(ess: Array, sampling: ModuleSampling, thin: int) -> No
     raise SamplingError(
         f"chains too short: {sampling.draws} draws {thin} steps apart last {sampling.draws * thin / steps:.2g} "
         f"autocorrelation times ({steps:.3g} steps) of loss {worst}, {diagnostics.LENGTH} are needed: use at least "
-        f"{math.ceil(diagnostics.LENGTH * steps / thin)} draws, or `force`"
+        f"{math.ceil(diagnostics.LENGTH * steps / thin)} draws, or `force_short`"
     )

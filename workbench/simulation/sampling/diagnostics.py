@@ -67,7 +67,7 @@ def check_planned_length(draws: int, thin: int, autocorrelation: float) -> None:
         raise SamplingError(
             f"chains too short: {draws} draws {thin} steps apart last {draws * thin / autocorrelation:.2g} "
             f"autocorrelation times ({autocorrelation:.3g} steps) of the slowest direction, {LENGTH} are needed: use "
-            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or `force`"
+            f"at least {needed} draws, thin >= {math.ceil(LENGTH * autocorrelation / draws)}, or `force_short`"
         )
 
 
@@ -90,7 +90,7 @@ def check_length(ess: Array, settings: _Lengths, thin: int, trajectory: _Named) 
     raise SamplingError(
         f"chains too short: {settings.draws} draws {thin} steps apart last {settings.draws * thin / measured:.2g} "
         f"autocorrelation times ({measured:.3g} steps) of the loss of {trajectory.task.items[item]} at t = "
-        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or `force`"
+        f"{trajectory.times[k]:.4g}, {LENGTH} are needed: use at least {needed} draws, or `force_short`"
     )
 
 

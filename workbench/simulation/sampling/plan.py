@@ -37,7 +37,7 @@ class Sampling:
         batches: batches a chain is cut into for its Monte Carlo error; see `batch_means`.
         seed: every chain draws from its own stream, numbered by (seed, checkpoint, chain).
         traces: keep the losses of every draw; R-hat and effective sample size are then those of arviz-stats.
-        force: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
+        force_short: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
             burn-in and thinning all three: nothing is then left to plan.
         place: where and how precisely the chains run. A GPU draws other random numbers than a processor.
     """
@@ -52,7 +52,7 @@ class Sampling:
     seed: int = 0
     traces: bool = False
     batch_size: int | None = None
-    force: bool = False
+    force_short: bool = False
     place: Place = CPU
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Sampling:
     @property
     def any_length(self) -> bool:
         """Whether chains too short for their autocorrelation time are accepted."""
-        return self.force or None not in (self.step, self.burn_in, self.thin)
+        return self.force_short or None not in (self.step, self.burn_in, self.thin)
 
 
 def sampler_of(name: str) -> Sampler:
