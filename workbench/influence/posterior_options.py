@@ -20,7 +20,9 @@ def choose_n_beta(trajectory: Trajectory, options: Options) -> float:
 
 def choose_gamma(trajectory: Trajectory, options: Options) -> float:
     """Localization for which the posterior is Gaussian at every checkpoint, from the largest singular value."""
-    network, n_beta = trajectory.network, options["n_beta"]
+    network = trajectory.network
+    # With the loss switched off any gamma would do; that of the usual n beta makes it a control of the usual run.
+    n_beta = options["n_beta"] or theory.default_n_beta(network.modes)
     if network.activation == "linear":
         return required_gamma(network.modes, n_beta, depth=network.depth)
     needed = float(np.maximum(-curvatures(trajectory)[:, 0], 0).max()) or float(network.modes.s[0])
@@ -32,8 +34,9 @@ OPTIONS = (
     Option(
         "n_beta",
         "number",
-        "inverse temperature x number of items; auto: 100, or what suits losses far from order 1",
+        "inverse temperature x number of items; auto: 100, or what suits losses far from order 1; 0: the loss is off",
         choose=choose_n_beta,
+        zero=True,
         group=_POSTERIOR,
         metavar="X",
         symbol="nβ",

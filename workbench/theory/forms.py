@@ -98,6 +98,11 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "coexistence_temperature_form",
             "n beta of the transition, D >= 3",
         ),
+        "loss_off_covariance": (
+            "posterior.loss_off",
+            "loss_off_form",
+            "covariance of losses with the loss switched off",
+        ),
         "learned_pair": ("posterior.coupled_forms", "learned_pair_form", "coupling of two learned modes"),
         "unlearned_pair": (
             "posterior.coupled_forms",

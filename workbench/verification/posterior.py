@@ -11,6 +11,8 @@ from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.posterior.local_posterior import local_bif
+from workbench.theory.posterior.loss_off import loss_off_covariance
+from workbench.trajectory import Trajectory
 from workbench.verification.claims import Claim, Outcome, compared, measured
 from workbench.verification.reference import autograd_gradients, autograd_hessian, item_losses
 
@@ -97,6 +99,21 @@ def _order() -> Outcome:
     return measured(1.0, order, lambda p: abs(order - p))
 
 
+def _loss_off() -> Outcome:
+    """Two items, inputs, hidden units and outputs: quadrature over all 8 weights, whose 5 nodes are exact."""
+    rng = np.random.default_rng(0)
+    task = SemanticTask("two items", ("one", "other"), ("p", "q"), rng.normal(size=(2, 2)), X=rng.normal(size=(2, 2)))
+    layers, v = [rng.normal(size=(2, 2)), rng.normal(size=(2, 2))], 0.1
+    start = network(task, 2, "gaussian:0.1")
+    path = Trajectory(start, "predicted", np.zeros(1), tuple(one[None] for one in layers))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    points = np.concatenate([one.ravel() for one in layers]) + v**0.5 * np.array(list(product(nodes, repeat=8)))
+    p = np.prod(np.array(list(product(weights, repeat=8))), axis=1)
+    losses = item_losses(task, [points[:, :4].reshape(-1, 2, 2), points[:, 4:].reshape(-1, 2, 2)])
+    centred = losses - (p @ losses) / p.sum()
+    return compared(loss_off_covariance(path, 1 / v)[0], (centred * p[:, None]).T @ centred / p.sum())
+
+
 CLAIMS = (
     Claim("Local posterior", "covariance of losses, second order at the localised maximum, in mode blocks",
           ("pair_curvature",), "dense matrices by automatic differentiation", 1e-11,
@@ -106,4 +123,7 @@ CLAIMS = (
           "reference values of exact sampling, computed independently", lambda: _errors()[1]),
     Claim("Local posterior", "and closes in on it as 1/gamma", (), "the same at n beta = 80 and 320", 0.05,
           "the order of convergence, with a rest of the next order", _order),
+    Claim("Local posterior", "with the loss switched off the covariance of two linear layers is exact",
+          ("loss_off_covariance",), "quadrature over all weights of a network with two hidden units", 1e-12,
+          "rounding", _loss_off),
 )  # fmt: skip

@@ -207,8 +207,8 @@ def required_gamma(modes: Modes, n_beta: float, safety: float = 20.0, *, depth: 
 
 def check_local_posterior(times: Array, lambda_min: Array, n_beta: float, gamma: float) -> None:
     """Raise `ConditionError` at the first checkpoint where ``n beta H + gamma`` is not positive definite."""
-    if not n_beta > 0 or not gamma > 0:
-        raise ConditionError("n beta > 0 and gamma > 0", f"n beta = {n_beta:g}, gamma = {gamma:g}", "use the defaults")
+    if not n_beta >= 0 or not gamma > 0:
+        raise ConditionError("n beta >= 0 and gamma > 0", f"n beta = {n_beta:g}, gamma = {gamma:g}", "use the defaults")
     short = -n_beta * lambda_min >= gamma
     if short.any():
         k = int(np.argmax(short))
