@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.integrate import solve_ivp
 
+from workbench.bench.methods.curvature import mean_loss_gauss_newton, mean_loss_hessian
+from workbench.bench.methods.segmentwise_unrolling import unrolled
+from workbench.bench.run import ChainNetwork, Examples
 from workbench.influence import MEASURES
 from workbench.networks import network
 from workbench.semantics import Hierarchy
@@ -51,3 +56,21 @@ def test_louder_targets_of_trained_networks_approach_the_flow_as_the_learning_ra
         run = train(start, Schedule.even(8, 3, eta))
         gaps.append(np.abs((measure(run, start=begin) - measure(predict(start, run.times), start=begin)).values).max())
     assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.1)
+
+
+def test_one_segment_is_the_linear_equation_with_constant_curvature():
+    rng = np.random.default_rng(3)
+    root, g = rng.standard_normal((5, 5)), rng.standard_normal((4, 5))
+    H, t = root + root.T, 0.7
+    moved = solve_ivp(lambda _, S: -(S.reshape(2, 5) @ H + g[:2]).ravel(), (0, t), np.zeros(10), rtol=1e-10, atol=1e-12)
+    curvature, gradients = (torch.tensor(np.stack([x, x])) for x in (H, g))
+    influence = unrolled(gradients, curvature, np.array([0.0, t]), [0, 1], 2)
+    assert influence[-1] == pytest.approx(moved.y[:, -1].reshape(2, 5) @ g.T, rel=1e-7)
+
+
+def test_the_gauss_newton_matrix_is_the_hessian_where_nothing_is_left_to_learn():
+    rng = np.random.default_rng(4)
+    net = ChainNetwork([rng.standard_normal((3, 4)), rng.standard_normal((2, 3))], "tanh")
+    inputs = torch.tensor(rng.standard_normal((6, 4)))
+    learned = Examples(tuple("abcdef"), inputs, net(inputs).detach())
+    assert torch.allclose(mean_loss_gauss_newton(net, learned), mean_loss_hessian(net, learned), atol=1e-12)

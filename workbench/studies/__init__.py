@@ -9,7 +9,13 @@ from workbench.errors import WorkbenchError
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 
 #: Files of this package that end with ``STUDY``, in the order of lists.
-FILES: tuple[str, ...] = ("tree_in_influence", "why_peaks_differ", "frozen_input", "loss_off")
+FILES: tuple[str, ...] = (
+    "tree_in_influence",
+    "why_peaks_differ",
+    "frozen_input",
+    "cancellation",
+    "loss_off",
+)
 
 
 def studies() -> dict[str, Study]:

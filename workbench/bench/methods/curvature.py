@@ -21,3 +21,19 @@ def mean_loss_hessian(network: nn.Module, items: Examples) -> torch.Tensor:
     losses = losses_of_weights(network, items)
     hessian: torch.Tensor = torch.func.hessian(lambda w: losses(w).mean())(weights)
     return hessian
+
+
+def mean_loss_gauss_newton(network: nn.Module, items: Examples) -> torch.Tensor:
+    """``(N, N)`` Gauss-Newton part of the same, ``sum_i J_i^T J_i / P`` for squared losses: never negative."""
+    if items.loss != "squared":
+        raise WorkbenchError(f"loss {items.loss!r}: the Gauss-Newton matrix is computed for squared losses")
+    names = [name for name, _ in network.named_parameters()]
+    shapes = [p.shape for p in network.parameters()]
+
+    def outputs(w: torch.Tensor) -> torch.Tensor:
+        parts = torch.split(w, [shape.numel() for shape in shapes])
+        given = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+        return torch.func.functional_call(network, given, (items.inputs,))  # type: ignore[no-any-return]
+
+    J: torch.Tensor = torch.func.jacrev(outputs)(flat_weights(network)).flatten(0, 1)
+    return J.T @ J / len(items)
