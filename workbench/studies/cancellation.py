@@ -73,8 +73,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
         ds,
         draw,
         "Above: correlation with the exact derivative over pairs of different items, for influence up to t. Middle: "
-        "share of the absolute influence that cancels in the sum over the path. Below: correlation with what leaving an "
-        "item out in one stage does to the others by its end, mean over stages.",
+        "share of the absolute influence that cancels in the sum over the path. Below: correlation with what leaving "
+        "an item out in one stage does to the others by its end, mean over stages.",
         "Unrolling with many segments stays near 1, TracIn falls and turns negative; most of the influence cancels; "
         "scores of the stage predict interventions, sums over all of training hardly.",
         _claims(ds),

@@ -48,11 +48,11 @@ def unrolled(
         gained = torch.where(values.abs() * dt > 1e-9, -torch.expm1(-values * dt) / values, torch.full_like(values, dt))
         S = ((S @ vectors) * decay - g * gained) @ vectors.T
         influence.append(S @ gradients[end].T)
-    result: NDArray[np.float64] = torch.stack(influence).numpy()
-    return result
+    return np.asarray(torch.stack(influence).numpy())
 
 
 def _trapezoid(times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the trapezoidal rule at the times."""
     half = np.diff(times) / 2
-    return np.append(half, 0.0) + np.append(0.0, half)
+    weights: NDArray[np.float64] = np.append(half, 0.0) + np.append(0.0, half)
+    return weights
