@@ -159,7 +159,7 @@ def table() -> Table | str:
         "torch thread. The others keep the loss of every item at every draw and compute nothing from them; "
         "devinterp computes in float32 and writes to disk, as it always does, the rest computes in float64. "
         "The workbench takes every draw into its covariances and their errors; with losses kept it adds R-hat "
-        "and effective sample sizes by arviz-stats, which at this length cost more than the chains. A loop's "
+        "and effective sample sizes. A loop's "
         "cost per chain-step does not depend on how many chains it runs, so the batch of 240 is compared with "
         "it; the same 4 chains alone are listed too. Goal: 1000 times less than devinterp.",
     )

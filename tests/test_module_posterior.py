@@ -11,6 +11,7 @@ from workbench.simulation.module import (
     ModuleSampling,
     gradient_kernel,
     group_kernel,
+    sample_module_checkpoints,
     sample_module_posterior,
 )
 from workbench.simulation.module.curvature import extreme_curvatures, hessian_product
@@ -162,6 +163,22 @@ def test_chains_batched_by_vmap_are_those_of_a_loop(batch_size):
         traces.append(samples.traces)
     assert np.allclose(*traces, rtol=1e-10)
     assert np.ptp(traces[0][:, -1], axis=0).min() > 0  # chains differ
+
+
+@pytest.mark.parametrize("batching", ["loop", "vmap"])
+def test_many_checkpoints_side_by_side_are_sampled_as_each_by_itself(batching):
+    Y, model = network()
+    states = [network(seed)[1].state_dict() for seed in (1, 2, 3)]
+    sampling = ModuleSampling(chains=2, draws=8, step=1e-4, burn_in=3, thin=2, batches=4, batching=batching)
+    how = {"n_beta": 30.0, "gamma": 500.0, "sampling": sampling}
+    together = sample_module_checkpoints(model, item_losses(Y), states, torch.arange(4), **how)
+    for number, (one, state) in enumerate(zip(together, states, strict=True)):
+        alone = sample_module_posterior(model, item_losses(Y), state, torch.arange(4), number=number, **how)
+        assert np.allclose(one.traces, alone.traces, rtol=1e-10) and np.allclose(one.reference, alone.reference)
+    with pytest.raises(WorkbenchError, match="give all three"):
+        sample_module_checkpoints(
+            model, item_losses(Y), states, torch.arange(4), **how | {"sampling": ModuleSampling(step=1e-4)}
+        )
 
 
 def test_mini_batches_differ_from_chain_to_chain():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workbench.simulation.network.model import *
     from workbench.simulation.running.place import *
     from workbench.simulation.sampling.chains import *
-    from workbench.simulation.sampling.diagnostics import *
+    from workbench.simulation.sampling.convergence import *
     from workbench.simulation.sampling.learning_coefficient import *
     from workbench.simulation.sampling.moments import *
     from workbench.simulation.sampling.plan import *
@@ -43,7 +43,7 @@ _MODULES = {
     "network.model": "Model NetworkModel",
     "running.place": "Place",
     "sampling.chains": "LocalSamples sample_local_posterior",
-    "sampling.diagnostics": "rhat_and_ess",
+    "sampling.convergence": "rhat_and_ess",
     "sampling.learning_coefficient": "LearningCoefficientEstimate gaussian_expectation local_learning_coefficient "
     "quadratic_expectation",
     "sampling.moments": "CovarianceEstimate",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench import __version__
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.simulation.module.plan import ModulePlan, ModuleSampling
-from workbench.simulation.sampling.diagnostics import rhat_and_ess
+from workbench.simulation.sampling.convergence import rhat_and_ess
 from workbench.simulation.sampling.learning_coefficient import LearningCoefficientEstimate
 from workbench.simulation.sampling.moments import BatchMoments, CovarianceEstimate, estimate
 
@@ -55,12 +55,12 @@ class ModuleSamples:
 
     @property
     def rhat(self) -> Array:
-        """``(P,)`` rank-normalised split R-hat, by arviz-stats."""
+        """``(P,)`` rank-normalised split R-hat."""
         return self._diagnostics[0]
 
     @property
     def ess(self) -> Array:
-        """``(P,)`` effective sample size of the mean, by arviz-stats."""
+        """``(P,)`` effective sample size of the mean."""
         return self._diagnostics[1]
 
     @property

@@ -15,6 +15,7 @@ from workbench.errors import SamplingError
 from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.threads import in_threads
 from workbench.simulation.sampling import diagnostics, resuming
+from workbench.simulation.sampling.convergence import rhat_and_ess
 from workbench.simulation.sampling.drivers import bytes_per_chain, driver
 from workbench.simulation.sampling.moments import BatchMoments, CovarianceEstimate, estimate
 from workbench.simulation.sampling.plan import Sampling, plan
@@ -106,7 +107,7 @@ def sample_local_posterior(
     )
     traces, acceptance = (_joined([getattr(r, name) for r in results]) for name in ("traces", "acceptance"))
     if traces is not None:
-        rhat, ess = diagnostics.rhat_and_ess(traces)
+        rhat, ess = rhat_and_ess(traces)
         joined = replace(joined, rhat=rhat, ess=ess)
     if not settings.any_length:
         diagnostics.check_length(joined.ess, settings, schedule.thin, trajectory)

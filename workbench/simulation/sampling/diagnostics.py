@@ -11,8 +11,7 @@ times tau is refused: neither it nor its error bar could be believed. Twice:
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -104,21 +103,6 @@ def autocorrelation_in_steps(tau: Array, thin: int) -> Array:
     phi = thinned ** (1 / thin)
     with np.errstate(divide="ignore"):
         return np.asarray((1 + phi) / (1 - phi))
-
-
-def rhat_and_ess(traces: Array) -> tuple[Array, Array]:
-    """``(T, P)`` rank-normalised split R-hat and effective sample size of the mean, by arviz-stats.
-
-    Args:
-        traces: ``(T, C, draws, P)`` losses.
-
-    Sources: Vehtari et al. (2021); at least 4 draws. One chain is split in two halves.
-    """
-    stats: Any = import_module("arviz_stats.base").array_stats  # slow to import
-    rows = np.ascontiguousarray(traces.transpose(0, 3, 1, 2))
-    rhat = stats.rhat(rows, chain_axis=-2, draw_axis=-1, method="rank")
-    ess = stats.ess(rows, chain_axis=-2, draw_axis=-1, method="mean")
-    return np.asarray(rhat), np.asarray(ess)
 
 
 def check_alive(losses: torch.Tensor, times: Array, step: float, stable: Array) -> None:

@@ -36,7 +36,7 @@ class Sampling:
         batch_size: items a mini-batch of SGLD, drawn anew for every chain and step; None: all items.
         batches: batches a chain is cut into for its Monte Carlo error; see `batch_means`.
         seed: every chain draws from its own stream, numbered by (seed, checkpoint, chain).
-        traces: keep the losses of every draw; R-hat and effective sample size are then those of arviz-stats.
+        traces: keep the losses of every draw; R-hat is then rank-normalised, of split chains.
         force_short: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
             burn-in and thinning all three: nothing is then left to plan.
         place: where and how precisely the chains run. A GPU draws other random numbers than a processor.
