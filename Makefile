@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 BROWSER_TESTS ?= tests/test_explorer.py tests/test_lecture_widgets.py tests/test_browser_explorer.py tests/test_explorer_page.py
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test check notebooks browser bench peers explore clean help
+.PHONY: run paper test check notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,10 @@ browser: $(VENV)/browser.stamp  ## the explorer in process and in Chromium; scre
 bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
+docs: $(VENV)/docs.stamp  ## the documentation, into docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 peers:           ## an environment of its own with other libraries, for `make bench` to compare with
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
@@ -67,5 +71,9 @@ $(VENV)/browser.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[browser]'
 	@touch $@ $(VENV)/dev.stamp $(VENV)/explore.stamp $(VENV)/run.stamp
 
+$(VENV)/docs.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[docs]'
+	@touch $@ $(VENV)/run.stamp
+
 clean:           ## remove the environment and the results
-	rm -rf $(VENV) .venv-peers results
+	rm -rf $(VENV) .venv-peers results docs/_build docs/_written

@@ -172,3 +172,10 @@ def test_a_wide_deep_network_of_150_items_needs_no_dense_matrix():
     gamma = required_gamma(modes, 1.0, depth=4)
     bif = local_bif(modes, a, np.zeros(1), n_beta=1.0, gamma=gamma, hidden=64, n_outputs=40, active=modes.rank, depth=4)
     assert np.isfinite(bif).all() and (np.diagonal(bif[0]) < 0).all()
+
+
+def test_the_posterior_of_one_layer_has_the_mean_of_ridge_regression_from_any_centre():
+    """``(n beta s + gamma u*) / (n beta c + gamma)``, u* = 0 included: nothing holds a mode of one layer at 0."""
+    star, s, c = np.array([0.0, 0.01, 0.3]), np.array([0.7, 0.4, 0.2]), 0.25
+    u = localised_map(star, s, c, 100.0, 10.0, depth=1)
+    np.testing.assert_allclose(u, (100.0 * s + 10.0 * star) / (100.0 * c + 10.0), rtol=1e-13)

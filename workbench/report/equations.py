@@ -8,7 +8,7 @@ import sympy as sp
 
 from workbench.figures.reading import powers
 from workbench.report.markup import Markup, element, together
-from workbench.theory.closed_form import ClosedForm
+from workbench.theory.closed_form import ClosedForm, Step, StepResult
 from workbench.theory.printing import ordered_terms
 
 # Entities that only browsers know, as characters; and hyphens as minus signs.
@@ -59,21 +59,15 @@ def _printer() -> Any:
 
 def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
     """A closed form with its symbols and conditions; the derivation unfolds, or is ``unfolded`` already."""
-    checks = {result.statement: result for result in form.self_check()}
-    steps = []
-    for step in form.steps:
-        result = checks[step.statement]
-        mark = "" if not result.checked else " ✓ checked by sympy" if result.passed else " ✗ check failed"
-        style = "check" if result.passed else "check bad"
-        steps.append(
-            element(
-                "li",
-                step.statement,
-                element("span", mark, class_=style),
-                element("div", wrapped(step.expression), class_="formula"),
-            )
-        )
-    checked = sum(result.checked for result in checks.values())
+    body = unfolding(form, unfolded=unfolded)
+    return element("article", element("h3", form.title), body, id=f"equation-{form.name.replace('_', '-')}")
+
+
+def unfolding(form: ClosedForm, *, unfolded: bool = False) -> Markup:
+    """What stands below the title of a closed form: formula, unit, source, conditions, symbols and derivation."""
+    checks = form.self_check()
+    checked = sum(result.checked for result in checks)
+    steps = [_step(step, result) for step, result in zip(form.steps, checks, strict=True)]
     symbols = [
         together(
             element("dt", mathml(variable.symbol)),
@@ -82,9 +76,7 @@ def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
         for variable in form.variables
     ]
     conditions = [element("li", condition.statement) for condition in form.conditions]
-    return element(
-        "article",
-        element("h3", form.title),
+    return together(
         element("div", _equality(form), class_="formula"),
         element("p", f"Unit: {powers(form.unit)}. Source: {form.source}.", class_="note"),
         together(element("p", "Holds where", class_="lead"), element("ul", *conditions)) if conditions else "",
@@ -95,7 +87,16 @@ def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
             element("ol", *steps),
             **({"open": "open"} if unfolded else {}),
         ),
-        id=f"equation-{form.name.replace('_', '-')}",
+    )
+
+
+def _step(step: Step, result: StepResult) -> Markup:
+    mark = "" if not result.checked else " ✓ checked by sympy" if result.passed else " ✗ check failed"
+    return element(
+        "li",
+        step.statement,
+        element("span", mark, class_="check" if result.passed else "check bad"),
+        element("div", wrapped(step.expression), class_="formula"),
     )
 
 

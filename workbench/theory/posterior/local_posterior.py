@@ -42,7 +42,7 @@ def localised_map(u_star: Array, s: Array, c: float, n_beta: float, gamma: float
     Solves ``g(u) = gamma (u - u*) - n beta u^{D-1} (s - c u^D) = 0``, of degree 2D - 1, a cubic for two layers. Between
     u* and the learned weight ``(s/c)^{1/D}`` g changes sign, so a root exists, and g has no other for
     ``gamma > n beta unique_gamma(s, c, D)``. Where several exist the posterior has several maxima and no one Gaussian.
-    An unlearned mode (u* = 0) stays at 0.
+    An unlearned mode (u* = 0) stays at 0 where its layers hold one another there, D >= 2.
 
     Raises:
         ConditionError: where the maximum is not unique, naming the gamma that makes it so.
@@ -58,7 +58,8 @@ def localised_map(u_star: Array, s: Array, c: float, n_beta: float, gamma: float
         newton = u - value / np.where(slope == 0, 1.0, slope)
         # Newton's step, or the middle of the bracket where that leaves it.
         following = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        following = np.where((value == 0) | (u_star == 0), u, following)
+        stays = (value == 0) | ((u_star == 0) & (depth > 1))
+        following = np.where(stays, u, following)
         done = np.abs(following - u).max(initial=0.0) <= 1e-15 * max(1.0, float(u.max(initial=0.0)))
         u = following
         if done:
