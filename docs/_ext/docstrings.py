@@ -14,7 +14,7 @@ _FIELD = re.compile(r"^\s*:[a-z]+[^:]*:|^\s*\.\. ")
 
 def _escaped(line: str) -> str:
     pieces = _KEPT.split(line)
-    plain = re.compile(r"([*|])|(?<=\w)(_)(?!\w)")
+    plain = re.compile(r"(?<!^)([*|])|(?<=\w)(_)(?!\w)")
     return "".join(piece if k % 2 else plain.sub(r"\\\1\2", piece) for k, piece in enumerate(pieces))
 
 
