@@ -11,11 +11,12 @@ import pytest
 
 import workbench
 from workbench.cli import main
-from workbench.comparison.planning import planned_schedules
+from workbench.comparison.ensemble import shared_schedules
 from workbench.errors import WorkbenchError
 from workbench.semantics import Hierarchy
 from workbench.sweeps import Zarr, axis_of_text, layout_of, load_sweep, plan_of, sweep, sweep_into
 from workbench.sweeps import cells as cells_of_sweeps
+from workbench.sweeps.figures import against, phase_map
 from workbench.theory import flip_times, hierarchy_spectrum
 
 #: So coarse that training takes no time.
@@ -38,7 +39,7 @@ def store(tmp_path):
 
 def test_a_cell_is_the_comparison_of_its_settings(seeds):
     task, settings = workbench.task_from_spec("tree:2,2"), workbench.Settings(init="gaussian:0.2", **FEW)
-    first = planned_schedules(workbench.network(task, 16, settings.init, seed=0), settings)
+    first = shared_schedules([workbench.network(task, 16, settings.init, seed=seed) for seed in range(3)], settings)
     alone = workbench.compare(task, replace(settings, seed=1), schedules=first)
     cell = seeds.sel(sigma=0.2, seed=1)
     for side in ("analytic", "simulated"):
@@ -223,3 +224,38 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, arguments):
     assert run(tmp_path, *ANALYTIC, *arguments) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def starts():
+    settings = workbench.Settings(**{**FEW, "checkpoints": 30, "t_max": None})
+    return sweep("tree:2,2", settings, {"a0": (1e-3, 1e-2, 1e-1), "hidden": (4, 6)})
+
+
+def test_a_figure_shows_the_numbers_of_the_sweep(starts):
+    figure = against(starts, "a0", ("flip 1", "relative_l2"))
+    flips = starts["event_time"].sel(event="flip 1", side="analytic", hidden=4).squeeze("measure")
+    (upper, *_) = figure.axes
+    for line in upper.lines:
+        if len(line.get_xdata()) == 3 and line.get_marker() == "None":
+            assert any(np.allclose(line.get_ydata(), flips.sel(pairs=group)) for group in starts["pairs"].values)
+    assert len(figure.axes) == 4
+
+
+def test_a_map_shows_every_cell(starts):
+    figure = phase_map(starts, "a0", "hidden", "flip 1")
+    (picture,) = figure.axes[0].images
+    group = "ancestor on level 0 (root)"
+    shown = starts["event_time"].sel(event="flip 1", side="analytic", pairs=group).squeeze("measure")
+    np.testing.assert_allclose(picture.get_array(), shown.transpose("hidden", "a0"))
+
+
+def test_figures_of_what_is_not_there_are_refused(starts):
+    for draw in (
+        lambda: against(starts, "depth"),
+        lambda: against(starts, "a0", ("no such",)),
+        lambda: phase_map(starts, "a0", "a0"),
+        lambda: phase_map(starts.drop_attrs(), "a0", "hidden"),
+    ):
+        with pytest.raises(WorkbenchError):
+            draw()

@@ -57,6 +57,12 @@ def stderr(ds: xr.Dataset, measure: str) -> Array | None:
     return None if name not in ds else np.asarray(ds[name].transpose(*PAIR).values, dtype=np.float64)
 
 
+def of_seed(ds: xr.Dataset, k: int) -> xr.Dataset:
+    """The curves of the k-th seed of a comparison of several, in place of those of the first."""
+    names = [str(name) for name in ds if str(name).endswith("_seeds")]
+    return ds.drop_vars(names).assign({name.removesuffix("_seeds"): ds[name].isel(seed=k, drop=True) for name in names})
+
+
 def facts(ds: xr.Dataset, measure: str) -> Mapping[str, Any]:
     """Attributes of a measure: title, units, method; of the side that there is."""
     return ds[variable(measure, sides_of(ds, measure)[0])].attrs

@@ -28,8 +28,15 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
     Columns: measure, pairs, event (``flip 1``, ``most helpful``, ...), analytic, simulated, difference,
     ``closed_form`` where the theory has the time itself (kernel flips on a symmetric tree, aligned start), ``size`` of
     the predicted event (see `Event`; of the simulated one where none is predicted), and ``learning``: what the network
-    learns fastest at that time.
+    learns fastest at that time. Of several seeds the times are the first one's, and ``analytic_spread`` and
+    ``simulated_spread`` the standard deviations over the ``seeds`` that have the event, each by its number.
     """
+    if "seed" in ds.dims:
+        return _with_spread(_table(dataset.of_seed(ds, 0)), ds)
+    return _table(ds)
+
+
+def _table(ds: xr.Dataset) -> pd.DataFrame:
     exact, rows = _closed_form_flips(ds), []
     for measure in dataset.measure_names(ds):
         for group, mask in pair_groups(ds).items():
@@ -37,6 +44,15 @@ def event_table(ds: xr.Dataset) -> pd.DataFrame:
             rows += list(_rows(ds, measure, group, mask, known))
     columns = ("measure", "pairs", "event", "analytic", "simulated", "difference", "closed_form", "size", "learning")
     return pd.DataFrame(rows, columns=list(columns))
+
+
+def _with_spread(table: pd.DataFrame, ds: xr.Dataset) -> pd.DataFrame:
+    keys = ["measure", "pairs", "event"]
+    seeds = pd.concat([_table(dataset.of_seed(ds, k)) for k in range(ds.sizes["seed"])])
+    groups = seeds.groupby(keys, sort=False)
+    spread = groups[["analytic", "simulated"]].std(ddof=1).add_suffix("_spread")
+    counted = groups[list(SIDES)].count().max(axis=1).rename("seeds")
+    return table.merge(spread.join(counted).reset_index(), on=keys, how="outer", sort=False)
 
 
 def _rows(ds: xr.Dataset, measure: str, group: str, mask: NDArray[np.bool_], known: Array) -> Iterator[dict[str, Any]]:

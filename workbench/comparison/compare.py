@@ -13,6 +13,7 @@ import xarray as xr
 from workbench import dataset, influence
 from workbench.agreement.resolution import resolution_notes
 from workbench.comparison.comparison import Comparison
+from workbench.comparison.ensemble import compare_seeds
 from workbench.comparison.limits import refuse_nan, refuse_oversized
 from workbench.comparison.notes import notes_on_task
 from workbench.comparison.planning import Schedules, planned_schedules
@@ -73,6 +74,9 @@ def compare(
     settings = settings or Settings()
     if measures is not None:
         settings = replace(settings, measures=tuple(measures))
+    if settings.seeds > 1:
+        refuse_oversized(prepared(task, centre=settings.centre, standardise=settings.standardise), settings)
+        return compare_seeds(task, settings, bar, store, sides)
     task = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(task, settings)
     start = initial_network(task, settings, init_of(task, settings))

@@ -29,7 +29,8 @@ def refuse_oversized(task: SemanticTask, settings: Settings) -> None:
         task, init, sizes, T, _memory(settings.resolve_device()), predicted=why_unpredicted(settings) is None
     )
     numbers = request.n_weights
-    results = 8.0 * T * task.n_items**2 * sum(measure.arrays for measure in settings.asked)
+    sides = sum(len(measure.sides) for measure in settings.asked) * (settings.seeds if settings.seeds > 1 else 0)
+    results = 8.0 * T * task.n_items**2 * (sides + sum(measure.arrays for measure in settings.asked))
     # An aligned start draws a rotation of the hidden units; its QR decomposition holds three copies.
     weights = 16.0 * T * numbers + 24.0 * hidden**2 * (init.kind == "balanced")
     if results + weights > _RESULT_LIMIT:

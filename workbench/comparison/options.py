@@ -96,6 +96,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("measures", "words", "which of {measures}, separated by commas", default=DEFAULT_MEASURES, metavar="M,M"),
     Option("seed", "integer", "of everything random", default=0, group=_RUNNING, metavar="N"),
     Option(
+        "seeds",
+        "integer",
+        "starts, with seed, seed + 1, ..., trained side by side: bands in figures, the spread of events",
+        default=1,
+        group=_RUNNING,
+        metavar="N",
+    ),
+    Option(
         "device",
         "word",
         "where training and sampling run",

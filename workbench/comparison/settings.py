@@ -17,6 +17,8 @@ from workbench.influence import Measure
 from workbench.networks import Activation
 
 Spacing = Literal["even", "log", "stages"]
+#: More starts in one comparison are a slip of the keyboard.
+_MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, init=False)
@@ -33,7 +35,7 @@ class Settings:
         options: the options of measures by name; they are keyword arguments and attributes as well. Those of no measure
             at hand are dropped.
         centre, standardise, hidden, depth, activation, init, checkpoints, spacing, t_max, eta, eta_fraction, optimizer,
-            train_batch, seed, device, dtype: see `OPTIONS`.
+            train_batch, seed, seeds, device, dtype: see `OPTIONS`.
     """
 
     task: str | None
@@ -52,6 +54,7 @@ class Settings:
     train_batch: int | None
     measures: tuple[str | Measure, ...]
     seed: int
+    seeds: int
     device: str
     dtype: Literal["float32", "float64"]
     options: Mapping[str, Any] = field(hash=False)
@@ -122,6 +125,8 @@ class Settings:
             raise WorkbenchError(f"`checkpoints` {self.checkpoints}; give at least 4, so that curves can be told apart")
         if not 0 <= self.seed < 2**63:
             raise WorkbenchError(f"`seed` {self.seed}; give a whole number from 0 to 2^63 - 1")
+        if not 1 <= self.seeds <= _MOST_SEEDS:
+            raise WorkbenchError(f"`seeds` {self.seeds}; give 1 to {_MOST_SEEDS} starts")
 
     def resolve_device(self) -> str:
         """``"cpu"`` or ``"cuda"``."""

@@ -15,6 +15,7 @@ from workbench.agreement import Verdict
 from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.figures import Rendered, Subject, Words, figure_set, save
+from workbench.figures.ensemble import SEEDS
 from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
@@ -92,7 +93,7 @@ def _figures(subject: Subject, folder: Path, bar: Bar) -> tuple[dict[str, Words]
     """Draw and write the figures of the report; also says which of them this dataset cannot have, and why."""
     provenance = {name: str(subject.ds.attrs[name]) for name in ("code_version", "config")}
     words, drawn, missing = {}, {}, []
-    figures = figure_set("report")
+    figures = figure_set("report") | ({SEEDS.name: SEEDS} if "seed" in subject.ds.dims else {})
     with bar("figures", len(figures)) as advance:
         for name, figure in figures.items():
             try:

@@ -17,7 +17,7 @@ from workbench.influence import Option
 START = {"a0": "balanced", "sigma": "gaussian"}
 TASK = ("task", "branching", "flip_probability")
 #: Settings that say how to work, or decide what a result consists of: the same for all cells.
-_SHARED = ("measures", "device")
+_SHARED = ("measures", "device", "seeds")
 #: More cells are a slip of the keyboard.
 _MOST = 1_000_000
 

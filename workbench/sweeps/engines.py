@@ -21,7 +21,7 @@ Advance = Callable[[int], Any]
 _AHEAD = 2
 #: A block whose workers died so often is given up: it is what kills them.
 _DEATHS = 10
-_SECONDS_TO_CONNECT = 10
+_SECONDS_TO_CONNECT = 5
 LOCAL = "local"
 
 
@@ -175,14 +175,14 @@ def _refuse_other_code(client: Any) -> None:
     from workbench.comparison.identity import code_digest
 
     here = code_digest()
-    try:
-        codes = client.run(_code)
-    except Exception as error:
-        raise WorkbenchError(
-            f"the workers cannot run a cell ({type(error).__name__}: {' '.join(str(error).split())[:200]}); install "
-            "this version of the workbench where they run"
-        ) from None
-    for worker, there in codes.items():
+    for worker, there in client.run(_code, on_error="return").items():
+        if isinstance(there, OSError):
+            continue  # it died meanwhile; another one takes its place
+        if isinstance(there, Exception):
+            raise WorkbenchError(
+                f"worker {worker} cannot run a cell ({type(there).__name__}: {' '.join(str(there).split())[:200]}); "
+                "install this version of the workbench there"
+            )
         if there != here:
             raise WorkbenchError(
                 f"worker {worker} runs other code ({there}; {here} here); install the same workbench on both"

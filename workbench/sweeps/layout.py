@@ -146,7 +146,8 @@ def _variables(plan: Plan) -> dict[str, tuple[str, ...]]:
     found["event_time"] = ("side", "measure", "pairs", "event")
     if len(plan.sides) == 2:
         found |= {"relative_l2": ("measure", "pairs"), "same_sign": ("measure", "pairs")}
-    return found | dict.fromkeys(_CHOSEN, ())
+    fields = {axis.name for axis in plan.axes}  # what is run over is a coordinate
+    return found | {name: () for name in _CHOSEN if name not in fields}
 
 
 def arrays_of(comparison: Comparison, layout: Layout) -> Arrays:
@@ -174,6 +175,6 @@ def _fill_tables(arrays: Arrays, comparison: Comparison, layout: Layout) -> None
         for k, side in enumerate(SIDES):
             where = (k, *(place[dim][row[dim]] for dim in ("measure", "pairs", "event")))
             arrays["event_time"][where] = row[side]
-    for row in error_table(comparison.dataset).to_dict("records"):
+    for row in error_table(comparison.dataset).to_dict("records") if "relative_l2" in arrays else ():
         for name in {"relative_l2", "same_sign"} & arrays.keys():
             arrays[name][place["measure"][row["measure"]], place["pairs"][row["pairs"]]] = row.get(name, np.nan)

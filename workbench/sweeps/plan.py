@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.comparison.planning import Schedules, planned_schedules
+from workbench.comparison.ensemble import shared_schedules as schedules_of_starts
+from workbench.comparison.planning import Schedules
 from workbench.comparison.settings import Settings
 from workbench.comparison.training import init_of, initial_network, why_unpredicted
 from workbench.errors import WorkbenchError
@@ -115,6 +116,8 @@ def plan_of(
 ) -> Plan:
     """A checked `Plan`; what is wrong with single cells is found when they are computed."""
     plan = Plan(task, settings or Settings(), axes_of(over), tuple(side for side in SIDES if side in sides))
+    if plan.settings.seeds > 1:
+        raise WorkbenchError(f"`seeds` {plan.settings.seeds}; a sweep has them as an axis: give `over` seed=0:20")
     ofs = [axis.name for axis in plan.axes if axis.name in TASK]
     if isinstance(task, SemanticTask) and ofs:
         raise WorkbenchError(
@@ -129,25 +132,17 @@ def plan_of(
 
 
 def shared_schedules(plan: Plan, cell: int) -> Schedules | None:
-    """What all seeds of a cell's family have in place of schedules of their own; None where those are the same.
-
-    A random start decides how long learning takes. So that seeds can be trained side by side and compared checkpoint
-    by checkpoint, all of them get the latest end and the smallest learning rate that one of them would choose.
-    """
+    """What all seeds of a cell's family have in place of schedules of their own; None where those are the same."""
     own, family = plan.settings_of(cell), plan.family(cell)
     random = init_of(prepared_task(plan, cell, own), own).kind == "gaussian"
     if len(family) == 1 or not random:
         return None
-    ends, rates, starts = [], [], []
+    starts = []
     for other in family:
         settings = plan.settings_of(other)
         task = prepared_task(plan, other, settings)
         starts.append(initial_network(task, settings, init_of(task, settings)))
-        chosen = planned_schedules(starts[-1], settings)
-        ends.append(float(chosen.training.times[-1]))
-        rates.append(chosen.retraining.eta)
-    eta = None if own.eta_fraction is not None else own.eta or min(rates)
-    return planned_schedules(starts[0], replace(own, t_max=own.t_max or max(ends), eta=eta))
+    return schedules_of_starts(starts, own)
 
 
 def spec_of(spec: str, values: Mapping[str, Any]) -> str:

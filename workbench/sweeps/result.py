@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import xarray as xr
 
 from workbench.comparison.identity import run_identity
 from workbench.errors import WorkbenchError
+from workbench.figures import save
 from workbench.influence import Bar, no_bar
 from workbench.parallel import on_one_core
 from workbench.report.directory import MARKER, staged
@@ -60,7 +62,27 @@ def write_sweep(
         cells.pack(work / RESULT, attrs)
         ds = load_sweep(work / RESULT)
         write_file(work / "cells.csv", cells_table(ds).to_csv(index=False))
+        (work / "figures").mkdir()
+        _draw(ds, work / "figures", bar)
         write_file(work / MARKER, json.dumps(config, indent=2) + "\n")
+
+
+def _draw(ds: xr.Dataset, folder: Path, bar: Bar) -> None:
+    """Quantities against every field, and a map of the first two that are numbers; none where there is nothing."""
+    from workbench.sweeps.figures import against, axes_of_sweep, phase_map
+
+    fields = [name for name in axes_of_sweep(ds) if ds.sizes[name] > 1]
+    maps = [name for name in fields if name != "seed"][:2]
+    provenance = {name: str(ds.attrs[name]) for name in ("code_version", "config")}
+    with bar("figures", len(fields) + 1) as advance:
+        for field in fields:
+            with suppress(WorkbenchError):
+                save(against(ds, field), folder, f"against_{field}", provenance)
+            advance(1)
+        if len(maps) == 2:
+            with suppress(WorkbenchError):
+                save(phase_map(ds, *maps), folder, f"map_{maps[0]}_{maps[1]}", provenance)
+        advance(1)
 
 
 def cells_table(ds: xr.Dataset) -> pd.DataFrame:
