@@ -21,7 +21,7 @@ distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
 
 #: Deaths of workers during one sweep.
-DEATHS = 5
+DEATHS = 2
 
 
 def _started(*arguments, until):
