@@ -14,6 +14,7 @@ from workbench.semantics import Hierarchy
 from workbench.simulation import Schedule, train
 from workbench.studies import frozen_input
 from workbench.studies.ladders import predicted_rungs
+from workbench.studies.other_networks import concordance_of, turning_time
 from workbench.studies.pairs import events_of, groups_far_first
 from workbench.theory import flip_times, hierarchy_spectrum, mode_strength, predict, settling_time
 
@@ -74,3 +75,15 @@ def test_the_gauss_newton_matrix_is_the_hessian_where_nothing_is_left_to_learn()
     inputs = torch.tensor(rng.standard_normal((6, 4)))
     learned = Examples(tuple("abcdef"), inputs, net(inputs).detach())
     assert torch.allclose(mean_loss_gauss_newton(net, learned), mean_loss_hessian(net, learned), atol=1e-12)
+
+
+def test_pairs_of_the_predicted_tree_turn_at_the_roots_of_the_flip_equation_and_in_its_order():
+    tree = Hierarchy((2, 2))
+    roots = flip_times(tree, hierarchy_spectrum(tree).singular_values(q0=1, q1=1, q2=1), a0=0.01)
+    path = predict(network(tree.indicator_task(), 4, "balanced:0.01"), np.linspace(0.05, 14, 280))
+    influence, masks = MEASURES["gradient_kernel"](path).values, groups_far_first(path.task)[1]
+    turns = [turning_time(path.times, influence[:, mask].mean(axis=1)) for mask in masks]
+    # Chords between points 1/20 apart.
+    assert turns == pytest.approx([float(times[0]) for times in roots], abs=2e-3)
+    assert concordance_of(path.times, influence, masks) == 1
+    assert concordance_of(path.times, influence, masks[::-1]) == 0

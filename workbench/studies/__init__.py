@@ -14,6 +14,7 @@ FILES: tuple[str, ...] = (
     "why_peaks_differ",
     "frozen_input",
     "cancellation",
+    "other_networks",
     "loss_off",
 )
 
