@@ -67,7 +67,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
         draw,
         "Left: when the mean kernel of each group of pairs turns from help to harm, over when the first does "
         "(a dot a seed). Right: share of pairs of pairs that turn in this order; line: one half.",
-        "Three bands of dots, in order for most networks, mixed for large starts; concordance near 1 for most and lowest "
+        "Three bands of dots, in order for most networks, mixed for large starts; concordance near 1 for most, lowest "
         "for large starts.",
         _claims(ds),
     )
