@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,6 +62,13 @@ class Server:
         """How many kernels the server has started that still run."""
         return len(self.children())
 
+    def comes_to(self, kernels: int, seconds: float = 60) -> int:
+        """Wait until so many kernels run: one takes a moment to end. Returns how many do."""
+        until = time.monotonic() + seconds
+        while self.kernels() != kernels and time.monotonic() < until:
+            time.sleep(0.1)
+        return self.kernels()
+
     def children(self) -> list[int]:
         """The processes that the server has started and that still run (Linux)."""
         running = []
@@ -78,7 +86,7 @@ class Server:
 def served(*arguments: str) -> Iterator[Server]:
     """`workbench explore` on a free port, until the block ends; gives it once it answers."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench", "explore", "--no-browser", "--port", "8876", *arguments],
+        [sys.executable, "-m", "workbench", "explore", "--no-browser", "--port", str(_free_port()), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -97,6 +105,13 @@ def served(*arguments: str) -> Iterator[Server]:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _free_port() -> int:
+    """Of its own for every server: two that begin at once would both find the same one free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _answering(server: Server) -> Server:
@@ -145,11 +160,15 @@ class App:
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._note)
+        self.open(address, at_rest=at_rest)
+        self._begun, self._first = address, self.numbers()
+
+    def open(self, address: str, *, at_rest: bool = True) -> None:
+        """Go to an address, in the same window."""
         self.page.goto(address)
         self.image.wait_for()
         if at_rest:
             self.at_rest()
-        self._first = self.numbers()
 
     def _note(self, request: Any) -> None:
         if not request.url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
@@ -175,10 +194,16 @@ class App:
         return str(self.page.get_by_text(re.compile("^t = ")).inner_text())
 
     def reset(self) -> None:
-        """Back to the state of the beginning."""
-        self.button("reset").click()
-        self.page.get_by_text(self._first, exact=True).wait_for()
-        self.at_rest()
+        """Back to the state of the beginning; opened anew where something else left no way there."""
+        from playwright.sync_api import TimeoutError
+
+        try:
+            self.button("reset").click(timeout=10_000)
+            self.choose("look", "as the system")
+            self.page.get_by_text(self._first, exact=True).wait_for(timeout=20_000)
+            self.at_rest()
+        except TimeoutError:
+            self.open(self._begun)
 
     def at_rest(self) -> None:
         """Wait until the simulation is done and no new picture comes: the last is drawn when the hand rests."""

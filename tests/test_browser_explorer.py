@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,31 +59,6 @@ def app(page: App, request: pytest.FixtureRequest) -> Iterator[App]:
 def seen(app: App) -> np.ndarray:
     """The picture as painted, ``(height, width, 3)``."""
     return np.asarray(Image.open(io.BytesIO(app.image.screenshot())).convert("RGB")).astype(int)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
-def test_the_app_fits_the_window_and_names_every_control(app: App, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
-    app.settled()
-    app.sharp()
-    app.page.wait_for_function(  # the kernel draws it anew at the height of the window
-        "height => [...document.querySelectorAll('.workbench-export button')].pop().getBoundingClientRect().bottom"
-        " <= height",
-        arg=height,
-        timeout=20_000,
-    )
-    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
-    lowest = app.button("link").bounding_box()
-    assert lowest["y"] + lowest["height"] <= height
-    names = "task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"
-    for name in names:
-        assert app.control(name).is_visible()
-    for label in app.page.locator("label.widget-label:visible").all():
-        assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.inner_text()
-    box = app.image.bounding_box()
-    assert box["width"] > 0.6 * width and box["x"] + box["width"] <= width
-    picture = seen(app)
-    assert picture.std() > 10 and (picture == 255).all(axis=2).mean() < 0.98
 
 
 def test_arrow_keys_move_a_focused_slider_and_the_picture_with_it(app: App) -> None:
@@ -229,89 +203,43 @@ def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App
     app.page.wait_for_function("document.querySelectorAll('.workbench-error').length === 0")
 
 
-def test_a_link_opens_the_same_state_in_another_window(app: App, browser: object, server: Server) -> None:
-    app.choose("source item", "rose")
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
-    app.settled("stale")
-    app.at_rest()
-    # Values between the steps of the sliders, on the nearest of which a browser puts the handles.
-    link = link_of(app) + "&a0=0.0123&time=7.77"
-    assert "depth=3" in link and "source=rose" in link and "eta" not in link
-    other = App(browser, server.page(link))
-    # Time stands on a step of its slider, of which there are 400.
-    assert other.readout("depth") == 3 and "t = 7.7" in other.numbers() and "I(rose →" in other.numbers()
-    assert "a0=0.0123" in link_of(other) and "eta" not in link_of(other)
-    assert other.errors == []
-    other.page.close()
+# The page at several widths
+
+SIZES = [(800, 700), (1280, 800), (1366, 768), (1920, 1080)]
+ENDS = [SIZES[0], SIZES[-1]]
 
 
-def link_of(app: App) -> str:
-    app.button("link").click()
-    return str(app.page.locator("a.workbench-link").get_attribute("href"))
-
-
-def test_reloads_and_closed_windows_leave_no_kernels(browser: object, server: Server, app: App) -> None:
-    before = server.kernels()
-    other = App(browser, server.link, at_rest=False)
-    for _ in range(10):
-        other.page.reload()
-        other.image.wait_for()
-    assert server.kernels() <= before + 2  # the last one's end may still be under way
-    other.page.close(run_before_unload=True)
-    until = time.monotonic() + 10
-    while server.kernels() > before and time.monotonic() < until:
-        time.sleep(0.1)
-    assert server.kernels() == before
-
-
-@pytest.mark.parametrize("link", ["?task=/etc/hosts", "?depth=99", "?nonsense=3", "?a0=foo"])
-def test_a_damaged_link_says_so_until_the_user_has_read_it(browser: object, server: Server, link: str) -> None:
-    app = App(browser, server.page(link))
-    assert "not understood" in app.page.locator(".workbench-notice").inner_text()
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
-    app.settled("stale")
-    app.at_rest()
-    assert "not understood" in app.page.locator(".workbench-notice").inner_text()
-    app.button("understood").click()
-    app.page.locator(".workbench-notice").wait_for(state="hidden")
-    assert app.errors == []
-    app.page.close(run_before_unload=True)
-
-
-# The page at three widths, and at the zoom of a small laptop
-
-WIDTHS = [(800, 700), (1366, 768), (1920, 1080)]
-
-
-@pytest.mark.parametrize(("width", "height"), WIDTHS)
-def test_the_picture_has_the_pixels_of_its_place_and_nothing_hides_behind_a_scroll(
-    app: App, width: int, height: int
-) -> None:
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_app_fits_the_window_and_names_every_control(app: App, width: int, height: int) -> None:
     app.page.set_viewport_size({"width": width, "height": height})
     app.sharp()
+    narrow = width <= 1010
+    if not narrow:
+        app.page.wait_for_function(  # the kernel draws it anew at the height of the window
+            "height => [...document.querySelectorAll('.workbench-export button')].pop().getBoundingClientRect().bottom"
+            " <= height",
+            arg=height,
+        )
     assert app.page.evaluate("document.documentElement.scrollWidth") <= width
     box = app.image.bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert box["width"] > (0.95 if width < 1000 else 0.65) * width
-    # Controls fold away where there is no room beside the picture.
-    assert app.control("depth").is_visible() == (width > 1010)
+    assert box["width"] > (0.95 if narrow else 0.65) * width
     assert app.handle("flow time").bounding_box() and app.button("▶ play").is_visible()
-    if width < 1000:
+    # Controls fold away where there is no room beside the picture.
+    assert app.control("depth").is_visible() != narrow
+    if narrow:
         app.button("controls").click()
         app.control("depth").wait_for()
+    names = "task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"
+    for name in names:
+        assert app.control(name).is_visible()
+    for label in app.page.locator("label.widget-label:visible").all():
+        assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.inner_text()
+    picture = seen(app)
+    assert picture.std() > 10 and (picture == 255).all(axis=2).mean() < 0.98
 
 
-def test_a_zoom_of_150_percent_is_drawn_sharp(browser: object, server: Server) -> None:
-    app = App(browser, server.link, viewport=(853, 512), zoom=1.5)
-    app.sharp(1.5)
-    assert app.page.evaluate("document.documentElement.scrollWidth") <= 853
-    app.page.screenshot(path=SHOTS / "zoom_150.png", full_page=True)
-    app.page.close(run_before_unload=True)
-
-
-@pytest.mark.parametrize(("width", "height"), WIDTHS)
+@pytest.mark.parametrize(("width", "height"), ENDS)
 def test_play_moves_time_through_all_panels_and_slider_and_line_never_differ(app: App, width: int, height: int) -> None:
     app.page.set_viewport_size({"width": width, "height": height})
     app.sharp()
@@ -350,7 +278,7 @@ def test_the_value_under_the_pointer_is_read_out(app: App) -> None:
     app.page.locator(".workbench-pointed", has_text="at t =").wait_for()
 
 
-@pytest.mark.parametrize(("width", "height"), WIDTHS)
+@pytest.mark.parametrize(("width", "height"), ENDS)
 def test_presets_and_the_tour_explain_what_is_seen(app: App, width: int, height: int) -> None:
     app.page.set_viewport_size({"width": width, "height": height})
     app.choose("preset", "depth 1: no influence between items")
@@ -399,7 +327,7 @@ def test_a_kept_curve_stays_and_can_stand_beside_the_present_one(app: App) -> No
     app.page.wait_for_function("!location.search.includes('kept=')")
 
 
-@pytest.mark.parametrize(("width", "height"), WIDTHS)
+@pytest.mark.parametrize(("width", "height"), ENDS)
 def test_dark_and_presentation(app: App, width: int, height: int) -> None:
     app.page.set_viewport_size({"width": width, "height": height})
     app.choose("look", "dark")
@@ -451,18 +379,79 @@ def test_the_lectures_are_on_the_menu(app: App) -> None:
         app.control("depth").wait_for()
 
 
-def test_a_step_that_is_too_long_turns_the_status_red(app: App, browser: object, server: Server) -> None:
-    other = App(browser, server.page("?eta=3.0"))
-    assert "diverges" in other.settled() and other.page.locator(".workbench-fresh.workbench-bad").count() == 1
-    other.page.close(run_before_unload=True)
+def test_a_step_that_is_too_long_turns_the_status_red(app: App) -> None:
+    app.handle("step size").focus()
+    app.page.keyboard.press("End")
+    app.settled("stale")
+    assert "diverges" in app.settled() and app.page.locator(".workbench-fresh.workbench-bad").count() == 1
 
 
-def test_a_program_that_has_ended_is_said_in_words(browser: object, server: Server) -> None:
-    known = set(server.children())
-    app = App(browser, server.link, at_rest=False)
-    (process,) = set(server.children()) - known
-    os.kill(process, signal.SIGKILL)
+# A second window, opened by a link at the zoom of a small laptop; the kernels of both are counted
+
+LINK = "depth=3&source=rose&targets=daisy&a0=0.0123&time=7.77"
+
+
+@pytest.fixture(scope="module")
+def other(browser: object, server: Server, page: App) -> Iterator[App]:
+    assert server.comes_to(1) == 1
+    other = App(browser, server.page(LINK), viewport=(853, 512), zoom=1.5)
+    yield other
+    other.page.context.close()
+
+
+def link_of(app: App) -> str:
+    app.button("link").click()
+    return str(app.page.locator("a.workbench-link").get_attribute("href"))
+
+
+def test_a_link_opens_the_same_state_in_another_window(app: App, other: App) -> None:
+    app.choose("source item", "rose")
+    app.handle("depth").focus()
+    app.page.keyboard.press("ArrowRight")
+    app.settled("stale")
+    app.at_rest()
+    # Values between the steps of the sliders, on the nearest of which a browser puts the handles.
+    assert LINK == link_of(app).partition("?")[2] + "&a0=0.0123&time=7.77"
+    # Time stands on a step of its slider, of which there are 400.
+    assert other.readout("depth") == 3 and "t = 7.7" in other.numbers() and "I(rose →" in other.numbers()
+    assert "a0=0.0123" in link_of(other) and "eta" not in link_of(other)
+    assert other.errors == []
+
+
+def test_a_zoom_of_150_percent_is_drawn_sharp(other: App) -> None:
+    other.sharp(1.5)
+    assert other.page.evaluate("document.documentElement.scrollWidth") <= 853
+    other.page.screenshot(path=SHOTS / "zoom_150.png", full_page=True)
+
+
+def test_a_damaged_link_says_so_until_the_user_has_read_it(other: App, server: Server) -> None:
+    other.open(server.page("task=/etc/hosts"))
+    notice = other.page.locator(".workbench-notice")
+    assert "not understood" in notice.inner_text()
+    other.button("▶ play").click()
+    other.button("❚❚ pause").click()
+    other.settled()
+    assert "not understood" in notice.inner_text()
+    other.button("understood").click()
+    notice.wait_for(state="hidden")
+    assert other.errors == []
+
+
+def test_reloads_leave_no_kernels(other: App, server: Server) -> None:
+    for _ in range(4):
+        other.page.reload()
+        other.image.wait_for()
+    assert server.comes_to(2) == 2
+
+
+def test_a_program_that_has_ended_is_said_in_words(other: App, page: App, server: Server) -> None:
+    assert server.comes_to(2) == 2
+    os.kill(max(server.children()), signal.SIGKILL)  # the one started last
     # Voila starts a dead kernel anew, without the cell's objects: its page gets no more answers either.
-    app.page.locator(".workbench-gone").wait_for()
-    app.page.screenshot(path=SHOTS / "program_has_ended.png")
-    app.page.close(run_before_unload=True)
+    other.page.locator(".workbench-gone").wait_for()
+    other.page.screenshot(path=SHOTS / "program_has_ended.png")
+
+
+def test_a_closed_window_leaves_no_kernel(other: App, page: App, server: Server) -> None:
+    other.page.close(run_before_unload=True)
+    assert server.comes_to(1) == 1

@@ -38,8 +38,18 @@ def shared() -> Explorer:
 
 
 @pytest.fixture
-def view(shared: Explorer) -> Explorer:
+def live(shared: Explorer) -> Explorer:
+    """Simulates whenever it is moved."""
     shared.reset()
+    return shared
+
+
+@pytest.fixture
+def view(shared: Explorer, monkeypatch: pytest.MonkeyPatch) -> Explorer:
+    """Simulated once, and again only by `Explorer.settle`: each time would draw the picture twice."""
+    monkeypatch.setattr(shared.follower.runner, "start", lambda *rest: None)
+    shared.reset()
+    shared.settle()
     return shared
 
 
@@ -195,9 +205,7 @@ def test_a_slider_moves_the_curves_at_once(view: Explorer) -> None:
     np.testing.assert_array_equal(panel(view, "influence").item_lines[1].get_ydata(), view.curves.influence[:, 0, 1])
 
 
-def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(view: Explorer, monkeypatch) -> None:
-    monkeypatch.setattr(view.follower.runner, "start", lambda *rest: None)
-
+def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(view: Explorer) -> None:
     def count() -> int:  # without ticks, which come and go with the limits of the colour bar
         return sum(len(part.get_children()) for part in (view.figure, *view.figure.axes))
 
@@ -209,7 +217,8 @@ def test_moving_sliders_adds_no_artists_and_no_pyplot_figures(view: Explorer, mo
     assert plt.get_fignums() == []
 
 
-def test_time_source_and_targets_only_pick_from_what_is_there(view: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_source_and_targets_only_pick_from_what_is_there(live: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = live
     runs: list[ExplorerState] = []
     monkeypatch.setattr(follower, "_simulate_and_judge", lambda state, *rest: runs.append(state))
     found = view.simulated
@@ -222,12 +231,10 @@ def test_time_source_and_targets_only_pick_from_what_is_there(view: Explorer, mo
     np.testing.assert_allclose(panel(view, "matrix").image.get_array()[4, 5], view.curves.matrix(12.0)[4, 5])
 
 
-def test_an_old_simulation_is_faded_until_the_new_one_is_there(view: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(view.follower.runner, "start", lambda *rest: None)
-        view.controls.a0.value = 0.03
-        assert view.status.word == "stale"
-        assert panel(view, "loss").points.get_alpha() < 0.5
+def test_an_old_simulation_is_faded_until_the_new_one_is_there(view: Explorer) -> None:
+    view.controls.a0.value = 0.03
+    assert view.status.word == "stale"
+    assert panel(view, "loss").points.get_alpha() < 0.5
     view.settle()
     assert view.status.word == "fresh" and panel(view, "loss").points.get_alpha() == 1.0
 
@@ -310,6 +317,7 @@ def test_the_same_sliders_give_the_same_picture_whatever_came_before(view: Explo
     view.controls.a0.value = 0.5
     view.controls.depth.value = 3
     view.reset()
+    view.settle()
     assert explore(state=view.state).picture() == view.picture()
 
 
@@ -382,6 +390,7 @@ def test_the_code_makes_the_same_picture(view: Explorer) -> None:
     exec(view.code().removesuffix("view  # in a notebook; in a script view.save('figure.png')"), names)
     other = names["view"]
     assert isinstance(other, Explorer) and other.state == view.state
+    view.settle()
     assert other.picture() == view.picture()
 
 
@@ -397,7 +406,8 @@ async def until(condition) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_simulation_waits_for_the_hand_to_rest_and_only_the_last_state_is_simulated(view, monkeypatch) -> None:
+def test_simulation_waits_for_the_hand_to_rest_and_only_the_last_state_is_simulated(live, monkeypatch) -> None:
+    view = live
     runs: list[float] = []
 
     def counted(state, *rest):
@@ -417,7 +427,8 @@ def test_simulation_waits_for_the_hand_to_rest_and_only_the_last_state_is_simula
     assert runs == [view.state.a0] and view.simulated.key == simulation_key(view.state)
 
 
-def test_a_running_simulation_can_be_cancelled_and_started_again(view) -> None:
+def test_a_running_simulation_can_be_cancelled_and_started_again(live) -> None:
+    view = live
     async def story() -> None:
         view.controls.measure.value = "local_bif"
         await until(lambda: view.status.bar.value > 0)
@@ -433,13 +444,15 @@ def test_a_running_simulation_can_be_cancelled_and_started_again(view) -> None:
     assert view.simulated.stderr is not None
 
 
-def test_a_simulation_that_cannot_be_is_said_in_one_line_and_theory_stays(view) -> None:
+def test_a_simulation_that_cannot_be_is_said_in_one_line_and_theory_stays(live) -> None:
+    view = live
     view.show(replace(view.state, depth=6, a0=1e-4, eta=1e-3))
     assert view.status.word == "stopped" and "steps (limit" in view.status.line.value
     assert panel(view, "strengths").lines[0].get_xdata()[-1] == view.curves.end > 1000
 
 
-def test_curves_too_slow_for_a_slider_wait_for_the_hand_to_rest(view, monkeypatch) -> None:
+def test_curves_too_slow_for_a_slider_wait_for_the_hand_to_rest(live, monkeypatch) -> None:
+    view = live
     monkeypatch.setattr(model, "SLOW_ITEMS", 7)
     made: list[float] = []
 

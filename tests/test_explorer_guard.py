@@ -117,7 +117,7 @@ def cookie(server: Server) -> str:
     ("method", "path", "headers"),
     [
         ("GET", "/?seed=0", {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "image"}),  # <img src=...> elsewhere
-        ("GET", "/?seed=0", {"Host": "evil.example:8876"}),
+        ("GET", "/?seed=0", {"Host": "evil.example"}),
         ("GET", "/", {"Cookie": ""}),
         ("GET", "/?token=guess", {"Cookie": ""}),
         ("POST", "/voila/api/shutdown/any", {"Origin": "http://evil.example", "Content_Length": "0"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,9 @@ from workbench.explorer.labels import together
 from workbench.explorer.layout import Window, layout
 from workbench.explorer.model import curves
 from workbench.explorer.more_panels import representation
+from workbench.explorer.page import open_app
 from workbench.explorer.remarks import remarks
+from workbench.explorer.runner import Runner
 from workbench.explorer.scene import scene_of
 from workbench.explorer.simulate import Simulated, simulate
 from workbench.explorer.state import PANELS
@@ -41,7 +44,9 @@ def shared() -> Explorer:
 
 
 @pytest.fixture
-def view(shared: Explorer) -> Explorer:
+def view(shared: Explorer, monkeypatch: pytest.MonkeyPatch) -> Explorer:
+    # Nothing here needs simulated points, after which the picture would be drawn anew each time.
+    monkeypatch.setattr(shared.follower.runner, "start", lambda *rest: None)
     shared.reset()
     return shared
 
@@ -287,12 +292,13 @@ def test_playing_moves_time_and_slider_together_to_the_end_and_stops_under_the_h
 
 
 def test_presets_and_tour_stops_can_all_be_shown(view: Explorer) -> None:
-    for each in (*PRESETS, *TOUR):
-        view.show(each.state)
+    for preset in PRESETS:
+        view.show(preset.state)
         assert view.status.error.value == ""
     view.toolbar.begin_tour()
-    for k in range(len(TOUR)):
+    for k, stop in enumerate(TOUR):
         assert f"{k + 1} of {len(TOUR)}" in view.toolbar.stop_text.value
+        assert view.status.error.value == "" and view.state.depth == stop.state.depth
         view.toolbar.next.click()
     assert view.toolbar.stop_box.layout.display == "none"
     assert len(TOUR) == 5
@@ -343,3 +349,20 @@ def test_the_picture_has_the_pixels_of_the_window(view: Explorer, size: tuple[in
 def test_a_link_with_what_is_no_state_is_refused(query: str) -> None:
     with pytest.raises(WorkbenchError):
         explore(state=query)
+
+
+@pytest.mark.parametrize("query", ["task=/etc/hosts", "nonsense=3", "a0=foo"])
+def test_the_app_says_of_a_damaged_link_that_it_was_not_understood(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.setenv("QUERY_STRING", query)
+    monkeypatch.setattr(Runner, "start", lambda *rest: None)
+    view = open_app(json.dumps(ExplorerState(task="tree:2,2").config())).explorer
+    assert "not understood" in view.status._notice.value and view.state.task == "tree:2,2"
+
+
+def test_reset_leads_to_where_the_app_began_whatever_the_link_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERY_STRING", "task=tree:2,2&depth=3")
+    monkeypatch.setattr(Runner, "start", lambda *rest: None)
+    view = open_app(json.dumps(ExplorerState(task="tree:2,2").config())).explorer
+    assert view.state.depth == 3
+    view.reset()
+    assert view.state.depth == 2

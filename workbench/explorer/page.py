@@ -91,7 +91,8 @@ def open_app(config: str) -> Any:
     begin, message = ExplorerState.from_config(json.loads(config)), ""
     try:
         query = os.environ.get("QUERY_STRING", "")
-        view = Explorer(ExplorerState.from_query(query) if query else begin, app=True)
+        # A reload begins where the address says; reset leads to where the app began, whatever was reloaded since.
+        view = Explorer(ExplorerState.from_query(query) if query else begin, app=True, initial=begin)
     except WorkbenchError as error:
         view = Explorer(begin, app=True)
         message = f"the link was not understood, so this is where the app begins: {error}"

@@ -38,6 +38,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     Attributes:
         state: what is shown.
+        initial: where `reset` leads.
         figure: a matplotlib figure of its own; ``view.figure.savefig`` works.
         curves: what theory predicts for the state.
         simulated: what simulation found for it, or for an earlier state while `stale`.
@@ -45,8 +46,15 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             a second earlier.
     """
 
-    def __init__(self, state: ExplorerState, given: Scene | None = None, *, app: bool = False) -> None:
-        self._given, self.initial = given, state
+    def __init__(
+        self,
+        state: ExplorerState,
+        given: Scene | None = None,
+        *,
+        app: bool = False,
+        initial: ExplorerState | None = None,
+    ) -> None:
+        self._given, self.initial = given, initial or state
         self.settles, self.later = True, Later()
         self.scene = scene_of(state, given)
         self.curves: Curves = curves(state, self.scene)
