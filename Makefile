@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-BROWSER_TESTS ?= tests/test_explorer.py tests/test_lecture_widgets.py tests/test_browser_explorer.py tests/test_explorer_page.py
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: run paper test check notebooks browser bench peers explore docs dist clean help
@@ -21,8 +20,8 @@ paper: $(VENV)/run.stamp  ## the paper's abstract, sentence by sentence, into re
 	@echo
 	@echo "Open results/paper/paper.html in a browser."
 
-test: $(VENV)/dev.stamp  ## the tests
-	$(BIN)/python -m pytest -n auto --dist loadscope
+test: $(VENV)/dev.stamp  ## the tests, but for those in a browser
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not browser"
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .
@@ -33,8 +32,8 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
 
-browser: $(VENV)/browser.stamp  ## the explorer in process and in Chromium; screenshots into .artifacts/browser
-	WORKBENCH_BROWSER=required $(BIN)/python -m pytest $(BROWSER_TESTS)
+browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
+	WORKBENCH_BROWSER=required $(BIN)/python -m pytest tests/test_browser_explorer.py tests/test_explorer_guard.py
 
 bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py

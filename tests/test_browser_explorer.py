@@ -388,7 +388,7 @@ def test_a_step_that_is_too_long_turns_the_status_red(app: App) -> None:
 
 # A second window, opened by a link at the zoom of a small laptop; the kernels of both are counted
 
-LINK = "depth=3&source=rose&targets=daisy&a0=0.0123&time=7.77"
+LINK = "depth=3&source=rose&targets=cat&a0=0.0123&time=7.77"
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from workbench.agreement.differences import ROUNDING
 from workbench.influence import MEASURES
@@ -89,7 +89,7 @@ def sign_flips(times: Array, values: Array, noise: Array | float = 0.0) -> Array
     """
     keep = np.flatnonzero(np.abs(values) > noise)
     flips = []
-    spline = CubicSpline(times, values) if len(times) > 3 and np.ndim(noise) == 0 else None
+    spline = scipy.interpolate.CubicSpline(times, values) if len(times) > 3 and np.ndim(noise) == 0 else None
     roots = spline.solve(0.0, extrapolate=False) if spline is not None and len(keep) else np.array([])
     for i, j in itertools.pairwise(keep):
         if values[i] * values[j] >= 0:
@@ -116,7 +116,7 @@ def extreme_times(times: Array, values: Array) -> tuple[float, float]:
 
     nan where the curve never is negative or positive.
     """
-    spline = CubicSpline(times, values)
+    spline = scipy.interpolate.CubicSpline(times, values)
     stationary = spline.derivative().roots(extrapolate=False)
     candidates = np.concatenate([times, stationary[np.isfinite(stationary)]])
     heights = spline(candidates)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.resolution import unresolved
@@ -198,5 +198,5 @@ def _rhat_by_chance(chains: int, ess: float, entries: int) -> float:
     of freedom, divided by the effective length of a half chain.
     """
     halves = 2 * chains
-    scatter = float(chi2.ppf(1 - 0.01 / entries, halves - 1)) / (halves - 1)
+    scatter = float(scipy.stats.chi2.ppf(1 - 0.01 / entries, halves - 1)) / (halves - 1)
     return float(np.sqrt(1 + scatter * halves / ess))

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -59,7 +59,7 @@ class Slope:
 
     def reach(self, share: float) -> float:
         """Half the width of an interval around the slope that misses the truth in this share of cases."""
-        return float(student.ppf(1 - share / 2, self.df)) * self.stderr
+        return float(scipy.stats.t.ppf(1 - share / 2, self.df)) * self.stderr
 
     def outside(self, x: float, share: float) -> float:
         """How far the slope lies outside of its band and its error, had the prediction been 1 + x times itself."""

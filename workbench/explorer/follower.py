@@ -22,6 +22,7 @@ class Follower:
 
     Attributes:
         status: where it is said how far it is.
+        waits: whether nothing has been asked for yet.
     """
 
     def __init__(self, view: Explorer) -> None:
@@ -29,10 +30,11 @@ class Follower:
         self.status = Status(self.cancel, self.start)
         self.runner = Runner(self.status.progress, self._done, self._failed)
         self._verdict = Verdict("", True)
+        self.waits = True
 
     def start(self, rest: float = REST) -> None:
         """Simulate the state after ``rest`` seconds of quiet, unless that is done."""
-        view = self.view
+        view, self.waits = self.view, False
         if not view.stale:
             self.runner.cancel()
             self._say()
@@ -56,9 +58,7 @@ class Follower:
         view = self.view
         if found is not None:
             view.simulated, self._verdict = found
-            if view.panels.show(view.frame()):
-                view.canvas.invalidate()
-                view.canvas.blit()
+            view.canvas.invalidate(view.panels.show(view.frame()))
         view.canvas.polish()
         if found is not None:  # said only once the picture shows it
             self._say()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -15,6 +17,38 @@ _LETTER = 0.56
 _CANDIDATES = 41
 
 
+class Stamp(Text):
+    """A name that moves with its curve: drawn letter by letter once (2 ms), and then put where it is as pixels."""
+
+    _known: tuple[object, Any, tuple[int, int]] | None = None
+
+    def draw(self, renderer: Any) -> None:
+        """As pixels on a screen, as letters in vector graphics."""
+        if not self.get_visible() or not self.get_text():
+            return
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        x, y = (round(each) for each in self.get_transform().transform(self.get_position()))
+        key = self.get_text(), self.get_color(), self.get_fontsize(), renderer.dpi
+        if self._known is None or self._known[0] != key:
+            self._known = key, *self._drawn(renderer, x, y)
+        _, pixels, (left, bottom) = self._known
+        if pixels.size:
+            renderer.draw_image(renderer.new_gc(), x + left, y + bottom, pixels)
+
+    def _drawn(self, renderer: RendererAgg, x: int, y: int) -> tuple[Any, tuple[int, int]]:
+        """The pixels of the name, lowest row first, and where they lie from its place."""
+        paper = RendererAgg(renderer.width, renderer.height, renderer.dpi)
+        super().draw(paper)
+        pixels = np.asarray(paper.buffer_rgba())[::-1]
+        rows, columns = (np.flatnonzero(pixels[:, :, 3].any(axis=1 - axis)) for axis in (0, 1))
+        if not len(rows):
+            return pixels[:0], (0, 0)
+        inside = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return np.ascontiguousarray(inside), (int(columns[0]) - x, int(rows[0]) - y)
+
+
 class CurveLabels:
     """Up to ``most`` names in one panel; they move with the curves."""
 
@@ -22,9 +56,11 @@ class CurveLabels:
         self.ax = ax
         paper = {"facecolor": background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
         self.texts = [
-            ax.text(0, 0, "", fontsize=size, ha="center", va="center", bbox=paper, visible=False, clip_on=True)
+            Stamp(0, 0, "", fontsize=size, ha="center", va="center", bbox=paper, visible=False, transform=ax.transData)
             for _ in range(most)
         ]
+        for text in self.texts:
+            ax.add_artist(text)
 
     def show(self, names: Sequence[str], times: Array, values: Sequence[Array], colours: Sequence[str]) -> None:
         """Write each name on its curve, first come first placed; what finds no room is left out."""

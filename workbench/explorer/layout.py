@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+Box = tuple[float, float, float, float]
+
 #: Narrowest width a panel can be read at, in ems, and its share of a row.
 _SIZES = {
     "tree": (14, 0.72),
@@ -53,9 +55,14 @@ class Window:
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of the axes as fractions of the figure (left, bottom, width, height), and the figure's size in pixels."""
+    """Places of the axes as fractions of the figure (left, bottom, width, height), and the figure's size in pixels.
 
-    places: tuple[tuple[float, float, float, float], ...]
+    Attributes:
+        cells: what each panel has to itself, with the room for its names.
+    """
+
+    places: tuple[Box, ...]
+    cells: tuple[Box, ...]
     width: float
     height: float
     em: float
@@ -69,7 +76,7 @@ def layout(panels: Sequence[str], window: Window) -> Layout:
     high = max(_ROW * em, (window.height - foot) / len(rows))
     high = min(high, 0.62 * width)
     height = len(rows) * high + foot
-    places = []
+    places, cells = [], []
     for k, row in enumerate(rows):
         whole, left = sum(_SIZES[_kind(name)][1] for name in row), 0.0
         top = k * high
@@ -84,8 +91,9 @@ def layout(panels: Sequence[str], window: Window) -> Layout:
                     (high - above - below) / height,
                 )
             )
+            cells.append((left / width, 1 - (top + high) / height, wide / width, high / height))
             left += wide
-    return Layout(tuple(places), width, height, em)
+    return Layout(tuple(places), tuple(cells), width, height, em)
 
 
 def _kind(name: str) -> str:

@@ -14,10 +14,11 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workbench.explorer.canvas import Part
 from workbench.explorer.equations import formula, numbers
 from workbench.explorer.frame import Frame
 from workbench.explorer.influence_panel import InfluencePanel
-from workbench.explorer.layout import NARROW, Window, layout
+from workbench.explorer.layout import NARROW, Box, Window, layout
 from workbench.explorer.maps import MatrixMap, TreeMap
 from workbench.explorer.modes import LossPanel, StrengthPanel
 from workbench.explorer.more_panels import FactorsPanel, MeasuresPanel, RepresentationPanel
@@ -74,15 +75,28 @@ class Panels:
         figure.set_dpi(96 * window.ratio)
         figure.set_size_inches(places.width / 96, places.height / 96)
         self.colours = self.style.item_colours(scene.order.branch, scene.order.place)
-        self._background: Any = None
+        self._keys: dict[str, Hashable] = {}
+        self._common: Hashable = None
         with self.style.context():
             figure.set_facecolor(self.style.background)
             self.by_name: dict[str, Panel] = {
                 name: self._make(name, place) for name, place in zip(names, places.places, strict=True)
             }
             self._make_foot(places.em, places.height)
+        self._parts = {name: self._part(cell) for name, cell in zip(names, places.cells, strict=True)}
 
-    def _make(self, name: str, place: tuple[float, float, float, float]) -> Panel:
+    def _part(self, cell: Box) -> Part:
+        """A cell with all axes in it: of some panels these are several."""
+        left, bottom, width, height = cell
+        boxes = {ax: ax.get_position() for ax in self.figure.axes}
+        inside = [
+            ax
+            for ax, box in boxes.items()
+            if left <= (box.x0 + box.x1) / 2 <= left + width and bottom <= (box.y0 + box.y1) / 2 <= bottom + height
+        ]
+        return Part(cell, tuple(inside))
+
+    def _make(self, name: str, place: Box) -> Panel:
         ax, scene, style, colours = self.figure.add_axes(place), self.scene, self.style, self.colours
         style.tidy(ax)
         match name.partition("@")[0]:
@@ -136,25 +150,26 @@ class Panels:
         """The axes over time, with the names of their panels."""
         return {panel.ax: name for name, panel in self.by_name.items() if hasattr(panel, "axis")}
 
-    def show(self, frame: Frame) -> bool:
-        """Give the artists the numbers of a frame; returns whether the background changed too."""
+    def show(self, frame: Frame) -> tuple[Part, ...] | None:
+        """Give the artists the numbers of a frame; returns of which parts the background changed too, None for all."""
         frames = {name: self._frame_of(name, frame) for name in self.names}
-        keys = tuple(panel.background(frames[name]) for name, panel in self.by_name.items())
-        background = (keys, formula(frame.state), tuple(kept.label for kept in frame.kept), frame.state.beside)
-        changed = bool(background != self._background)
-        if changed:
-            for name, panel in self.by_name.items():
-                panel.draw_background(frames[name])
-                self._say_which(name, panel, frame)
+        keys = {name: panel.background(frames[name]) for name, panel in self.by_name.items()}
+        common = formula(frame.state), tuple(kept.label for kept in frame.kept), frame.state.beside
+        everything = common != self._common
+        changed = [name for name in self.names if everything or keys[name] != self._keys.get(name)]
+        for name in changed:
+            self.by_name[name].draw_background(frames[name])
+            self._say_which(name, self.by_name[name], frame)
+        if everything:
             line = formula(frame.state)
             self.formula.set_text(line.replace(";    ", "\n") if self._narrow else line)
-            self._background = background
+        self._keys, self._common = keys, common
         for name, panel in self.by_name.items():
             panel.show(frames[name])
         line = numbers(frame.state, self.scene, frame.curves, frame.source, frame.targets[0])
         self.numbers_line = line
         self.numbers.set_text(f"{line}    [{frame.state.summary()}]")
-        return changed
+        return None if everything else tuple(self._parts[name] for name in changed)
 
     @staticmethod
     def _frame_of(name: str, frame: Frame) -> Frame:

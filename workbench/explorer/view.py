@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
-from workbench.explorer import save
 from workbench.explorer.bridge import Bridge
 from workbench.explorer.canvas import BlittedImage, close_inside, mimebundle
 from workbench.explorer.controls import TIME_STEPS, Controls
@@ -28,12 +26,13 @@ from workbench.explorer.scene import Scene, scene_of
 from workbench.explorer.session import SETTLED, Session
 from workbench.explorer.simulate import Simulated, simulation_key
 from workbench.explorer.state import ExplorerState
+from workbench.explorer.take_away import TakeAway
 from workbench.explorer.theme import css
 from workbench.explorer.toolbar import Toolbar
 from workbench.explorer.upload import MAX_UPLOAD, too_large
 
 
-class Explorer(widgets.VBox):  # type: ignore[misc]
+class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
     """Sliders and linked panels for one task; see `explore`.
 
     Attributes:
@@ -76,7 +75,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             self.add_class(name)
         self.toolbar.show()
         self._draw()
-        self.follower.start()
+        if app:  # a simulation would hold up the page that is being loaded
+            self.status.stale()
+        else:
+            self.follower.start()
         self.bridge.observe(self._measured, names="window")
         self.bridge.on_too_large = lambda name, size: self.status.message(str(too_large(name, size)))
         self.session.settled()
@@ -185,7 +187,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             (self.add_class if wanted else self.remove_class)(name)
 
     def _measured(self, _: Any) -> None:
-        """The window has changed."""
+        """The window has changed; the first time, the page is there."""
+        if self.follower.waits:
+            self.follower.start()
         if self.bridge.narrow != self._was_narrow:
             self.toolbar.fold.value = not self.bridge.narrow
         self._was_narrow = self.bridge.narrow
@@ -202,8 +206,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         return Frame(state, self.scene, self.curves, self.simulated, not self.stale, kept_curves(state), known)
 
     def _draw(self) -> None:
-        if self.panels.show(self.frame()):
-            self.canvas.invalidate()
+        self.canvas.invalidate(self.panels.show(self.frame()))
         self.canvas.blit()
         line = html.escape(self.panels.numbers_line)
         self.numbers.value = f'<span class="workbench-numbers">{line}</span>'
@@ -217,31 +220,6 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def settle(self) -> None:
         """Finish the simulation of the state now, whether or not an event loop is running."""
         self.follower.settle()
-
-    # What can be taken away
-
-    def save(self, path: str | Path) -> None:
-        """Write the figure; the ending of the name (.png, .svg, .pdf) says how."""
-        kind = Path(path).suffix.lstrip(".").upper()
-        Path(path).write_bytes(self.picture(kind))
-
-    def picture(self, kind: str = "PNG") -> bytes:
-        """The figure as a PNG, SVG or PDF file, with the numbers of the equation and the state in its metadata."""
-        with self.panels.captioned():
-            return save.figure_bytes(self.figure, kind, self.state)
-
-    def save_data(self, path: str | Path) -> None:
-        """Write the data: ``.csv`` the curves in sight, ``.nc`` every pair of items."""
-        kind = {"csv": "CSV", "nc": "netCDF"}.get(Path(path).suffix.lstrip("."), Path(path).suffix)
-        Path(path).write_bytes(self.data(kind))
-
-    def code(self) -> str:
-        """Python that makes this picture again."""
-        return save.code(self.state)
-
-    def data(self, kind: str) -> bytes:
-        """The data as CSV or netCDF."""
-        return save.data_bytes(kind, self.state, self.scene, self.curves, None if self.stale else self.simulated)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
         if self.settles:
