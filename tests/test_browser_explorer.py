@@ -411,7 +411,7 @@ def test_a_link_opens_the_same_state_in_another_window(app: App, other: App) -> 
     app.settled("stale")
     app.at_rest()
     # Values between the steps of the sliders, on the nearest of which a browser puts the handles.
-    assert LINK == link_of(app).partition("?")[2] + "&a0=0.0123&time=7.77"
+    assert link_of(app).partition("?")[2] + "&a0=0.0123&time=7.77" == LINK
     # Time stands on a step of its slider, of which there are 400.
     assert other.readout("depth") == 3 and "t = 7.7" in other.numbers() and "I(rose →" in other.numbers()
     assert "a0=0.0123" in link_of(other) and "eta" not in link_of(other)

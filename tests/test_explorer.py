@@ -429,6 +429,7 @@ def test_simulation_waits_for_the_hand_to_rest_and_only_the_last_state_is_simula
 
 def test_a_running_simulation_can_be_cancelled_and_started_again(live) -> None:
     view = live
+
     async def story() -> None:
         view.controls.measure.value = "local_bif"
         await until(lambda: view.status.bar.value > 0)
