@@ -70,7 +70,9 @@ def pixels(png: bytes) -> np.ndarray:
         ExplorerState(),
         ExplorerState(depth=3, a0=0.0123456789, targets=("robin", "oak & pine, etc.", "ä=b")),
         ExplorerState(task="csv:my table", table=TABLE, lam=-1.5, measure="leave_one_out", time=0.1 + 0.2),
-        ExplorerState(task="diffusion:2,2,2:0.1", n_beta=30.0, gamma=500.0, measure="local_bif", seed=7),
+        ExplorerState(
+            task="diffusion:2,2,2:0.1", options=(("n_beta", 30.0), ("gamma", 500.0)), measure="local_bif", seed=7
+        ),
     ],
 )
 def test_a_state_survives_config_json_and_link(state: ExplorerState) -> None:
@@ -174,7 +176,7 @@ def test_sampling_meets_the_gaussian_prediction_within_its_error_bars() -> None:
     [
         ({"depth": 3, "lam": 1.0}, "balance"),
         ({"lam": 1.0, "measure": "local_bif"}, "balance"),
-        ({"gamma": 10.0, "measure": "local_bif"}, "gamma"),
+        ({"options": (("gamma", 10.0),), "measure": "local_bif"}, "gamma"),
     ],
 )
 def test_combinations_without_closed_form_are_refused_in_one_line(changes: dict[str, object], word: str) -> None:
@@ -386,6 +388,7 @@ def test_saved_data_hold_both_sides_and_the_state(view: Explorer, tmp_path) -> N
 def test_the_code_makes_the_same_picture(view: Explorer) -> None:
     view.controls.a0.value = 0.05
     view.controls.targets.value = ("rose",)
+    view.controls["gamma"].value = 2000.0
     names: dict[str, object] = {}
     exec(view.code().removesuffix("view  # in a notebook; in a script view.save('figure.png')"), names)
     other = names["view"]
@@ -518,6 +521,6 @@ def test_a_table_in_other_units_is_brought_to_where_the_sliders_are_and_says_so(
 @pytest.mark.parametrize("measure", ["local_bif", "trajectory_derivative", "leave_one_out"])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_every_measure_follows_the_depth(measure: str, depth: int) -> None:
-    state = ExplorerState(depth=depth, hidden=8, measure=measure, gamma=1e5)
+    state = ExplorerState(depth=depth, hidden=8, measure=measure, options=(("gamma", 1e5),))
     found = curves(state, scene_of(state))
     assert np.isfinite(found.influence).all() and np.abs(found.influence).max() > 0

@@ -13,16 +13,15 @@ import ipywidgets as widgets
 
 from workbench import influence
 from workbench.errors import WorkbenchError
+from workbench.explorer.boxes import box, display, int_slider, log_slider, menu, option_slider
 from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import ACTIVATIONS, GIVEN, MEASURES, PANELS, PREPARED, RANGES, ExplorerState
+from workbench.explorer.state import ACTIVATIONS, GIVEN, MEASURES, OPTIONS, PANELS, PREPARED, RANGES, ExplorerState
 from workbench.explorer.upload import uploaded_text
 from workbench.semantics import task_from_csv_text
 
 #: Steps of the time slider from beginning to end.
 TIME_STEPS = 400
-#: Controls that belong to some measures alone.
-_OPTIONS = ("n_beta", "gamma")
 _KINDS = {
     "tree": "tree",
     "branching diffusion": "diffusion",
@@ -32,26 +31,8 @@ _KINDS = {
 _GROUPS = {
     "Task": ("kind", "branching", "flip", "upload", "prepare"),
     "Network and training": ("depth", "hidden", "a0", "lam", "eta", "activation", "seed"),
-    "Influence": ("measure", "source", "targets", "n_beta", "gamma", "panels", "scale"),
+    "Influence": ("measure", "source", "targets", *OPTIONS, "panels", "scale"),
 }
-
-
-def _box(kind: Any, description: str, **options: Any) -> Any:
-    return kind(description=description, layout=widgets.Layout(width="auto"), **options)
-
-
-def _log_slider(description: str, name: str, step: float = 0.02) -> Any:
-    low, high = (math.log10(x) for x in RANGES[name])
-    return _box(widgets.FloatLogSlider, description, min=low, max=high, step=step, value=10**low, readout_format=".4g")
-
-
-def _int_slider(description: str, name: str) -> Any:
-    low, high = RANGES[name]
-    return _box(widgets.IntSlider, description, min=int(low), max=int(high), value=int(low))
-
-
-def _menu(names: dict[str, str]) -> list[tuple[str, str]]:
-    return [(title, name) for name, title in names.items()]
 
 
 class Controls:
@@ -66,28 +47,27 @@ class Controls:
         self.on_change, self.on_error = on_change, on_error
         self._exact: dict[str, Any] = {}
         kinds = ({"this task": GIVEN} if given else {}) | _KINDS
-        self.kind = _box(widgets.Dropdown, "task", options=list(kinds.items()))
-        self.branching = _box(widgets.Text, "branching", continuous_update=False)
-        self.flip = _box(
+        self.kind = box(widgets.Dropdown, "task", options=list(kinds.items()))
+        self.branching = box(widgets.Text, "branching", continuous_update=False)
+        self.flip = box(
             widgets.FloatSlider, "flip probability ε", min=0.01, max=0.49, step=0.01, value=0.1, readout_format=".2f"
         )
         self.upload = widgets.FileUpload(accept=".csv,.tsv,.txt", multiple=False, description="choose a CSV file")
-        self.prepare = _box(widgets.Dropdown, "values", options=_menu(PREPARED))
-        self.depth = _int_slider("depth D (layers)", "depth")
-        self.hidden = _int_slider("hidden width Nₕ (units)", "hidden")
-        self.a0 = _log_slider("initial scale a₀ (weightᴰ)", "a0")
-        self.lam = _box(widgets.FloatSlider, "balance λ (weight²)", min=-10.0, max=10.0, step=0.1, readout_format=".1f")
-        self.eta = _log_slider("step size η (time)", "eta", math.log10(20) / 65)  # the default, 0.02, is a step
-        self.seed = _int_slider("seed", "seed")
-        self.activation = _box(widgets.Dropdown, "activation (simulated)", options=_menu(ACTIVATIONS))
-        self.source = _box(widgets.Dropdown, "source item i")
-        self.targets = _box(widgets.SelectMultiple, "target items j", rows=4)
-        self.measure = _box(widgets.Dropdown, "measure", options=_menu(MEASURES))
-        self.panels = _box(widgets.SelectMultiple, "panels", options=_menu(PANELS), rows=4)
-        self.scale = _box(widgets.Dropdown, "matrix colours", options=[("this time", "now"), ("all times", "whole")])
-        self.n_beta = _log_slider("nβ (1/loss)", "n_beta")
-        self.gamma = _log_slider("localization γ (1/weight²)", "gamma")
-        self.time = _box(widgets.FloatSlider, "flow time t", min=0.0, max=32.0, step=0.1, readout_format=".4g")
+        self.prepare = box(widgets.Dropdown, "values", options=menu(PREPARED))
+        self.depth = int_slider("depth D (layers)", "depth")
+        self.hidden = int_slider("hidden width Nₕ (units)", "hidden")
+        self.a0 = log_slider("initial scale a₀ (weightᴰ)", RANGES["a0"])
+        self.lam = box(widgets.FloatSlider, "balance λ (weight²)", min=-10.0, max=10.0, step=0.1, readout_format=".1f")
+        self.eta = log_slider("step size η (time)", RANGES["eta"], math.log10(20) / 65)  # the default, 0.02, is a step
+        self.seed = int_slider("seed", "seed")
+        self.activation = box(widgets.Dropdown, "activation (simulated)", options=menu(ACTIVATIONS))
+        self.source = box(widgets.Dropdown, "source item i")
+        self.targets = box(widgets.SelectMultiple, "target items j", rows=4)
+        self.measure = box(widgets.Dropdown, "measure", options=menu(MEASURES))
+        self.panels = box(widgets.SelectMultiple, "panels", options=menu(PANELS), rows=4)
+        self.scale = box(widgets.Dropdown, "matrix colours", options=[("this time", "now"), ("all times", "whole")])
+        self.options = {name: option_slider(option) for name, option in OPTIONS.items()}
+        self.time = box(widgets.FloatSlider, "flow time t", min=0.0, max=32.0, step=0.1, readout_format=".4g")
         self.time.add_class("workbench-time")
         self._table, self._table_name, self._other, self._quiet = "", "", "", False
         self._explained, self._hidden = False, set[str]()
@@ -96,23 +76,27 @@ class Controls:
             name: widgets.HTML(html.escape(line), layout=widgets.Layout(display="none")) for name, line in HELP.items()
         }
         for name, line in HELP.items():
-            getattr(self, name).tooltip = line
+            self[name].tooltip = line
             self.help[name].add_class("workbench-help")
         several = (self.source, self.targets, self.panels)
         for control in (self.kind, self.branching, self.flip, *self._plain.values(), *several):
             control.observe(self._moved, names="value")
         self.upload.observe(self._uploaded, names="value")
 
+    def __getitem__(self, name: str) -> Any:
+        """The control of a name."""
+        return self.options[name] if name in self.options else getattr(self, name)
+
     @property
     def _plain(self) -> dict[str, Any]:
         """Controls whose value is the state's."""
-        names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "n_beta", "gamma", "time",
-                 "prepare", "scale", "activation")  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "time", "prepare", "scale", "activation")
+        return {name: getattr(self, name) for name in names} | self.options
 
     def state(self, shown: ExplorerState) -> ExplorerState:
         """What the controls say, and of ``shown`` what none of them says; a `WorkbenchError` where that is no state."""
         values = {name: self._value(name) for name in self._plain}
+        options = tuple((name, values.pop(name)) for name in self.options)
         panels = set(self.panels.value)
         # Those shown keep their places; in the picture new ones come after them.
         order = [name for name in (*shown.panels, *PANELS) if name in panels]
@@ -123,6 +107,7 @@ class Controls:
             table=self._table if self.kind.value == "csv" else "",
             source=self.source.value or "",
             targets=tuple(self.targets.value),
+            options=options,
             **values,
         )
 
@@ -165,8 +150,9 @@ class Controls:
             with self.time.hold_sync():  # between them a browser would move the handle
                 self.time.max, self.time.step = end, end / TIME_STEPS
                 self.time.value = state.time
+            values = state.config()
             for name, control in self._plain.items():
-                control.value = self._exact[name] = getattr(state, name)
+                control.value = self._exact[name] = values[name]
             items = scene.task.items
             if tuple(self.source.options) != items:
                 self.targets.value = ()
@@ -186,22 +172,22 @@ class Controls:
             "branching": kind in ("tree", "diffusion"),
             "flip": kind == "diffusion",
             "upload": kind == "csv",
-            **{name: name in influence.MEASURES[state.measure].option_names for name in _OPTIONS},
+            **{name: name in influence.MEASURES[state.measure].option_names for name in OPTIONS},
         }
         self._hidden = {name for name, there in needed.items() if not there}
         for name in needed:
-            _display(getattr(self, name), name not in self._hidden)
+            display(self[name], name not in self._hidden)
         self.explain(self._explained)
 
     def explain(self, wanted: bool) -> None:
         """Show or hide a line of help below every control in sight."""
         self._explained = wanted
         for name, line in self.help.items():
-            _display(line, wanted and name not in self._hidden)
+            display(line, wanted and name not in self._hidden)
 
     def pending_upload(self) -> bool:
         """Whether "uploaded CSV" was chosen and no table is there yet."""
-        _display(self.upload, self.kind.value == "csv")
+        display(self.upload, self.kind.value == "csv")
         return self.kind.value == "csv" and not self._table
 
     def set_time(self, time: float) -> None:
@@ -247,16 +233,10 @@ class Controls:
         for name, members in _GROUPS.items():
             heading = widgets.HTML(f"<h2>{name}</h2>")
             heading.add_class("workbench-heading")
-            parts = [widgets.VBox([getattr(self, each), *filter(None, [self.help.get(each)])]) for each in members]
+            parts = [widgets.VBox([self[each], *filter(None, [self.help.get(each)])]) for each in members]
             group = widgets.VBox([heading, *parts])
             group.add_class("workbench-group")
             groups.append(group)
         column = widgets.VBox(groups)
         column.add_class("workbench-controls")
         return column
-
-
-def _display(control: Any, wanted: bool) -> None:
-    display = None if wanted else "none"
-    if control.layout.display != display:
-        control.layout.display = display

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.explorer.model import Curves, width
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import ExplorerState
+from workbench.explorer.state import OPTIONS, ExplorerState
 from workbench.figures.reading import text
 from workbench.influence import MEASURES, gradient_kernel
 
@@ -64,8 +64,7 @@ def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, tar
         H, P = groups.projectors[:, source, target], scene.task.n_items
         errors, inputs = float(e**2 @ H), float(curves.at(curves.first, t) @ H)
         return f"{mode}{left}−{P}² × ({_n(errors)}) × ({_n(inputs)}) = {_n(-(P**2) * errors * inputs)}"
-    options = [option for option in MEASURES[state.measure].options if hasattr(state, option.name)]
-    shown = ", ".join(f"{option.symbol.split()[-1]} = {getattr(state, option.name):.4g}" for option in options)
+    shown = ", ".join(f"{OPTIONS[name].symbol.split()[-1]} = {value:.4g}" for name, value in state.asked.items())
     extra = f"  ({shown})" if shown else ""
     return f"{mode}{left}{_n(value)}{extra}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.explorer.state import ExplorerState
+from workbench.explorer.state import OPTIONS, ExplorerState
 
 TITLE = "How one item's influence on another changes while a network learns"
 INTRODUCTION = (
@@ -33,10 +33,9 @@ CONTROLS = {
     "measure": "What is meant by influence. Gradient kernel: of one step. Leave-one-out: of never having seen an item.",
     "source": "The item i that would weigh more.",
     "targets": "The items j whose loss is looked at; hold Ctrl to choose several.",
-    "n_beta": "Number of items over temperature (1/loss). Colder: narrower posterior, smaller covariances.",
-    "gamma": "How tightly the posterior is held at the present weights (1/weight²).",
     "time": "Flow time t: step size times number of steps. Arrow keys and dragging in the panels move it too.",
     "panels": "Which panels are shown; hold Ctrl to choose several.",
+    **{name: f"{option.help.partition(';')[0].capitalize()} ({option.unit})." for name, option in OPTIONS.items()},
 }
 
 #: Symbols of the formula and the panels.

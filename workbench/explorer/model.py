@@ -75,7 +75,7 @@ def width(state: ExplorerState, scene: Scene) -> int:
 
 
 #: Curves depend on nothing else: the other fields only pick from them, or belong to simulation or to the page.
-_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "measure", "n_beta", "gamma")
+_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "measure", "options")
 
 
 def curves_key(state: ExplorerState) -> tuple[object, ...]:
@@ -165,8 +165,7 @@ def every_measure(state: ExplorerState, scene: Scene) -> dict[str, Curves]:
 def _influence(state: ExplorerState, scene: Scene, t: Array) -> Array:
     """``(T, P, P)`` of the measures other than the kernel."""
     predicted, measure = theory.predict(start_of(state, scene), t), MEASURES[state.measure]
-    given = {name: getattr(state, name) for name in measure.option_names if hasattr(state, name)}
-    return np.asarray(measure.measure(predicted, measure.resolve(predicted, given), Work()).values)
+    return np.asarray(measure.measure(predicted, measure.resolve(predicted, state.asked), Work()).values)
 
 
 def start_of(state: ExplorerState, scene: Scene) -> Network:

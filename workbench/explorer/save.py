@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.model import Curves, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
-from workbench.explorer.state import GIVEN, ExplorerState
+from workbench.explorer.state import GIVEN, OPTIONS, ExplorerState
 from workbench.influence import MEASURES, SIGN_CONVENTION
 from workbench.store.files import netcdf_bytes
 from workbench.store.sheets import sheet
@@ -129,6 +129,8 @@ def code(state: ExplorerState) -> str:
     """Python that shows the same picture."""
     plain = ExplorerState().config()
     changed = {name: value for name, value in state.config().items() if value != plain[name]}
+    if options := tuple((name, changed.pop(name)) for name in OPTIONS if name in changed):
+        changed["options"] = options
     lines = ["from workbench.explorer import ExplorerState, explore", ""]
     lines.append("state = ExplorerState(")
     lines += [f"    {name}={tuple(value) if name == 'targets' else value!r}," for name, value in changed.items()]

@@ -61,8 +61,7 @@ class Simulated:
 def simulation_key(state: ExplorerState) -> tuple[object, ...]:
     """Two states with the same key have the same simulation."""
     key = tuple(getattr(state, name) for name in _KEY)
-    options = influence.MEASURES[state.measure].option_names
-    return (*key, *(getattr(state, name) for name in options if hasattr(state, name)))
+    return (*key, *state.asked.values())
 
 
 def simulate(state: ExplorerState, scene: Scene, end: float, progress: Progress) -> Simulated:
@@ -129,8 +128,8 @@ def _linear(
         return nullcontext(report)
 
     measure = influence.MEASURES[state.measure]
-    options = {name: value for name, value in _SAMPLING.items() if name in measure.option_names}
-    options |= {name: getattr(state, name) for name in measure.option_names if hasattr(state, name)}
+    options: dict[str, float] = {name: value for name, value in _SAMPLING.items() if name in measure.option_names}
+    options |= state.asked
     if measure.sampled:
         some = np.linspace(0, len(run.times) - 1, SAMPLED).round().astype(int)
         at = Trajectory(run.network, "trained", run.times[some], tuple(W[some] for W in run.weights), run.eta)

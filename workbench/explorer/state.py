@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -13,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 from workbench import influence
 from workbench.errors import WorkbenchError
+from workbench.explorer.typed import middle, packed, typed, unpacked
 
 #: Measures the explorer shows, with the names on its menu: those that are quick to predict.
 MEASURES = {name: measure.short for name, measure in influence.MEASURES.items() if measure.quick_up_to > 0}
@@ -21,13 +19,13 @@ MEASURES = {name: measure.short for name, measure in influence.MEASURES.items() 
 RANGES = {
     "depth": (1, 6),
     "hidden": (1, 64),
-    "a0": (1e-4, 1.0),
+    "a0": (1e-6, 1.0),
     "lam": (-10.0, 10.0),
     "eta": (1e-3, 10.0),
-    "n_beta": (1.0, 1e4),
-    "gamma": (10.0, 1e6),
     "seed": (0, 999),
 }
+#: What the measures can be asked with and has a slider, by name.
+OPTIONS = {option.name: option for name in MEASURES for option in influence.MEASURES[name].options if option.ends}
 
 #: What the task of a state may begin with: a state never names a file, whoever wrote the link.
 KINDS = ("tree", "diffusion", "table", "newick", "csv", "given")
@@ -59,8 +57,6 @@ _DISPLAY = ("panels", "kept", "beside", "scale", "look", "large", "time")
 GIVEN = "given"
 #: Browsers and servers cut longer addresses.
 _LONGEST_LINK = 6000
-#: Characters a link may unpack to.
-_LARGEST_TABLE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,8 @@ class ExplorerState:
         source: name of the item whose influence is shown; empty for the first.
         targets: names of the items picked out; empty for the one nearest to the source.
         measure: a key of `MEASURES`.
-        n_beta: inverse temperature times number of items (1/loss). gamma: localization (1/weight^2).
+        options: what measures are asked with, names of `OPTIONS` with their numbers; those left out have the power of
+            ten in the middle of their slider. In configs and links each stands under its own name.
         time: flow time t.
         seed: of everything random.
         activation: of the simulated network's hidden layers, a key of `ACTIVATIONS`.
@@ -101,8 +98,7 @@ class ExplorerState:
     source: str = ""
     targets: tuple[str, ...] = ()
     measure: str = next(iter(MEASURES))
-    n_beta: float = 100.0
-    gamma: float = 1000.0
+    options: tuple[tuple[str, float], ...] = ()
     time: float = 6.0
     seed: int = 0
     activation: str = "linear"
@@ -117,8 +113,14 @@ class ExplorerState:
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
             raise WorkbenchError(f"measure {self.measure!r} is unknown; use {', '.join(MEASURES)}")
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
+        given, ends = dict(self.options), {name: option.ends or (0.0, math.inf) for name, option in OPTIONS.items()}
+        object.__setattr__(
+            self, "options", tuple((name, float(given.pop(name, middle(*ends[name])))) for name in OPTIONS)
+        )
+        if given:
+            raise WorkbenchError(f"option {next(iter(given))!r} is unknown; use {', '.join(OPTIONS)}")
+        for name, (low, high) in (RANGES | ends).items():
+            value = dict(self.options)[name] if name in ends else getattr(self, name)
             if not low <= value <= high:
                 raise WorkbenchError(f"{name} = {value:g}; give a value from {low:g} to {high:g}")
         if self.task.partition(":")[0] not in KINDS:
@@ -143,7 +145,16 @@ class ExplorerState:
 
     def config(self) -> dict[str, Any]:
         """All values under their names, ready for JSON."""
-        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
+        return self._flat() | {name: list(getattr(self, name)) for name in _LISTS}
+
+    def _flat(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name != "options"} | dict(self.options)
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """The options of the state's measure."""
+        return {name: value for name, value in self.options if name in influence.MEASURES[self.measure].option_names}
 
     def keep(self) -> ExplorerState:
         """The state with its present curves among those kept."""
@@ -158,13 +169,14 @@ class ExplorerState:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ExplorerState:
         """Back from `config`; what is not there keeps its default."""
-        known = {field.name: field for field in fields(cls)}
+        known = {field.name: field.default for field in fields(cls) if field.name != "options"} | dict(cls().options)
         values: dict[str, Any] = {}
         for name, value in config.items():
             if name not in known:
                 raise WorkbenchError(f"the explorer has no setting {name!r}; it has {', '.join(known)}")
-            values[name] = _typed(name, value, known[name].default)
-        return cls(**values)
+            values[name] = typed(name, value, known[name])
+        options = tuple((name, values.pop(name)) for name in OPTIONS if name in values)
+        return cls(**values, options=options)
 
     def summary(self) -> str:
         """The settings in one line, for saved figures and labels."""
@@ -174,11 +186,12 @@ class ExplorerState:
 
     def differences(self, other: ExplorerState) -> str:
         """In which settings of the curves another state differs from this one, with this one's values."""
-        names = {"depth": "D", "hidden": "Nₕ", "a0": "a₀", "lam": "λ", "prepare": "table", "n_beta": "nβ", "gamma": "γ"}
-        parts = []
-        for name in ("task", "prepare", "depth", "hidden", "a0", "lam", "measure", "n_beta", "gamma"):
-            value = getattr(self, name)
-            if value == getattr(other, name):
+        names = {"depth": "D", "hidden": "Nₕ", "a0": "a₀", "lam": "λ", "prepare": "table"}
+        names |= {name: option.symbol.split()[-1] for name, option in OPTIONS.items()}
+        mine, others, parts = self._flat(), other._flat(), []
+        for name in ("task", "prepare", "depth", "hidden", "a0", "lam", "measure", *OPTIONS):
+            value = mine[name]
+            if value == others[name]:
                 continue
             shown = f"{value:.4g}" if isinstance(value, float) else str(value) or "as it is"
             parts.append(shown.replace("_", " ") if name in ("task", "measure") else f"{names[name]} = {shown}")
@@ -186,14 +199,14 @@ class ExplorerState:
 
     def query(self) -> str:
         """The values that differ from their defaults, as the query part of a link."""
-        plain = ExplorerState()
-        changed = [(name, value) for name, value in asdict(self).items() if value != getattr(plain, name)]
+        plain = ExplorerState()._flat()
+        changed = [(name, value) for name, value in self._flat().items() if value != plain[name]]
         pairs: list[tuple[str, str]] = []
         for name, value in changed:
             if name in _LISTS:
                 pairs += [(name, each) for each in value]
             elif name == "table":
-                pairs.append((name, base64.urlsafe_b64encode(zlib.compress(value.encode(), 9)).decode()))
+                pairs.append((name, packed(value)))
             else:
                 pairs.append((name, repr(value) if isinstance(value, float) else str(value)))
         link = urlencode(pairs)
@@ -210,35 +223,5 @@ class ExplorerState:
         for name, values in parse_qs(query.lstrip("?"), keep_blank_values=True).items():
             found[name] = values if name in _LISTS else values[-1]
         if "table" in found:
-            found["table"] = _unpacked(found["table"])
+            found["table"] = unpacked(found["table"])
         return cls.from_config(found)
-
-
-def _typed(name: str, value: Any, default: Any) -> Any:
-    """A value as its field wants it, from JSON or from text."""
-    if name in _LISTS:
-        return tuple(str(each) for each in ([value] if isinstance(value, str) else value))
-    if isinstance(default, bool):
-        if str(value) not in ("True", "False"):
-            raise WorkbenchError(f"{name} = {value!r} is neither True nor False")
-        return str(value) == "True"
-    try:
-        if isinstance(default, int):
-            if float(value) != int(float(value)):
-                raise ValueError
-            return int(float(value))
-        return type(default)(value)
-    except (TypeError, ValueError, OverflowError):
-        kind = "a whole number" if isinstance(default, int) else "a number"
-        raise WorkbenchError(f"{name} = {value!r} is not {kind}; give one such as {default}") from None
-
-
-def _unpacked(text: str) -> str:
-    try:
-        unpacking = zlib.decompressobj()
-        table = unpacking.decompress(base64.b64decode(text, altchars=b"-_", validate=True), _LARGEST_TABLE)
-        if not unpacking.eof:
-            raise ValueError
-        return table.decode()
-    except (binascii.Error, zlib.error, ValueError):
-        raise WorkbenchError("the table in the link is damaged; copy the whole link") from None
