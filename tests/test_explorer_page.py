@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,9 +27,10 @@ from workbench.explorer.guide import CONTROLS, PRESETS, TOUR
 from workbench.explorer.history import History
 from workbench.explorer.labels import together
 from workbench.explorer.layout import Window, layout
+from workbench.explorer.menu import App
 from workbench.explorer.model import curves
 from workbench.explorer.more_panels import representation
-from workbench.explorer.page import open_app
+from workbench.explorer.page import language_result, open_app
 from workbench.explorer.remarks import remarks
 from workbench.explorer.runner import Runner
 from workbench.explorer.scene import scene_of
@@ -366,3 +370,75 @@ def test_reset_leads_to_where_the_app_began_whatever_the_link_said(monkeypatch: 
     assert view.state.depth == 3
     view.reset()
     assert view.state.depth == 2
+
+
+# Lectures and a language model in place of the explorer
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., App]:
+    monkeypatch.setattr(Runner, "start", lambda *rest: None)
+
+    def opened(query: str, language: str = "") -> App:
+        monkeypatch.setenv("QUERY_STRING", query)
+        return open_app(json.dumps(ExplorerState(task="tree:2,2").config()), language)
+
+    return opened
+
+
+def test_a_link_opens_a_lecture_with_its_quantities_and_the_address_follows_its_controls(
+    app: Callable[..., App],
+) -> None:
+    opened = app("task=tree:2,2&lecture=one_mode&depth=3&a0=0.001&look=dark")
+    ((_, view),) = opened._made.values()
+    assert opened.children != (opened.explorer,) and (view.mode.depth, view.mode.a0) == (3, 0.001)
+    assert to_rgb(view.figure.get_facecolor()) == to_rgb(look(14, 900, night=True).background)
+    view.controls["a0"].value = 0.01
+    query = opened.explorer.bridge.query
+    assert "lecture=one_mode" in query and "a0" not in query and ExplorerState.from_query(query).depth == 3
+    opened.explorer.undo()
+    assert view.mode.a0 == 0.001
+    opened.visit("")
+    assert opened.children == (opened.explorer,) and "lecture" not in opened.explorer.state.query()
+
+
+def test_the_pair_of_a_lecture_is_that_of_the_explorer(app: Callable[..., App]) -> None:
+    opened = app("task=tree:2,2&source=item+1.2&targets=item+2.1")
+    opened.visit("one_pair")
+    ((_, view),) = opened._made.values()
+    assert (view.controls["source"].value, view.controls["target"].value) == ("item 1.2", "item 2.1")
+    view.controls["target"].value = "item 1.1"
+    assert opened.explorer.state.targets == ("item 1.1",)
+
+
+def test_only_who_starts_the_app_names_a_language_model(app: Callable[..., App], tmp_path: Path) -> None:
+    words = np.array([["<", "a", "b", "a"]])
+    shape = (2, 1, 3, 3)
+    ds = xr.Dataset(
+        {
+            "token_correlation": (
+                ("time", "document", "source_token", "target_token"),
+                np.linspace(-1, 1, 18).reshape(shape),
+            ),
+            "token_correlation_stderr": (("time", "document", "source_token", "target_token"), np.full(shape, 0.1)),
+            "text": (("document", "position"), words),
+            "text_class": (("document", "position"), np.array([[-1, 0, 1, 0]])),
+        },
+        coords={"step": ("time", [0, 10]), "class": ["word", "induction"]},
+    )
+    ds.to_netcdf(tmp_path / "language.nc", engine="h5netcdf")
+    opened = app("lecture=language", str(tmp_path))
+    ((box, panel),) = opened._made.values()
+    assert opened.children == (box,)
+    step, text = panel.children[0].children[0], panel.children[1]
+    before = text.value
+    step.value = 1
+    # Of the last token on the one before it, the first of the class "induction".
+    assert text.value != before and f"{ds['token_correlation'].values[1, 0, 2, 1]:+.3f} ± 0.100" in text.value
+    without = app("lecture=language")
+    assert without.children == (without.explorer,) and "--language" in without.explorer.status._notice.value
+    for path in ("nowhere", str(tmp_path / "other.nc")):
+        with pytest.raises(WorkbenchError, match="no such file"):
+            language_result(path)
+    with pytest.raises(WorkbenchError):
+        ExplorerState.from_query("language=/etc/hosts")

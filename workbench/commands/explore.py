@@ -23,6 +23,7 @@ Ctrl-C ends it. Needs the extra `explore`: pip install 'stagewise-workbench[expl
   workbench explore --state "depth=3&a0=0.001"
   workbench explore --task tree:3,2 --export page.html
       one self-contained file in which the analytic side moves under sliders, for a course page or a talk without wifi
+  workbench explore --language results/language    (and the text of a language model, coloured by influence)
 """
 
 
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
     )
     p.add_argument("--task", metavar="T", help=SPEC_HELP)
     p.add_argument("--state", metavar="LINK", help="where to begin: the end of a link, as the app writes it")
+    p.add_argument("--language", metavar="DIR", help="a result of `workbench language`, whose text is on the menu")
     p.add_argument("--port", type=int, default=8866, metavar="N", help="another is taken if it is in use")
     p.add_argument("--no-browser", action="store_true", help="only print the address")
     p.add_argument("--export", type=Path, metavar="FILE", help="write a page that needs no server, and stop")
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise WorkbenchError(f"--port {args.port}; give a number from 1 to 65535")
     from workbench.explorer import begin_state
     from workbench.explorer.model import curves
+    from workbench.explorer.page import language_result
     from workbench.explorer.scene import scene_of
     from workbench.explorer.server import free_port, serve
 
@@ -59,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
     if args.export is not None:
         return _export(state, args.export, force=args.force, quiet=args.quiet)
     curves(state, scene_of(state))
-    serve(state, port=free_port(args.port), browser=not args.no_browser, announce=_announce)
+    language = str(Path(args.language).resolve()) if args.language else ""
+    if language:
+        language_result(language)
+    browser = not args.no_browser
+    serve(state, port=free_port(args.port), browser=browser, announce=_announce, language=language)
     return 0
 
 

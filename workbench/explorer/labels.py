@@ -39,7 +39,7 @@ class Stamp(Text):
 
     def _drawn(self, renderer: RendererAgg, x: int, y: int) -> tuple[Any, tuple[int, int]]:
         """The pixels of the name, lowest row first, and where they lie from its place."""
-        paper = RendererAgg(renderer.width, renderer.height, renderer.dpi)
+        paper: Any = RendererAgg(renderer.width, renderer.height, renderer.dpi)  # type: ignore[no-untyped-call]
         super().draw(paper)
         pixels = np.asarray(paper.buffer_rgba())[::-1]
         rows, columns = (np.flatnonzero(pixels[:, :, 3].any(axis=1 - axis)) for axis in (0, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,9 +13,10 @@ from matplotlib.figure import Figure
 from workbench.errors import WorkbenchError
 from workbench.explorer.canvas import BlittedImage, mimebundle
 from workbench.explorer.runner import Runner
-from workbench.figures.style import Style
+from workbench.figures.style import Style, dark
 
-LOOK = Style(width=9.6, font=10.5)
+DAY = Style(width=9.6, font=10.5)
+NIGHT = replace(dark(DAY), muted="#b4b4bf", lightness=(0.66, 0.93))
 _DPI = 112
 _NAMES = {"description_width": "172px"}
 _WIDE = widgets.Layout(width="420px")
@@ -32,17 +34,21 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
         figure: a matplotlib figure of its own; ``view.figure.savefig`` works.
         controls: the widgets, by the name of what they set.
         line: the numbers in words, plain text.
+        look: colours, light or dark.
     """
 
     title = ""
 
-    def __init__(self, height: float, controls: dict[str, Any], buttons: tuple[Any, ...] = ()) -> None:
-        self.figure = Figure(figsize=(LOOK.width, height), dpi=_DPI, facecolor=LOOK.background)
+    def __init__(
+        self, height: float, controls: dict[str, Any], buttons: tuple[Any, ...] = (), *, night: bool = False
+    ) -> None:
+        self.look = look = NIGHT if night else DAY
+        self.figure = Figure(figsize=(look.width, height), dpi=_DPI, facecolor=look.background)
         self.canvas = BlittedImage(self.figure)
         self.controls, self.line = controls, ""
         self.numbers, self.error = widgets.HTML(), widgets.HTML()
         self._rest = Runner(lambda _: None, lambda _: self.canvas.polish(), lambda _: None)
-        with LOOK.context():
+        with look.context():
             self.canvas.move(self._make())
         for widget in controls.values():
             widget.observe(self._moved, names="value")
@@ -76,7 +82,8 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
             self.show()
         except WorkbenchError as error:
             line = html.escape(str(error))
-            self.error.value = f'<span class="workbench-error" style="color:#a02000">{line}</span>'
+            colour = "#ff9a8f" if self.look is NIGHT else "#a02000"
+            self.error.value = f'<span class="workbench-error" style="color:{colour}">{line}</span>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
         return mimebundle(self, f"{self.title}: {self.line}", self.canvas.png())

@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
-from workbench.explorer.lecture import LOOK, Lecture, control
+from workbench.explorer.lecture import Lecture, control
 from workbench.explorer.scales import rounded_up
 from workbench.theory.modes.rise_time import rise_time
 from workbench.theory.modes.strength import mode_strength
@@ -92,7 +92,7 @@ class ModeView(Lecture):
 
     title = "one mode, rich to lazy"
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, *, night: bool = False) -> None:
         low, high = (math.log10(x) for x in SCALES)
         controls = {
             "depth": control(widgets.IntSlider, "depth D (layers)", min=1, max=6, value=mode.depth),
@@ -110,7 +110,7 @@ class ModeView(Lecture):
         self.kept: list[Mode] = []
         buttons = (self._button("keep this curve", self.keep), self._button("drop the kept ones", self.drop))
         self._background: Any = None
-        super().__init__(4.6, controls, buttons)
+        super().__init__(4.6, controls, buttons, night=night)
 
     def _button(self, text: str, action: Callable[[], None]) -> Any:
         button = widgets.Button(description=text, layout=widgets.Layout(width="160px"))
@@ -136,14 +136,14 @@ class ModeView(Lecture):
         self.show()
 
     def _make(self) -> list[Artist]:
-        self.rise = LOOK.tidy(self.figure.add_axes((0.07, 0.15, 0.5, 0.68)))
-        self.sharp = LOOK.tidy(self.figure.add_axes((0.66, 0.15, 0.32, 0.68)))
-        colours = LOOK.sequence(KEPT + 1)
+        self.rise = self.look.tidy(self.figure.add_axes((0.07, 0.15, 0.5, 0.68)))
+        self.sharp = self.look.tidy(self.figure.add_axes((0.66, 0.15, 0.32, 0.68)))
+        colours = self.look.sequence(KEPT + 1)
         self.kept_lines = [self.rise.plot([], [], color=colours[k], lw=1.6)[0] for k in range(KEPT)]
-        self.final = self.rise.axhline(1.0, color=LOOK.muted, lw=1.0, ls=(0, (4, 3)))
-        self.line_now = self.rise.plot([], [], color=LOOK.ink, lw=1.8)[0]
-        self.width = self.rise.plot([], [], color=LOOK.ink, lw=4.5, solid_capstyle="butt")[0]
-        self.half = self.rise.plot([], [], "o", color=LOOK.ink, mfc=LOOK.background, ms=8, mew=1.8)[0]
+        self.final = self.rise.axhline(1.0, color=self.look.muted, lw=1.0, ls=(0, (4, 3)))
+        self.line_now = self.rise.plot([], [], color=self.look.ink, lw=1.8)[0]
+        self.width = self.rise.plot([], [], color=self.look.ink, lw=4.5, solid_capstyle="butt")[0]
+        self.half = self.rise.plot([], [], "o", color=self.look.ink, mfc=self.look.background, ms=8, mew=1.8)[0]
         self.rise.set_xlabel("flow time $t$")
         self.rise.set_ylabel("strength $a$ (weight$^D$)")
         self.heading = self.rise.set_title("", loc="left", pad=12)
@@ -156,18 +156,18 @@ class ModeView(Lecture):
         ax.set(xscale="log", xlim=(start[0], 1.0), ylim=(0, 3.7))
         for depth in DEPTHS:
             values = sharpness(start, depth)
-            ax.plot(start, values, color=LOOK.faint, lw=1.2)
+            ax.plot(start, values, color=self.look.faint, lw=1.2)
             if depth < 4:  # the others lie too close together to be named
                 ax.annotate(
                     ("D = 2" if depth == 2 else "D = 3 to 6") if depth > 1 else "D = 1: exponential",
                     (start[0], values[0]),
                     (4, 3 if depth > 1 else 5), textcoords="offset points",
-                    color=LOOK.muted, fontsize=LOOK.small,
+                    color=self.look.muted, fontsize=self.look.small,
                 )  # fmt: skip
-        self.curve_now = ax.plot([], [], color=LOOK.ink, lw=1.8)[0]
-        self.here = ax.plot([], [], "o", color=LOOK.ink, mfc=LOOK.background, ms=8, mew=1.8)[0]
+        self.curve_now = ax.plot([], [], color=self.look.ink, lw=1.8)[0]
+        self.here = ax.plot([], [], "o", color=self.look.ink, mfc=self.look.background, ms=8, mew=1.8)[0]
         ax.set_xlabel("initial scale / final strength, $a_0\\,c/s$")
-        ax.set_ylabel("width of the rise / wait for half of it", fontsize=LOOK.small)
+        ax.set_ylabel("width of the rise / wait for half of it", fontsize=self.look.small)
         ax.set_title("rich ↓   lazy ↑", loc="left", pad=12)
 
     def _follow(self) -> bool:
@@ -208,7 +208,15 @@ class ModeView(Lecture):
         if self.kept:
             names = [mode.name for mode in self.kept]
             handles = self.kept_lines[: len(names)]
-            self.rise.legend(handles, names, loc="upper left", fontsize=LOOK.small, frameon=False, ncols=2)
+            self.rise.legend(
+                handles,
+                names,
+                loc="upper left",
+                fontsize=self.look.small,
+                frameon=False,
+                labelcolor=self.look.ink,
+                ncols=2,
+            )
 
 
 def _equation(mode: Mode) -> str:

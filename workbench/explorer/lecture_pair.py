@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.agreement.events import visible_flips
 from workbench.errors import WorkbenchError
-from workbench.explorer.lecture import LOOK, Lecture, control
+from workbench.explorer.lecture import DAY, Lecture, control
 from workbench.explorer.maps import TreeMap
 from workbench.explorer.model import curves
 from workbench.explorer.scales import limits
@@ -85,7 +85,7 @@ class PairView(Lecture):
 
     title = "one pair of items"
 
-    def __init__(self, scene: Scene, i: int, j: int, a0: float, lam: float) -> None:
+    def __init__(self, scene: Scene, i: int, j: int, a0: float, lam: float, *, night: bool = False) -> None:
         self.scene, names = scene, list(scene.task.items)
         self._background: Any = None
         low, high = (float(np.log10(x)) for x in RANGES["a0"])
@@ -102,7 +102,7 @@ class PairView(Lecture):
         self.anatomy = pair_anatomy(scene, i, j, a0=a0, lam=lam)
         self._fit_time(controls["time"])
         controls["time"].value = float(self.anatomy.times[np.argmin(self.anatomy.influence)])
-        super().__init__(6.2, controls)
+        super().__init__(6.2, controls, night=night)
 
     def _fit_time(self, slider: Any) -> None:
         end = float(self.anatomy.times[-1])
@@ -111,27 +111,31 @@ class PairView(Lecture):
 
     def _make(self) -> list[Artist]:
         order, scene, figure = self.scene.order, self.scene, self.figure
-        colours = LOOK.item_colours(order.branch, order.place)
-        self.tree = TreeMap(LOOK.tidy(figure.add_axes((0.012, 0.36, 0.27, 0.57))), scene, colours, LOOK)
-        self.formulas = [figure.text(0.015, y, "", fontsize=LOOK.font) for y in (0.2, 0.12, 0.04)]
-        self.axes = [LOOK.tidy(figure.add_axes((0.4, bottom, 0.585, 0.215))) for bottom in (0.715, 0.4, 0.085)]
+        colours = self.look.item_colours(order.branch, order.place)
+        self.tree = TreeMap(self.look.tidy(figure.add_axes((0.012, 0.36, 0.27, 0.57))), scene, colours, self.look)
+        self.formulas = [figure.text(0.015, y, "", fontsize=self.look.font) for y in (0.2, 0.12, 0.04)]
+        self.axes = [self.look.tidy(figure.add_axes((0.4, bottom, 0.585, 0.215))) for bottom in (0.715, 0.4, 0.085)]
         inside, error, product = self.axes
         for ax in (inside, error):
             ax.tick_params(labelbottom=False)
         product.set_xlabel("flow time $t$", labelpad=1)
         product.set_ylabel("← helps   harms →")
-        zeros = [ax.axhline(0, color=LOOK.muted, lw=0.9) for ax in self.axes]
-        self.now = [ax.axvline(0, color=LOOK.muted, lw=1.2) for ax in self.axes]
+        zeros = [ax.axhline(0, color=self.look.muted, lw=0.9) for ax in self.axes]
+        self.now = [ax.axvline(0, color=self.look.muted, lw=1.2) for ax in self.axes]
         groups = self._groups
-        self.share_lines = [error.plot([], [], color=c, lw=1.3)[0] for c in LOOK.sequence(len(groups.s))]
-        lines = [ax.plot([], [], color=LOOK.ink, lw=2.2)[0] for ax in self.axes]
+        self.share_lines = [error.plot([], [], color=c, lw=1.3)[0] for c in self.look.sequence(len(groups.s))]
+        lines = [ax.plot([], [], color=self.look.ink, lw=2.2)[0] for ax in self.axes]
         self.inside_line, self.error_line, self.product_line = lines
-        ends = LOOK.diverging()([0.0, 1.0])
+        ends = self.look.diverging()([0.0, 1.0])
         self.shades = [PolyCollection([], facecolors=[colour], alpha=0.4, linewidths=0) for colour in ends]
         for shade in self.shades:
             product.add_collection(shade, autolim=False)
-        self.flips = [[ax.axvline(0, color=LOOK.ink, lw=1.0, ls=(0, (4, 3))) for _ in range(4)] for ax in self.axes]
-        self.here = [ax.plot([], [], "o", color=LOOK.ink, mfc=LOOK.background, ms=7, mew=1.6)[0] for ax in self.axes]
+        self.flips = [
+            [ax.axvline(0, color=self.look.ink, lw=1.0, ls=(0, (4, 3))) for _ in range(4)] for ax in self.axes
+        ]
+        self.here = [
+            ax.plot([], [], "o", color=self.look.ink, mfc=self.look.background, ms=7, mew=1.6)[0] for ax in self.axes
+        ]
         flips = [line for each in self.flips for line in each]
         return [*self.shades, *zeros, *self.now, *flips, *self.share_lines, *lines, *self.here, *self.tree.moving]
 
@@ -190,8 +194,8 @@ class PairView(Lecture):
         _title(error, f"is the network wrong about them in the same way?   {E}, and its parts")
         _title(product, f"so a step on {one} changes the loss of {other}:   $I=-P^2$ {A} {E}")
         lines = [self.share_lines[k] for k in self.shown]
-        error.legend(lines, [groups.names[k] for k in self.shown], loc="upper right", fontsize=LOOK.small,
-                     frameon=False, ncols=1 + (len(lines) > 4))  # fmt: skip
+        error.legend(lines, [groups.names[k] for k in self.shown], loc="upper right", fontsize=self.look.small,
+                     frameon=False, labelcolor=self.look.ink, ncols=1 + (len(lines) > 4))  # fmt: skip
         inner = "w_{1,%s}^2" if unbalanced else "a_%s"
         for artist, line in zip(
             self.formulas,
@@ -246,7 +250,7 @@ class PairView(Lecture):
 
 
 def _title(ax: Any, line: str) -> None:
-    ax.set_title(line, loc="left", fontsize=LOOK.font, pad=8)
+    ax.set_title(line, loc="left", fontsize=DAY.font, pad=8)
 
 
 def _n(value: float) -> str:

@@ -16,10 +16,10 @@ from workbench.explorer.state import ExplorerState
 
 NOTEBOOK = "explorer.ipynb"
 TITLE = "Workbench explorer: influence while a network learns"
-#: Every visitor gets a kernel of their own; the state is in the link, or else the one given at launch.
+#: Every page gets a kernel of its own; the state is in the link, or else the one given at launch.
 _CELL = """\
 from workbench.explorer.page import open_app
-view = open_app({config!r})
+view = open_app({config!r}, {language!r})
 view
 """
 _TEMPLATE = """\
@@ -63,12 +63,15 @@ _TEMPLATE = """\
 _EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget", "ipyevents"]
 
 
-def write_app(folder: Path, state: ExplorerState) -> list[str]:
-    """Write notebook and template into a folder; returns the arguments with which Voila serves them."""
+def write_app(folder: Path, state: ExplorerState, language: str = "") -> list[str]:
+    """Write notebook and template into a folder; returns the arguments with which Voila serves them.
+
+    ``language`` is the path of a language model's result, which only the one who starts the app can name.
+    """
     from nbformat import v4, write
 
     notebook = v4.new_notebook(  # type: ignore[no-untyped-call]
-        cells=[v4.new_code_cell(_CELL.format(config=json.dumps(state.config())))],  # type: ignore[no-untyped-call]
+        cells=[v4.new_code_cell(_CELL.format(config=json.dumps(state.config()), language=language))],  # type: ignore[no-untyped-call]
         metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "title": TITLE,
@@ -83,8 +86,8 @@ def write_app(folder: Path, state: ExplorerState) -> list[str]:
     return [str(folder / NOTEBOOK), "--template=workbench", allowed]
 
 
-def open_app(config: str) -> Any:
-    """The app: the state of the link, or that of the launch."""
+def open_app(config: str, language: str = "") -> Any:
+    """The app: the state of the link, or that of the launch; with the result of a language model if there is one."""
     from workbench.explorer.menu import App
     from workbench.explorer.view import Explorer
 
@@ -99,4 +102,24 @@ def open_app(config: str) -> Any:
     view.settles = False
     if message:
         view.status.notice(message)
-    return App(view)
+    return App(view, language_result(language) if language else None)
+
+
+def language_result(path: str) -> Any:
+    """The dataset of a directory that `workbench language` wrote, or of its ``language.nc``.
+
+    Raises:
+        WorkbenchError: if there is none, or it holds no text.
+    """
+    import xarray as xr
+
+    file = Path(path) / "language.nc" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise WorkbenchError(f"{file}: no such file; give the directory that `workbench language` wrote")
+    try:
+        ds = xr.load_dataset(file, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkbenchError(f"{file} is no netCDF file that can be read: {error}") from None
+    if "token_correlation" not in ds:
+        raise WorkbenchError(f"{file} has no text; give a result of `workbench language`")
+    return ds

@@ -26,11 +26,16 @@ IDLE, LOOK = 120, 15
 _MESSAGE = 32 * 2**20
 
 
-def serve(state: ExplorerState, *, port: int, browser: bool, announce: Callable[[str], None]) -> None:
-    """Serve the app on this machine until interrupted; ``announce`` gets the link that opens it."""
+def serve(
+    state: ExplorerState, *, port: int, browser: bool, announce: Callable[[str], None], language: str = ""
+) -> None:
+    """Serve the app on this machine until interrupted; ``announce`` gets the link that opens it.
+
+    ``language`` is the path of a result of `workbench language`, for its text.
+    """
     guard = Guard(port, secrets.token_urlsafe(24))
     with tempfile.TemporaryDirectory(prefix="workbench-explorer-") as folder:
-        arguments = write_app(Path(folder), state)
+        arguments = write_app(Path(folder), state, language)
         paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
         os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
         arguments += [

@@ -47,12 +47,18 @@ PANELS = {
     "factors": "the two factors of the kernel",
     "measures": "all measures of one pair",
 }
+#: Small views in place of the explorer, by the name a link gives them, with what they show.
+LECTURES = {
+    "one_mode": "One mode of the network: its rise against depth, initial scale and imbalance",
+    "one_pair": "One pair of items: why the influence of one on the other changes sign",
+    "language": "A language model learns: influence of every token on a chosen one, checkpoint by checkpoint",
+}
 #: Curves that can be kept for comparison.
 MOST_KEPT = 3
 #: Fields of several values.
 _LISTS = ("targets", "panels", "kept")
 #: Fields that only say how the page looks.
-_DISPLAY = ("panels", "kept", "beside", "scale", "look", "large", "time")
+_DISPLAY = ("panels", "kept", "beside", "scale", "look", "large", "time", "lecture")
 #: Task of a `SemanticTask` handed over in Python, of which only the caller has the data.
 GIVEN = "given"
 #: Browsers and servers cut longer addresses.
@@ -86,6 +92,7 @@ class ExplorerState:
         beside: whether the curves kept last have panels of their own beside these.
         scale: colours of the matrix: "now", or "whole" for those of all times.
         look: a key of `LOOKS`. large: large letters and folded controls, for a lecture.
+        lecture: a key of `LECTURES`, which the app then shows instead.
     """
 
     task: str = "tree:2,2,2"
@@ -109,6 +116,7 @@ class ExplorerState:
     scale: str = "now"
     look: str = ""
     large: bool = False
+    lecture: str = ""
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
@@ -132,6 +140,7 @@ class ExplorerState:
             "activation": ACTIVATIONS,
             "prepare": PREPARED,
             "look": LOOKS,
+            "lecture": ("", *LECTURES),
             "scale": ("now", "whole"),
         }.items():
             if getattr(self, name) not in known:

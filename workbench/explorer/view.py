@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,7 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
     Attributes:
         state: what is shown.
         initial: where `reset` leads.
+        on_shown: called after every change of state.
         figure: a matplotlib figure of its own; ``view.figure.savefig`` works.
         curves: what theory predicts for the state.
         simulated: what simulation found for it, or for an earlier state while `stale`.
@@ -55,6 +57,7 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
     ) -> None:
         self._given, self.initial = given, initial or state
         self.settles, self.later = True, Later()
+        self.on_shown: Callable[[], None] = lambda: None
         self.scene = scene_of(state, given)
         self.curves: Curves = curves(state, self.scene)
         self.state = self.completed(state)
@@ -142,6 +145,7 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
             self.later("settled", SETTLED, self.session.settled)
         if not self.hand.player.playing:
             self.follower.start()
+        self.on_shown()
 
     def completed(self, state: ExplorerState) -> ExplorerState:
         """The state with source and targets named, and the time on a step of the slider inside the training."""
