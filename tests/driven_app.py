@@ -254,3 +254,23 @@ class App:
     def button(self, name: str) -> Any:
         """A button."""
         return self.page.get_by_role("button", name=name, exact=True)
+
+
+def language_text(folder: Path) -> Any:
+    """A ``language.nc`` with nothing but the text: one document of four tokens at two checkpoints."""
+    import numpy as np
+    import xarray as xr
+
+    pairs = ("time", "document", "source_token", "target_token")
+    values = np.linspace(-1, 1, 18).reshape(2, 1, 3, 3)
+    ds = xr.Dataset(
+        {
+            "token_correlation": (pairs, values),
+            "token_correlation_stderr": (pairs, np.full_like(values, 0.1)),
+            "text": (("document", "position"), np.array([["<", "a", "b", "a"]])),
+            "text_class": (("document", "position"), np.array([[-1, 0, 1, 0]])),
+        },
+        coords={"step": ("time", [0, 10]), "class": ["word", "induction"]},
+    )
+    ds.to_netcdf(folder / "language.nc", engine="h5netcdf")
+    return ds

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from driven_app import App, Server, chromium, served, what_is_missing
+from driven_app import App, Server, chromium, language_text, served, what_is_missing
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -29,9 +29,11 @@ BAD = "item,swims\nsalmon,1\nrobin,often\n"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert not missing, missing
-    with served() as server:
+    folder = tmp_path_factory.mktemp("language")
+    language_text(folder)
+    with served("--language", str(folder)) as server:
         yield server
 
 
@@ -369,14 +371,15 @@ def test_a_file_too_large_is_said_and_not_sent(app: App) -> None:
     app.choose("task", "tree")
 
 
-def test_the_lectures_are_on_the_menu(app: App) -> None:
-    for name in ("one mode", "one pair"):
+def test_lectures_and_the_language_model_are_on_the_menu_and_in_the_address(app: App) -> None:
+    for name, words in {"one mode": "One mode", "one pair": "One pair", "language": "language model"}.items():
         app.button(name).click()
-        app.page.get_by_role("heading", name=name).wait_for()
-        app.image.wait_for()
+        app.page.get_by_role("heading", name=words).wait_for()
+        app.page.wait_for_function("name => location.search.includes(`lecture=${name}`)", arg=name.replace(" ", "_"))
         app.page.screenshot(path=SHOTS / f"{name.replace(' ', '_')}.png", full_page=True)
         app.button("back to the explorer").click()
         app.control("depth").wait_for()
+    app.page.wait_for_function("!location.search.includes('lecture=')")
 
 
 def test_a_step_that_is_too_long_turns_the_status_red(app: App) -> None:

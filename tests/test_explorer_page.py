@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("ipywidgets")
 pytest.importorskip("anywidget")
 
+from driven_app import language_text
 from matplotlib.colors import to_rgb
 
 from workbench.errors import WorkbenchError
@@ -412,21 +412,7 @@ def test_the_pair_of_a_lecture_is_that_of_the_explorer(app: Callable[..., App]) 
 
 
 def test_only_who_starts_the_app_names_a_language_model(app: Callable[..., App], tmp_path: Path) -> None:
-    words = np.array([["<", "a", "b", "a"]])
-    shape = (2, 1, 3, 3)
-    ds = xr.Dataset(
-        {
-            "token_correlation": (
-                ("time", "document", "source_token", "target_token"),
-                np.linspace(-1, 1, 18).reshape(shape),
-            ),
-            "token_correlation_stderr": (("time", "document", "source_token", "target_token"), np.full(shape, 0.1)),
-            "text": (("document", "position"), words),
-            "text_class": (("document", "position"), np.array([[-1, 0, 1, 0]])),
-        },
-        coords={"step": ("time", [0, 10]), "class": ["word", "induction"]},
-    )
-    ds.to_netcdf(tmp_path / "language.nc", engine="h5netcdf")
+    ds = language_text(tmp_path)
     opened = app("lecture=language", str(tmp_path))
     ((box, panel),) = opened._made.values()
     assert opened.children == (box,)
