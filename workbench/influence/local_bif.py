@@ -6,6 +6,7 @@ stand their standard errors, the correlations, R-hat, effective sample sizes and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -20,6 +21,7 @@ from workbench.influence.quantities import Array, Expectation, Measured, Options
 from workbench.influence.work import Work
 from workbench.theory.posterior.dense_posterior import refuse_if_too_large
 from workbench.theory.posterior.hessian import check_local_posterior
+from workbench.theory.posterior.restricted import layer_number, restricted_curvatures, restricted_posterior
 from workbench.trajectory import Trajectory
 
 #: Batches that a chain is cut into for its Monte Carlo error, each with its own sums.
@@ -31,7 +33,11 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
     with work.bar("local posterior, theory", len(times)) as advance:
         values: Array
-        if network.active is None:
+        if options["restrict"] != "none":
+            layer = layer_number(options["restrict"], network.depth)
+            values = -restricted_posterior(trajectory, layer, **local).covariance
+            advance(len(times))
+        elif network.active is None:
             W1, W2 = trajectory.W1, trajectory.W2
             values = theory.dense_local_bif(task.X, task.Y, W1, W2, times, progress=advance, **local)
         else:
@@ -54,8 +60,9 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
     from workbench import simulation
 
     local: dict[str, float] = {"n_beta": options["n_beta"], "gamma": options["gamma"]}
-    sampling = sampling_of(options, work)
-    plan = simulation.plan(trajectory, local["n_beta"], local["gamma"], sampling, curvatures=curvatures(trajectory))
+    sampling = replace(sampling_of(options, work), layer=_layer(trajectory, options))
+    ends = _curvatures(trajectory, options)
+    plan = simulation.plan(trajectory, local["n_beta"], local["gamma"], sampling, curvatures=ends)
     steps = plan.steps(sampling.draws) * sampling.chains * len(trajectory.times)
     with work.bar("local posterior, chains", steps) as advance:
         samples = simulation.sample_local_posterior(
@@ -80,6 +87,7 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
         attrs={
             **local,
             "sampler": sampling.sampler,
+            "restrict": options["restrict"],
             "chains": sampling.chains,
             "draws": sampling.draws,
             "step_size": plan.step,
@@ -90,6 +98,18 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
             "sampling_seed": sampling.seed,
         },
     )
+
+
+def _layer(trajectory: Trajectory, options: Options) -> int | None:
+    """Number of the layer that moves; None where all do."""
+    name = options["restrict"]
+    return None if name == "none" else layer_number(name, trajectory.network.depth)
+
+
+def _curvatures(trajectory: Trajectory, options: Options) -> Array:
+    """``(T, 2)`` smallest and largest curvature of the loss in the weights that move."""
+    layer = _layer(trajectory, options)
+    return curvatures(trajectory) if layer is None else restricted_curvatures(trajectory, layer)
 
 
 def sampling_of(options: Options, work: Work) -> Any:
@@ -128,7 +148,7 @@ def _refuse_size(request: Request, options: Options) -> None:
 def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
     from workbench.influence.chains import plan_ahead
 
-    ends, n_beta, gamma = curvatures(predicted), options["n_beta"], options["gamma"]
+    ends, n_beta, gamma = _curvatures(predicted, options), options["n_beta"], options["gamma"]
     check_local_posterior(predicted.times, ends[:, 0], n_beta, gamma)
     # Weights spread by 1 / sqrt(gamma), of which enough digits must be left beside the weights themselves.
     largest = max(float(abs(W).max()) for W in predicted.weights)
@@ -143,6 +163,8 @@ def _refuse(predicted: Trajectory, options: Options, work: Work) -> None:
 
 def _notes(options: Options, simulated: xr.DataArray | None) -> list[str]:
     lines = [f"local posterior: n beta = {options['n_beta']:g}, gamma = {options['gamma']:g}"]
+    if options["restrict"] != "none":
+        lines.append(f"local posterior of {options['restrict']} alone, the other layers held: exactly Gaussian")
     if simulated is None:
         return lines
     ran, sampler = simulated.attrs, simulated.attrs["sampler"]

@@ -75,6 +75,14 @@ OPTIONS = (
     ),
     Option("batch_size", "integer", "items a mini-batch of sgld (default: all)", group=_POSTERIOR, metavar="N"),
     Option(
+        "restrict",
+        "word",
+        "the one layer whose weights move, of a linear network; none: all move",
+        default="none",
+        choices=("none", *(f"W{k}" for k in range(1, 9))),
+        group=_POSTERIOR,
+    ),
+    Option(
         "force_short",
         "switch",
         "accept chains too short for their autocorrelation time",

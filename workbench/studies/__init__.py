@@ -16,6 +16,7 @@ FILES: tuple[str, ...] = (
     "cancellation",
     "other_networks",
     "loss_off",
+    "complexity",
 )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
 from workbench.simulation.network.model import NetworkModel
+from workbench.simulation.network.restricted import RestrictedModel
 from workbench.simulation.running.threads import in_threads
 from workbench.simulation.sampling import diagnostics, resuming
 from workbench.simulation.sampling.convergence import rhat_and_ess
@@ -211,4 +212,9 @@ def _target(
     """What chains at the checkpoints ``index`` sample."""
     flat = np.concatenate([W.reshape(len(W), -1) for W in trajectory.weights], axis=1)
     star = settings.place.chosen_rows(flat, index)
-    return LocalPosterior(NetworkModel.of(trajectory.network, settings.place), star, n_beta, gamma)
+    model = NetworkModel.of(trajectory.network, settings.place)
+    if settings.layer is None:
+        return LocalPosterior(model, star, n_beta, gamma)
+    sizes = np.cumsum([0, *(rows * columns for rows, columns in model.shapes)])
+    free = slice(int(sizes[settings.layer]), int(sizes[settings.layer + 1]))
+    return LocalPosterior(RestrictedModel(model, star, free), star[:, free].contiguous(), n_beta, gamma)

@@ -39,6 +39,7 @@ class Sampling:
         traces: keep the losses of every draw; R-hat is then rank-normalised, of split chains.
         force_short: accept chains shorter than `diagnostics.LENGTH` autocorrelation times. Implied by giving step,
             burn-in and thinning all three: nothing is then left to plan.
+        layer: the one whose weights move, 0 for the first; None: all move.
         place: where and how precisely the chains run. A GPU draws other random numbers than a processor.
     """
 
@@ -53,6 +54,7 @@ class Sampling:
     traces: bool = False
     batch_size: int | None = None
     force_short: bool = False
+    layer: int | None = None
     place: Place = CPU
 
     def __post_init__(self) -> None:
