@@ -35,14 +35,19 @@ def listing() -> str:
 
 def call_of(figure: Illustration) -> str:
     """The command that makes a figure."""
-    if "lecture" in figure.sets:
+    if needs_no_comparison(figure):
         return f"workbench figures --only {figure.name} --out DIR"
     return "workbench compare --out DIR"
 
 
 def shown_figures() -> dict[str, Illustration]:
     """The figures that a prediction alone can show; the others need a comparison."""
-    return {name: figure for name, figure in FIGURES.items() if "lecture" in figure.sets}
+    return {name: figure for name, figure in FIGURES.items() if needs_no_comparison(figure)}
+
+
+def needs_no_comparison(figure: Illustration) -> bool:
+    """Whether theory alone draws it: all but those that only stand beside a comparison."""
+    return set(figure.sets) != {"report"}
 
 
 def page(subject: Subject) -> str:

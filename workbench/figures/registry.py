@@ -19,6 +19,7 @@ FILES = (
     "agreement",
     "validity",
     "timing",
+    "depth",
     "phases",
     "complexity",
     "films",

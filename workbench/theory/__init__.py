@@ -28,6 +28,7 @@ from workbench.theory.influence.damped_newton import (
 from workbench.theory.influence.flips import flip_times, kernel_on_tree, peak_times
 from workbench.theory.influence.frozen_input import frozen_input_derivative
 from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient_kernel_from_weights
+from workbench.theory.influence.infinite_depth import infinite_depth_kernel
 from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
@@ -75,6 +76,7 @@ __all__ = [
     "held_out_losses",
     "hessian_spectrum",
     "hierarchy_spectrum",
+    "infinite_depth_kernel",
     "infinite_depth_strength",
     "influence_classes",
     "initial_strengths",

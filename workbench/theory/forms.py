@@ -71,6 +71,11 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
     "Influence at any depth": {
         "end_to_end_rate": ("flow.end_to_end", "end_to_end_form", "rate of the product of balanced layers"),
         "four_measures": ("posterior.deep_forms", "four_measures_form", "one formula for four measures"),
+        "infinite_depth_gain": (
+            "influence.infinite_depth",
+            "infinite_depth_gain_form",
+            "gain of a pair of modes in the limit of infinite depth",
+        ),
         "unique_gamma": ("posterior.deep_forms", "unique_gamma_form", "gamma beyond which a posterior has one maximum"),
         "difference_transport": (
             "influence.transport_forms",

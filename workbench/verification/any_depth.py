@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.flow.end_to_end import end_to_end_flow, end_to_end_form
 from workbench.theory.influence.damped_newton import damped_newton
 from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.influence.infinite_depth import infinite_depth_kernel
 from workbench.theory.influence.leave_one_out import leave_one_out
 from workbench.theory.influence.mode_transport import pair_responses
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
@@ -171,6 +174,24 @@ def _limits() -> Outcome:
     return worst(outcomes)
 
 
+def _infinite_depth() -> Outcome:
+    """Two neighbouring extrapolations of explicit gradients, over D, to 1/D = 0."""
+    net = small_network(2)
+    a = np.array([[1.9, 0.7, 0.3, 0.3]])
+    V, U, scale = net.modes.V, net.modes.U, np.sqrt(net.modes.c * net.modes.n_items)
+
+    def kernel(depth: int) -> Array:
+        root = np.diag(a[0] ** (1 / depth))
+        layers = [root @ V.T * scale / (net.modes.c * net.modes.n_items), *[root] * (depth - 2), U @ root]
+        g = autograd_gradients(net.task, layers)
+        return np.asarray(-g @ g.T / depth)
+
+    rows = [kernel(depth) for depth in (8, 16, 32, 64)]
+    for order in (1, 2, 3):
+        rows = [(2**order * finer - coarser) / (2**order - 1) for coarser, finer in pairwise(rows)]
+    return compared(infinite_depth_kernel(net.modes, a)[0], rows[0])
+
+
 FAMILY = "Influence at any depth"
 _ODE = "the solvers' own errors, at rtol 1e-11 and 1e-12"
 CLAIMS = (
@@ -189,4 +210,7 @@ CLAIMS = (
     Claim(FAMILY, "the kernel is the limit of damped Newton, local BIF and derivative", ("four_measures",),
           "gradients by automatic differentiation", 1e-6, "first order in 1/damping, 1/gamma and t, all 1e-7 to 1e-6",
           _limits),
+    Claim(FAMILY, "the kernel over D has a limit for infinite depth", ("infinite_depth_gain",),
+          "gradients of 8 to 64 layers by automatic differentiation, extrapolated in 1/D", 1e-6,
+          "what is left is of fourth order, (1/8 ... 1/64)^4", _infinite_depth),
 )  # fmt: skip

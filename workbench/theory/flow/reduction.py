@@ -39,6 +39,7 @@ class ReducedFlow:
         targets: ``(q, P)``.
         bases: D + 1 orthonormal bases, ``(n_l, h_l)``, of the inputs, every hidden layer and the outputs.
         start: the D weights as given, ``(n_l, n_{l-1})``.
+        n_items: P, over which the loss is a mean.
     """
 
     layers: tuple[Array, ...]
@@ -48,11 +49,7 @@ class ReducedFlow:
     targets: Array
     bases: tuple[Array, ...]
     start: tuple[Array, ...]
-
-    @property
-    def n_items(self) -> int:
-        """P."""
-        return int(self.inputs.shape[1])
+    n_items: int
 
     @property
     def size(self) -> int:
@@ -92,7 +89,7 @@ def reduced_flow(network: Network) -> ReducedFlow:
     bases = (into, *hidden, outputs)
     layers = tuple(after.T @ W @ before for W, (before, after) in zip(start, pairwise(bases), strict=True))
     targets = outputs.T @ task.Y
-    return ReducedFlow(layers, targets @ inputs.T / task.n_items, Sxx, inputs, targets, bases, start)
+    return ReducedFlow(layers, targets @ inputs.T / task.n_items, Sxx, inputs, targets, bases, start, task.n_items)
 
 
 def _input_basis(task: SemanticTask) -> tuple[Array, Array]:

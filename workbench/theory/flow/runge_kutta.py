@@ -45,7 +45,7 @@ def march(
                 f"the flow cannot be integrated past t = {solver.t:.4g} ({message}); use a larger rtol"
             )
         if times[k] <= solver.t:
-            interpolant = solver.dense_output()
-            while k < len(times) and times[k] <= solver.t:
-                yield k, interpolant(times[k])
+            reached = int(np.searchsorted(times, solver.t, side="right"))
+            for state in solver.dense_output()(times[k:reached]).T:
+                yield k, state
                 k += 1

@@ -33,6 +33,8 @@ Window = tuple[float, float]
 _BATCH = 2**16
 #: States up to this size (all runs together) are integrated at rtol 1e-10, larger ones at 1e-7.
 _SMALL = 10**6
+#: Inputs up to which calls cost more than their arithmetic.
+_SMALL_INPUTS = 16
 #: From begin to end.
 ALWAYS: Window = (0.0, np.inf)
 
@@ -42,37 +44,52 @@ def default_rtol(flow: ReducedFlow, runs: int) -> float:
     return 1e-10 if runs * flow.size <= _SMALL else 1e-7
 
 
-def _reweighting(flow: ReducedFlow, item_weights: Array) -> tuple[Array, Array, Array]:
-    """``(w - 1)/P`` ``(R, 1, m)`` of the m items concerned in each run, their targets and inputs ``(R, q or n, m)``."""
+def _error(flow: ReducedFlow, item_weights: Array) -> Callable[[Any], Any]:
+    """``W -> E_r`` of R runs, ``(R, q, n)`` from ``(R, q, n)``; of a single run ``(q, n)`` from ``(q, n)``.
+
+    The m items whose weight differs from 1 in a run either change Syx and Sxx once for all, n^2 numbers, or are taken
+    one by one, 2 m n numbers a time: the first where it is less work or all is small.
+    """
     excess = item_weights - 1.0
     m = int((excess != 0).sum(axis=1).max(initial=0))
     items = np.argsort(excess == 0, axis=1, kind="stable")[:, :m]
     share = np.take_along_axis(excess, items, axis=1)[:, None, :] / flow.n_items
-    return share, flow.targets[:, items].transpose(1, 0, 2), flow.inputs[:, items].transpose(1, 0, 2).copy()
+    targets, inputs = flow.targets[:, items].transpose(1, 0, 2), flow.inputs[:, items].transpose(1, 0, 2).copy()
+    across, Syx, Sxx = np.swapaxes(inputs, 1, 2).copy(), flow.Syx, flow.Sxx
+    single, n = len(item_weights) == 1, len(Sxx)
+    if m == 0:
+        return lambda W: Syx - W * Sxx
+    if n <= max(2 * m, _SMALL_INPUTS):
+        whole_yx, whole_xx = Syx + (targets * share) @ across, np.diag(Sxx) + (inputs * share) @ across
+        if single:
+            whole_yx, whole_xx = whole_yx[0], whole_xx[0]
+        return lambda W: whole_yx - W @ whole_xx
+    if single:
+        share, targets, inputs, across = share[0], targets[0], inputs[0], across[0]
+    return lambda W: Syx - W * Sxx + ((targets - W @ inputs) * share) @ across
 
 
 def _right_hand_side(flow: ReducedFlow, item_weights: Array) -> Callable[[float, Any], Any]:
-    shapes, R = [W.shape for W in flow.layers], len(item_weights)
-    cuts = np.cumsum([0, *(R * rows * columns for rows, columns in shapes)])
-    share, targets, inputs = _reweighting(flow, item_weights)
-    across, depth = np.swapaxes(inputs, 1, 2).copy(), len(shapes)
-
-    def unpack(y: Any) -> Layers:
-        return tuple(y[i:j].reshape(R, *shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True))
+    single, R = len(item_weights) == 1, len(item_weights)
+    # Overhead is most of the time where layers are small: of one run, plain matrices and their quicker product.
+    product = np.dot if single else np.matmul
+    shapes = [W.shape if single else (R, *W.shape) for W in flow.layers]
+    cuts = np.cumsum([0, *(R * W.size for W in flow.layers)]).tolist()
+    parts = [(slice(i, j), shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True)]
+    error_of, depth = _error(flow, item_weights), len(shapes)
 
     def rate(_: float, y: Any) -> Any:
-        W, dy = unpack(y), np.empty_like(y)
-        dW = unpack(dy)
+        dy = np.empty_like(y)
+        W = [y[part].reshape(shape) for part, shape in parts]
         reached = [W[0]]
         for layer in W[1:]:
-            reached.append(layer @ reached[-1])
-        error = flow.Syx - reached[-1] * flow.Sxx
-        if share.shape[2]:
-            error += ((targets - reached[-1] @ inputs) * share) @ across
+            reached.append(product(layer, reached[-1]))
+        error = error_of(reached[-1])
         for k in range(depth - 1, 0, -1):
-            np.matmul(error, np.swapaxes(reached[k - 1], 1, 2), out=dW[k])
-            error = np.swapaxes(W[k], 1, 2) @ error
-        dW[0][:] = error
+            part, shape = parts[k]
+            product(error, reached[k - 1].swapaxes(-1, -2), dy[part].reshape(shape))
+            error = product(W[k].swapaxes(-1, -2), error)
+        dy[parts[0][0]] = error.ravel()
         return dy
 
     return rate
@@ -174,24 +191,45 @@ def weighted_flow(
     weights = weights.astype(np.result_type(weights, np.float64))
     if weights.ndim != 2 or weights.shape[1] != flow.n_items or not np.isfinite(weights).all():
         raise WorkbenchError(f"item weights of shape {weights.shape}; expected (runs, {flow.n_items}) finite numbers")
-    R = len(weights)
+    losses = np.empty((len(t), len(weights), flow.n_items), dtype=weights.dtype)
+
+    def record(k: int, runs: slice, layers: Layers) -> None:
+        losses[k, runs] = flow.losses(layers)
+
+    run_losses(flow, weights, t, record, window=window, rtol=rtol, progress=progress)
+    return losses[back]
+
+
+def run_losses(
+    flow: ReducedFlow,
+    item_weights: Array,
+    times: Array,
+    record: Callable[[int, slice, Layers], None],
+    *,
+    window: Window = ALWAYS,
+    rtol: float | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Follow all runs through ascending times, in batches and threads; ``record(k, runs, layers)`` keeps what it wants.
+
+    ``layers`` are those of the runs of one batch at time k.
+    """
+    R = len(item_weights)
     rtol = default_rtol(flow, R) if rtol is None else rtol
-    losses = np.empty((len(t), R, flow.n_items), dtype=weights.dtype)
     lock, done = Lock(), 0
 
     def run(runs: slice, stopped: Event) -> None:
         nonlocal done
-        for k, layers in follow(flow, weights[runs], t, rtol, window):
+        for k, layers in follow(flow, item_weights[runs], times, rtol, window):
             if stopped.is_set():
                 return
-            losses[k, runs] = flow.losses(layers)
+            record(k, runs, layers)
             with lock:
                 done += runs.stop - runs.start
                 if progress:
-                    progress(done / (R * len(t)))
+                    progress(done / (R * len(times)))
 
     in_threads(run, list(batches(flow, R)))
-    return losses[back]
 
 
 def layerwise_flow(

@@ -17,6 +17,7 @@ from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.theory.flow.end_to_end import end_to_end_flow
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors
+from workbench.theory.flow.one_item import one_item_losses
 from workbench.theory.flow.reduction import reduced_flow
 from workbench.theory.flow.weighted_flow import Progress, checked_times, weighted_flow
 
@@ -48,7 +49,8 @@ def held_out_losses(
         network: task and initial weights.
         times: ``(T,)`` flow times >= 0.
         convention: how the items kept are weighted; see the head of this module.
-        method: ``"ode"`` integrates the flow of all layers of all runs, exact to ``rtol`` for every network.
+        method: ``"ode"`` integrates the flow of the layers of all runs, exact to ``rtol`` for every network; of an
+            aligned one, in the few directions that an item reaches (`one_item`).
             ``"end_to_end"`` that of the product of balanced layers, to the same numbers and slower.
             ``"closed_form"`` is the Riccati solution on the inputs that are kept. It needs a balanced network,
             and projecting the removed input out of one of strength a0 unbalances it by O(a0): on the 8-item
@@ -60,6 +62,8 @@ def held_out_losses(
     """
     P = network.task.n_items
     t = held_out_times(times, P, convention)
+    if method == "ode" and network.active is not None:
+        return one_item_losses(network, t, rtol=rtol, progress=progress)
     if method == "ode":
         return weighted_flow(network, t, 1.0 - np.eye(P), rtol=rtol, progress=progress)
     if method == "end_to_end":
@@ -96,6 +100,8 @@ def leave_one_out(
     everything = np.ones(network.task.n_items)
     if method == "closed_form":
         together = _projected_losses(network, checked_times(times), everything, _checked_lambda(network))
+    elif network.active is not None:
+        together = one_item_losses(network, times, 1.0)[:, 0]
     else:
         together = weighted_flow(network, times, everything, rtol=rtol)[:, 0]
     return np.asarray(together[:, None, :] - without)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.networks import Network
+from workbench.theory.flow.one_item import one_item_losses
 from workbench.theory.flow.weighted_flow import Progress, Window, checked_times, checked_window, weighted_flow
 from workbench.theory.influence.leave_one_out import Convention, held_out_times
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
@@ -79,6 +80,15 @@ def _finite(network: Network, t: Array, window: Window, convention: Convention, 
     P = network.task.n_items
     if window[0] >= min(window[1], t.max(initial=0.0)):
         return np.zeros((len(t), P, P))
-    without = (1.0 - np.eye(P)) * (1.0 if convention == "unnormalised" else P / (P - 1))
+    faster = 1.0 if convention == "unnormalised" else P / (P - 1)
+    if network.active is not None:
+        # Other items at a common weight are a faster clock, inside the window.
+        begin, end = window
+        clock = t + (faster - 1) * np.clip(t - begin, 0, end - begin)
+        losses = one_item_losses(network, clock, window=(begin, begin + faster * (end - begin)), rtol=rtol)
+        change = one_item_losses(network, t, 1.0) - losses
+        # One is a closed form and the other integrated: before the window opens they differ by rounding alone.
+        return np.where((t > begin)[:, None, None], change, 0.0)
+    without = (1.0 - np.eye(P)) * faster
     losses = weighted_flow(network, t, np.vstack([np.ones(P), without]), window=window, rtol=rtol)
     return np.asarray(losses[:, :1] - losses[:, 1:])
