@@ -10,12 +10,13 @@ from workbench.bench.methods.segmentwise_unrolling import unrolled
 from workbench.bench.run import ChainNetwork, Examples
 from workbench.influence import MEASURES
 from workbench.networks import network
-from workbench.semantics import Hierarchy
+from workbench.semantics import Hierarchy, rumelhart_task
 from workbench.simulation import Schedule, train
 from workbench.studies import frozen_input
 from workbench.studies.ladders import predicted_rungs
 from workbench.studies.other_networks import concordance_of, turning_time
 from workbench.studies.pairs import events_of, groups_far_first
+from workbench.studies.real_data import ultrametric, with_gram
 from workbench.theory import flip_times, hierarchy_spectrum, mode_strength, predict, settling_time
 
 
@@ -87,3 +88,14 @@ def test_pairs_of_the_predicted_tree_turn_at_the_roots_of_the_flip_equation_and_
     assert turns == pytest.approx([float(times[0]) for times in roots], abs=2e-3)
     assert concordance_of(path.times, influence, masks) == 1
     assert concordance_of(path.times, influence, masks[::-1]) == 0
+
+
+def test_the_ideal_tree_of_a_tree_is_itself_and_of_a_table_is_ultrametric():
+    tree, table = Hierarchy((3, 2)).indicator_task(), rumelhart_task()
+    gram = tree.Y.T @ tree.Y
+    assert ultrametric(gram) == pytest.approx(gram)
+    ideal = ultrametric(table.Y.T @ table.Y)
+    # Of every three items the two smallest similarities are equal: s_ij >= min(s_ik, s_kj).
+    assert (ideal[:, :, None] >= np.minimum(ideal[:, None, :], ideal[None, :, :]) - 1e-12).all()
+    Y = with_gram(table, ideal).Y
+    assert pytest.approx(ideal) == Y.T @ Y

@@ -15,6 +15,7 @@ FILES: tuple[str, ...] = (
     "frozen_input",
     "cancellation",
     "other_networks",
+    "real_data",
     "loss_off",
     "complexity",
 )
