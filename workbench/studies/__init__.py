@@ -18,6 +18,8 @@ FILES: tuple[str, ...] = (
     "real_data",
     "loss_off",
     "complexity",
+    "influence_on_quantity",
+    "interventions",
 )
 
 

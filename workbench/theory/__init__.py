@@ -31,6 +31,7 @@ from workbench.theory.influence.gradient_kernel import gradient_kernel, gradient
 from workbench.theory.influence.infinite_depth import infinite_depth_kernel
 from workbench.theory.influence.item_curves import item_curves
 from workbench.theory.influence.leave_one_out import held_out_losses, leave_one_out
+from workbench.theory.influence.on_quantities import product_responses, stage_time_responses
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
@@ -93,11 +94,13 @@ __all__ = [
     "peak_times",
     "phase_comparison",
     "predict",
+    "product_responses",
     "reaches_target",
     "required_damping",
     "required_gamma",
     "route",
     "settling_time",
+    "stage_time_responses",
     "step_size_shift",
     "trajectory_derivative",
     "trajectory_derivative_from_start",

@@ -67,6 +67,11 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "equal_frozen_response_form",
             "response of a mode to louder targets of an item",
         ),
+        "stage_time_response": (
+            "influence.on_quantities",
+            "stage_time_response_form",
+            "how much earlier a stage is over for a weight on an item",
+        ),
     },
     "Influence at any depth": {
         "end_to_end_rate": ("flow.end_to_end", "end_to_end_form", "rate of the product of balanced layers"),

@@ -6,13 +6,15 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from workbench.networks import Network, network
 from workbench.semantics import rumelhart_task, task_from_spec
 from workbench.simulation import Schedule, retrained_losses
-from workbench.theory import leave_one_out
+from workbench.theory import layerwise_flow, leave_one_out
 from workbench.theory.flow.balanced_starts import balanced_start
 from workbench.theory.influence import mode_response, turning_points
+from workbench.theory.influence.on_quantities import stage_time_response_form
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
@@ -46,6 +48,21 @@ def _derivative() -> Outcome:
     windowed = trajectory_derivative(start.modes, _TIMES, a0=0.01, active=8, window=(4.0, 11.0))[:, 0]
     computed = [_by_complex_step(start, 0), _by_complex_step(start, 0, (4.0, 11.0))]
     return compared([predicted, windowed], computed)
+
+
+def _stage_time() -> Outcome:
+    """Of 'animal or plant' on the table: crossings of one half, with 1 +- .001 of an item's weight."""
+    start, source, mode, step = network(task_from_spec("table:rumelhart"), 8, "balanced:0.01"), 1, 1, 1e-3
+    modes, P = start.modes, start.task.n_items
+    half, times = float(modes.s[mode] / modes.c / 2), np.linspace(4, 7, 121)
+    crossings = []
+    for sign in (1, -1):
+        W1, W2 = layerwise_flow(start, times, item_weights=1 + sign * step * np.eye(P)[source], rtol=1e-11)
+        a = np.einsum("o,toh,thi,i->t", modes.U[:, mode], W2, W1, modes.V[:, mode])
+        crossings.append(CubicSpline(times, a).solve(half, extrapolate=False)[0])
+    at = {"P": P, "v": modes.V[source, mode], "s": modes.s[mode], "c": modes.c, "a0": start.a0}
+    predicted = stage_time_response_form()(**at)
+    return compared(predicted, (crossings[0] - crossings[1]) * P / (2 * step))
 
 
 def _derivative_of_any_start() -> Outcome:
@@ -173,6 +190,9 @@ CLAIMS = (
           ("mode_response", "equal_mode_response"), _COMPLEX, 1e-9, _ODE, _derivative),
     Claim(_FAMILY, "trajectory derivative on the tree, from its hypergeometric forms",
           ("tree_derivative_m", "mode_response", "equal_mode_response"), _COMPLEX, 1e-9, _ODE, _on_tree),
+    Claim(_FAMILY, "how much earlier a stage is over for a weight on an item", ("stage_time_response",),
+          "the flow of all weights with 1 +- .001 of the weight, its crossings of one half", 1e-5,
+          "square of the step, times growth", _stage_time),
     Claim(_FAMILY, "trajectory derivative of lambda-balanced and Gaussian starts", (), _COMPLEX, 1e-9,
           "rtol 1e-11 of the linearised flow", _derivative_of_any_start),
     Claim(_FAMILY, "trajectory derivative is what retraining with a slightly changed weight gives", ("mode_response",),

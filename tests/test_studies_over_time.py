@@ -1,0 +1,67 @@
+"""Studies of when influence acts: one number of each, computed another way."""
+
+import numpy as np
+import pytest
+
+from workbench.networks import network
+from workbench.semantics import Hierarchy
+from workbench.studies.influence_on_quantity import margin_readout
+from workbench.studies.interventions import WINDOWS, _problem
+from workbench.studies.reweighted import derivative_by_retraining, reweighted
+from workbench.theory import layerwise_flow, product_responses, stage_time_responses, weighted_flow
+
+
+@pytest.fixture(scope="module")
+def start():
+    return network(Hierarchy((2, 2)).indicator_task(), 4, "balanced:0.01")
+
+
+def test_a_weighted_item_is_an_item_of_another_size(start):
+    weights = np.array([1.3, 1.0, 0.2, 1.0])
+    other = layerwise_flow(reweighted(start, weights), [6.0])
+    assert other[0] == pytest.approx(layerwise_flow(start, [6.0], item_weights=weights)[0], abs=1e-9)
+
+
+def test_the_margin_answers_to_a_weight_as_the_sum_over_modes_says(start):
+    p, z = margin_readout(start.task)
+    X = product_responses(start, [5.0])[0, 0]
+    modes = start.modes
+    predicted = (p @ modes.U) @ X @ (modes.V.T @ z / np.sqrt(modes.c * modes.n_items))
+    h, margins = 1e-4, []
+    for sign in (1, -1):
+        W1, W2 = layerwise_flow(start, [5.0], item_weights=1 + sign * h * np.eye(4)[0], rtol=1e-12)
+        margins.append(p @ (W2 @ W1)[0] @ z)
+    assert predicted == pytest.approx((margins[0] - margins[1]) * 4 / (2 * h), rel=1e-6)
+
+
+def test_weighing_every_item_more_ends_every_stage_earlier_by_its_own_time(start):
+    from workbench.theory import half_rise_times
+
+    assert stage_time_responses(start).sum(axis=0) == pytest.approx(-4 * half_rise_times(start), rel=1e-12)
+
+
+def test_retraining_differs_from_the_response_by_the_first_order_of_the_learning_rate(start):
+    from workbench.simulation import Schedule
+
+    modes, coarse = start.modes, Schedule.even(6.0, 3, 0.05)
+    errors = []
+    for schedule in (coarse, coarse.finer(2)):
+        dW = derivative_by_retraining(start, schedule)[1][:, -1]
+        seen = np.einsum("oa,ioj,jb->iab", modes.U, dW, modes.V)
+        errors.append(np.abs(seen - product_responses(start, [6.0])[0]).max())
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.1)
+
+
+def test_the_expected_gain_of_a_cell_is_what_its_weight_saves(start):
+    targets = np.arange(4) == 0
+    problem = _problem(start, targets, targets | True, 0.3)
+    window, item, h = WINDOWS // 2, 1, 1e-3
+    edges = np.linspace(0, problem.time, WINDOWS + 1)
+    losses = weighted_flow(
+        start, np.array([problem.time]), 1 + h * np.array([[0.0] * 4, np.eye(4)[item], -np.eye(4)[item]]),
+        window=(edges[window], edges[window + 1]), rtol=1e-11,
+    )[0, :, 0]  # fmt: skip
+    at = problem.time + 1e-4 * np.array([-1, 1])
+    slope = np.diff(weighted_flow(start, at, np.ones((1, 4)), rtol=1e-12)[:, 0, 0])[0] / 2e-4
+    # The slope is that of a monotone interpolation on 2000 points.
+    assert problem.value[window, item] == pytest.approx((losses[1] - losses[2]) / (2 * h) / slope, rel=1e-3)
