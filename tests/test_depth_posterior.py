@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from workbench.errors import ConditionError
+from workbench.influence import MEASURES, predict
+from workbench.networks import network
 from workbench.semantics import SemanticTask, singular_modes, task_from_spec
+from workbench.simulation import Sampling, sample_local_posterior
+from workbench.theory.flow.aligned import half_rise_times
 from workbench.theory.influence.damped_newton import damped_newton, required_damping
 from workbench.theory.influence.gradient_kernel import gradient_kernel
 from workbench.theory.posterior.hessian import curvature_range, hessian_spectrum, required_gamma, steepest_descent
@@ -179,3 +183,20 @@ def test_the_posterior_of_one_layer_has_the_mean_of_ridge_regression_from_any_ce
     star, s, c = np.array([0.0, 0.01, 0.3]), np.array([0.7, 0.4, 0.2]), 0.25
     u = localised_map(star, s, c, 100.0, 10.0, depth=1)
     np.testing.assert_allclose(u, (100.0 * s + 10.0 * star) / (100.0 * c + 10.0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("depth", [3, 4])
+def test_the_exact_sampler_finds_the_predicted_covariances_within_its_error(depth):
+    net = network(task_from_spec("tree:2,2"), 4, "balanced:0.05", depth=depth)
+    # When two modes are half learned: gradients and curvature are largest.
+    path = predict(net, half_rise_times(net)[:2])
+    local = {"n_beta": 100.0, "gamma": required_gamma(net.modes, 100.0, safety=20.0, depth=depth)}
+    sampling = Sampling(sampler="hmc", chains=60, draws=1000, seed=3)
+    samples = sample_local_posterior(path, sampling=sampling, **local).estimate
+    predicted = -MEASURES["local_bif"](path, **local).values
+    z = ((samples.covariance - predicted) / samples.stderr)[:, *np.triu_indices(4)]
+    # 20 entries, correlated in part.
+    assert np.abs(z).max() < 4 and np.sqrt((z**2).mean()) < 1.6
+    variances = np.diagonal(samples.covariance / predicted, axis1=1, axis2=2)
+    # A third of a percent of chance; the Gaussian prediction itself is good to a percent at this gamma.
+    assert abs(variances.mean() - 1) < 0.01

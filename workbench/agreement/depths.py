@@ -90,7 +90,7 @@ def events_by_depth(
 
     Columns: ``depth``, ``first`` (half-rise time of the first mode, flow time), ``measure``, ``pairs``, ``event``
     ("flip 1", "flip 2", ..., "most helpful", "most harmful"), ``time`` in units of ``first``, and ``size``, a fraction
-    of the curve's largest value. Different items of a single layer have no influence on each other, and no event.
+    of the curve's largest value. Different items of a single layer have no influence on each other, and so no event.
 
     Args:
         task: with one-hot or white inputs.

@@ -37,7 +37,7 @@ def depth_events(subject: Subject) -> pd.DataFrame:
     names = [name for name, m in MEASURES.items() if m.analytic is not None and name in (subject.only or MEASURES)]
     if start.task.n_items > ALL_MEASURES_UP_TO:
         names = [name for name in QUICK if name in names] or list(QUICK[:1])
-    events = events_by_depth(start.task, DEPTHS, measures=names, a0=start.a0)
+    events = events_by_depth(start.task, DEPTHS[1:], measures=names, a0=start.a0)
     return pd.concat([events, kernel_events_without_bound(start.task, a0=start.a0)], ignore_index=True)
 
 
