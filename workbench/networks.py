@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.semantics import Modes, SemanticTask, singular_modes
+from workbench.semantics import Modes, SemanticTask, nearest_modes, singular_modes
 
 Array = NDArray[np.float64]
 Activation = Literal["linear", "relu", "tanh"]
@@ -57,10 +57,13 @@ class Init:
 def choose_init(task: SemanticTask, text: str = "auto") -> Init:
     """``text`` parsed; ``"auto"``: balanced:0.01, or a 500th of the strongest mode where 0.01 is too near to it.
 
+    Inputs that are not white have no aligned start: gaussian:0.1.
     A table in small numbers ends at small strengths; a start above them has nothing left to learn.
     """
     if text != "auto":
         return Init.parse(text)
+    if task.input_scale is None:
+        return Init("gaussian", 0.1)
     modes = singular_modes(task)
     strongest = float(modes.s[0] / modes.c)
     return Init("balanced", 0.01 if strongest >= 0.1 else float(f"{strongest / 500:.1g}"))
@@ -107,8 +110,8 @@ class Network:
 
     @cached_property
     def modes(self) -> Modes:
-        """Singular modes of the task."""
-        return singular_modes(self.task)
+        """Singular modes of the task; of inputs that are not white those of its outputs, a guide to its stages."""
+        return nearest_modes(self.task)
 
     @property
     def depth(self) -> int:

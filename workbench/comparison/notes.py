@@ -11,13 +11,28 @@ from workbench.theory import half_rise_times
 
 def notes_on_task(network: Network, t_max: float) -> list[str]:
     """One line each, of modes that no curve shows and of items that differ in nothing."""
-    return [*_on_header(network), *_on_width(network), *_on_last_time(network, t_max), *_on_rank(network)]
+    return [
+        *_on_header(network),
+        *_on_inputs(network),
+        *_on_width(network),
+        *_on_last_time(network, t_max),
+        *_on_rank(network),
+    ]
 
 
 def _on_header(network: Network) -> list[str]:
     if not all(_is_number(name) for name in network.task.properties):
         return []
     return ["all property names are numbers: if the table has no header, its first item was taken for one"]
+
+
+def _on_inputs(network: Network) -> list[str]:
+    if network.task.input_scale is not None:
+        return []
+    return [
+        "the inputs are neither orthogonal nor of equal length: modes are those of the outputs, half-rise times and "
+        "the last time a guess (`t_max` sets it); influence and losses are those of the inputs as they are"
+    ]
 
 
 def _on_width(network: Network) -> list[str]:

@@ -14,6 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.influence.networks import bilinear
 from workbench.networks import Network
 from workbench.parallel import cores
+from workbench.semantics import input_stretch
 from workbench.theory import half_rise_times, initial_strengths, settling_time
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _SECONDS = 45.0
 _STEP_SECONDS = 1.2e-5
 _FLOPS_PER_SECOND = 2e10
 #: Adam moves a weight by about the learning rate a step: how far in units of the strongest mode's root, in how many.
+#: Directions of inputs that vary less than this part of the mean are not waited for.
+_LEAST_STRETCH = 0.05
 _ADAM_SPAN, _ADAM_STEPS = 10.0, 4000
 #: A schedule that would take longer is a slip of the keyboard.
 _HOURS = 6.0
@@ -58,8 +61,10 @@ def planned_schedules(start: Network, settings: Settings) -> Schedules:
     if settings.optimizer == "adam":
         end = end or _ADAM_SPAN * float(start.modes.s[0] / start.modes.c) ** (1 / start.depth)
         eta = eta or end / _ADAM_STEPS
-    if end is None and (start.activation != "linear" or (start.active is None and start.depth != 2)):
-        end = float(f"{2 * settling_time(start):.2g}")  # a guess from the linear network; layers have to align first
+    simple = start.activation == "linear" and start.task.input_scale is not None
+    if end is None and not (simple and (start.active is not None or start.depth == 2)):
+        # A guess from the linear network; layers have to align first, and the least varied inputs are learned last.
+        end = float(f"{2 * settling_time(start) / max(input_stretch(start.task)[0], _LEAST_STRETCH):.2g}")
     retrains = any(measure.retrains for measure in settings.asked)
     chosen = choose_schedules(start, settings.checkpoints, end, eta, retrains=retrains, spacing=settings.spacing)
     # Retrained runs see the batches and the memory of the run they are compared with only at one learning rate.
@@ -87,7 +92,8 @@ def choose_schedules(
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
     s, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
-    s_max = s if start.depth == 2 else 1 / fraction_of_stable(replace(start, activation="linear"), 1.0)
+    white = start.depth == 2 and start.task.input_scale is not None
+    s_max = s if white else 1 / fraction_of_stable(replace(start, activation="linear"), 1.0)
     log_kappa = float(np.log(max(s / (start.modes.c * a0), np.e)))
     sharpness = s_max * log_kappa / 2
     first = log_kappa / (2 * s) if start.depth == 2 else float(half_rise_times(start).min())

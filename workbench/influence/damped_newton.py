@@ -25,7 +25,7 @@ from workbench.trajectory import Trajectory
 def _choose_damping(trajectory: Trajectory, options: Options) -> float:
     """Twice what no checkpoint exceeds: of two layers, twice the largest singular value of the task."""
     network = trajectory.network
-    if network.activation == "linear":
+    if network.activation == "linear" and network.task.input_scale is not None:
         return theory.default_damping(network.modes, depth=network.depth)
     needed = float(np.maximum(-curvatures(trajectory)[:, 0], 0).max())
     return 2 * needed or float(network.modes.s[0])

@@ -23,7 +23,7 @@ def choose_gamma(trajectory: Trajectory, options: Options) -> float:
     network = trajectory.network
     # With the loss switched off any gamma would do; that of the usual n beta makes it a control of the usual run.
     n_beta = options["n_beta"] or theory.default_n_beta(network.modes)
-    if network.activation == "linear":
+    if network.activation == "linear" and network.task.input_scale is not None:
         return required_gamma(network.modes, n_beta, depth=network.depth)
     needed = float(np.maximum(-curvatures(trajectory)[:, 0], 0).max()) or float(network.modes.s[0])
     return float(f"{20 * n_beta * needed:.1g}")

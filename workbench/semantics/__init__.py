@@ -2,7 +2,7 @@
 
 from workbench.semantics.columns import prepared
 from workbench.semantics.hierarchy import Hierarchy
-from workbench.semantics.modes import Modes, haar_basis, singular_modes
+from workbench.semantics.modes import Modes, haar_basis, input_stretch, nearest_modes, singular_modes
 from workbench.semantics.specs import SPEC_HELP, task_from_spec
 from workbench.semantics.tables import (
     rumelhart_task,
@@ -21,6 +21,8 @@ __all__ = [
     "SemanticTask",
     "Tree",
     "haar_basis",
+    "input_stretch",
+    "nearest_modes",
     "prepared",
     "rumelhart_task",
     "singular_modes",

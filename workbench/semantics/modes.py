@@ -89,8 +89,30 @@ def singular_modes(task: SemanticTask) -> Modes:
         raise ConditionError(
             "inputs are orthogonal and of equal length (X^T X = c P I)",
             f"X^T X with entries between {(task.X.T @ task.X).min():.3g} and {(task.X.T @ task.X).max():.3g}",
-            "use one-hot items (leave X out) or whiten the inputs",
+            "use one-hot items (leave X out), whiten the inputs, or start from `init` gaussian:0.1",
         )
+    return _modes(task, c)
+
+
+def nearest_modes(task: SemanticTask) -> Modes:
+    """`singular_modes` where the inputs are white; else the modes of the outputs, as if the inputs were.
+
+    Of other inputs they are a guide, no solution: modes are then coupled, and ``c`` is the mean of the squared lengths.
+    """
+    c = task.input_scale
+    return _modes(task, float((task.X**2).sum()) / task.n_items**2 if c is None else c)
+
+
+def input_stretch(task: SemanticTask) -> tuple[float, float]:
+    """Smallest nonzero and largest eigenvalue of ``X^T X / P`` over their mean ``c``: both 1 for white inputs."""
+    if task.input_scale is not None:
+        return 1.0, 1.0
+    eigenvalues = np.linalg.eigvalsh(task.X.T @ task.X)
+    kept = eigenvalues[eigenvalues > RANK_TOLERANCE * eigenvalues[-1]] / eigenvalues.mean()
+    return float(kept[0]), float(kept[-1])
+
+
+def _modes(task: SemanticTask, c: float) -> Modes:
     level = None
     if isinstance(task.tree, Hierarchy) and task.tree_symmetric:
         V, level = haar_basis(task.tree)

@@ -6,7 +6,7 @@ import numpy as np
 
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
-from workbench.semantics import singular_modes
+from workbench.semantics import input_stretch
 from workbench.simulation.training.optimizers import Adam, Momentum, Optimizer
 
 
@@ -45,7 +45,8 @@ def learning_rate(network: Network, fraction: float, optimizer: Optimizer | None
 
     It can settle at the balanced minimum below `largest_stable_eta` of `balanced_curvature`, and above it at none; a
     start far away may overshoot and diverge somewhat earlier, most with momentum.
-    A start far from balance leads to sharper minima: check with `largest_curvature` of the trained network.
+    Of inputs that are not white the largest variance counts, an upper bound. A start far from balance leads to sharper
+    minima: check with `largest_curvature` of the trained network.
     """
     if network.activation != "linear":
         raise ConditionError(
@@ -55,5 +56,6 @@ def learning_rate(network: Network, fraction: float, optimizer: Optimizer | None
         )
     if not 0 < fraction < np.inf:
         raise WorkbenchError(f"fraction {fraction:g} of the largest stable learning rate; give a number such as 0.1")
-    modes = singular_modes(network.task)
-    return fraction * largest_stable_eta(balanced_curvature(float(modes.s[0]), modes.c, network.depth), optimizer)
+    modes, (_, largest) = network.modes, input_stretch(network.task)
+    curvature = largest * balanced_curvature(float(modes.s[0]), modes.c, network.depth)
+    return fraction * largest_stable_eta(curvature, optimizer)
