@@ -8,7 +8,14 @@ from workbench.semantics import Hierarchy
 from workbench.studies.influence_on_quantity import margin_readout
 from workbench.studies.interventions import WINDOWS, _problem
 from workbench.studies.reweighted import derivative_by_retraining, reweighted
-from workbench.theory import layerwise_flow, product_responses, stage_time_responses, weighted_flow
+from workbench.theory import (
+    layerwise_flow,
+    product_responses,
+    stage_time_responses,
+    trajectory_derivative,
+    weighted_flow,
+    window_removal,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +72,22 @@ def test_the_expected_gain_of_a_cell_is_what_its_weight_saves(start):
     slope = np.diff(weighted_flow(start, at, np.ones((1, 4)), rtol=1e-12)[:, 0, 0])[0] / 2e-4
     # The slope is that of a monotone interpolation on 2000 points.
     assert problem.value[window, item] == pytest.approx((losses[1] - losses[2]) / (2 * h) / slope, rel=1e-3)
+
+
+def test_a_window_that_opens_after_the_first_time_is_felt_afterwards(start):
+    """It was 0 at all times unless t = 0 was among them."""
+    late, with_start = (
+        trajectory_derivative(start.modes, times, a0=0.01, window=(6.0, 7.0))[-1]
+        for times in ([5.0, 9.0], [0.0, 5.0, 9.0])
+    )
+    assert np.abs(late).max() > 0 and late == pytest.approx(with_start, rel=1e-12)
+
+
+def test_the_effect_of_a_short_window_is_first_order_theory_to_the_second_order_of_its_length(start):
+    errors = []
+    for length in (0.04, 0.02):
+        first, whole = (
+            window_removal(start, [9.0], [(6.0, 6.0 + length)], method=m) for m in ("first_order", "finite")
+        )
+        errors.append(np.abs(first - whole).max())
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)

@@ -20,6 +20,7 @@ FILES: tuple[str, ...] = (
     "complexity",
     "influence_on_quantity",
     "interventions",
+    "windows",
 )
 
 

@@ -98,7 +98,7 @@ def pair_responses(
     G, last = len(s), t.max(initial=0.0)
     stops = np.unique(np.concatenate([t, np.clip(window, 0, last)]))
     responses, amounts = np.zeros((len(t), G, G)), [np.zeros((G, G)), np.zeros((G, G))]
-    row = int(len(t) > 0 and t[0] == 0)
+    row = int(len(t) > 0 and t[0] == stops[0])  # nothing has happened yet: at t = 0, or before the window opens
     for panels in _panels(stops, s, a0, c, depth):
         growth, pushed = _panel_integrals(panels, s, a0, c, depth, (begin, end), outputs_only)
         for k, now in enumerate(panels[1:]):
