@@ -422,7 +422,7 @@ def test_colours_are_told_apart_without_red_green_vision(style: figures.Style, w
     seen = DICHROMATS[who]
     # About 2.3 is just noticeable side by side.
     items = style.item_colours(np.repeat([0, 1], 4), np.tile(np.linspace(0, 1, 4), 2))
-    branches = style.item_colours(np.arange(4), np.full(4, 0.5))
+    branches = style.item_colours(np.arange(6), np.full(6, 0.5))
     for colours in (items, branches, style.sequence(4), style.sequence(5)):
         assert closest_pair(colours, seen) > 8
     ends = [style.diverging()(end) for end in (0.0, 1.0)]

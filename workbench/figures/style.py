@@ -24,9 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-#: Hues in degrees (OKLCH) of the top branches of a tree, the first four apart also without red-green vision:
-#: violet, olive, teal, green, gold, pink.
-HUES = (290.0, 115.0, 195.0, 155.0, 85.0, 340.0)
+#: Hues in degrees (OKLCH) of the top branches of a tree, and their chroma: violet, olive, teal, green, sage, lilac.
+#: Without red-green vision hues lie on one line from blue to yellow, with room for four; two more are paler.
+HUES = (290.0, 115.0, 195.0, 155.0, 155.0, 300.0)
+CHROMA = (0.12, 0.12, 0.12, 0.12, 0.04, 0.08)
 
 #: From the linear responses of the cones in OKLab to linear sRGB (Ottosson 2020).
 _TO_RGB = np.array(
@@ -167,8 +168,8 @@ class Style:
     def item_colours(self, branch: NDArray[np.int64], place: Array) -> list[str]:
         """A colour an item: hue by its top branch, lightness by its ``place`` in [0, 1] within."""
         low, high = self.lightness
-        hue = np.asarray(HUES)[branch % len(HUES)]
-        return [to_hex(colour) for colour in oklch(low + (high - low) * place, 0.12, hue)]
+        hue, chroma = (np.asarray(each)[branch % len(each)] for each in (HUES, CHROMA))
+        return [to_hex(colour) for colour in oklch(low + (high - low) * place, chroma, hue)]
 
     def group_colour(self, branch: NDArray[np.int64], place: Array) -> str:
         """The colour of several items in one curve: that of their middle, or the ink if they are of many branches."""
