@@ -24,10 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-#: Hues in degrees (OKLCH) of the top branches of a tree, and their chroma: violet, olive, teal, green, sage, lilac.
+#: Hues in degrees (OKLCH) of the top branches of a tree, and their chroma: violet, olive, teal, green, grey, rose.
 #: Without red-green vision hues lie on one line from blue to yellow, with room for four; two more are paler.
-HUES = (290.0, 115.0, 195.0, 155.0, 155.0, 300.0)
-CHROMA = (0.12, 0.12, 0.12, 0.12, 0.04, 0.08)
+HUES = (290.0, 115.0, 195.0, 155.0, 90.0, 355.0)
+CHROMA = (0.12, 0.12, 0.12, 0.12, 0.02, 0.08)
 
 #: From the linear responses of the cones in OKLab to linear sRGB (Ottosson 2020).
 _TO_RGB = np.array(
