@@ -27,10 +27,10 @@ from workbench.explorer.guide import CONTROLS, PRESETS, TOUR
 from workbench.explorer.history import History
 from workbench.explorer.labels import together
 from workbench.explorer.layout import Window, layout
-from workbench.explorer.menu import App
+from workbench.explorer.menu import App, language_result
 from workbench.explorer.model import curves
 from workbench.explorer.more_panels import representation
-from workbench.explorer.page import language_result, open_app
+from workbench.explorer.page import open_app
 from workbench.explorer.remarks import remarks
 from workbench.explorer.runner import Runner
 from workbench.explorer.scene import scene_of

@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.port <= 65535:
         raise WorkbenchError(f"--port {args.port}; give a number from 1 to 65535")
     from workbench.explorer import begin_state
+    from workbench.explorer.menu import language_result
     from workbench.explorer.model import curves
-    from workbench.explorer.page import language_result
     from workbench.explorer.scene import scene_of
     from workbench.explorer.server import free_port, serve
 

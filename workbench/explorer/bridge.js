@@ -33,6 +33,9 @@ function debounced(wait, act) {
   return () => { clearTimeout(timer); timer = setTimeout(act, wait); };
 }
 
+// Whether the page has been shown before: a view that comes back tells the address what it missed.
+let shown = false;
+
 function render({ model, el }) {
   el.classList.add("workbench-hidden");
   const app = model.get("app"), quiet = [], on = (target, event, act, options) => {
@@ -99,12 +102,15 @@ function render({ model, el }) {
 
   if (app) {
     const search = () => location.search.replace(/^\?/, "");
-    model.on("change:query", () => {
+    const tell = (replaces) => {
       const query = model.get("query");
       if (query === search()) return;
       const address = location.pathname + (query && "?" + query);
-      history[model.get("replace") ? "replaceState" : "pushState"](null, "", address);
-    });
+      history[replaces ? "replaceState" : "pushState"](null, "", address);
+    };
+    model.on("change:query", () => tell(model.get("replace")));
+    if (shown) tell(true);
+    shown = true;
     on(window, "popstate", () => model.send({ asked: search() }));
     let waiting = 0, banner = null;
     model.on("msg:custom", (message) => {

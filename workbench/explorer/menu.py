@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import xarray as xr
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.canvas import mimebundle
@@ -21,20 +21,24 @@ from workbench.explorer.theme import css
 from workbench.explorer.toolbar import button
 from workbench.explorer.view import Explorer
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 class App(widgets.VBox):  # type: ignore[misc]
     """One view at a time, named in the address; the others are made when first asked for, light or dark.
 
     Attributes:
         explorer: the explorer, whose state is that of the app: a lecture's controls say the same quantities.
+        language: path of a language model's result, read when it is asked for; empty: none.
     """
 
-    def __init__(self, explorer: Explorer, language: xr.Dataset | None = None) -> None:
-        self.explorer, self._language = explorer, language
+    def __init__(self, explorer: Explorer, language: str = "") -> None:
+        self.explorer, self.language = explorer, language
         self._made: dict[tuple[str, bool, Any], tuple[Any, Any]] = {}
         self._quiet = False
-        names = [name for name in LECTURES if name != "language" or language is not None]
-        buttons = [button(name.replace("_", " "), LECTURES[name], partial(self.visit, name)) for name in names]
+        names, say = [name for name in LECTURES if name != "language" or language], explorer.status.message
+        buttons = [button(name.replace("_", " "), LECTURES[name], partial(self.visit, name), say) for name in names]
         explorer.toolbar.row.children += tuple(buttons)
         explorer.on_shown = self._enter
         super().__init__([explorer])
@@ -47,7 +51,7 @@ class App(widgets.VBox):  # type: ignore[misc]
     def _enter(self) -> None:
         """Show what the state says."""
         name, night = self.explorer.state.lecture, self.explorer.panels.night
-        if name == "language" and self._language is None:
+        if name == "language" and not self.language:
             self.explorer.status.notice(
                 "there is no language model here; start with `workbench explore --language DIR`"
             )
@@ -94,7 +98,7 @@ class App(widgets.VBox):  # type: ignore[misc]
         self._quiet = False
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
-        return mimebundle(self, "workbench explorer", self.explorer.canvas.png())
+        return mimebundle(self, "workbench explorer", bytes(self.explorer.canvas.widget.value))
 
     _ipython_display_ = None  # see `mimebundle`
 
@@ -111,8 +115,27 @@ def _pair(app: App, night: bool) -> Any:
 def _language(app: App, night: bool) -> Any:
     from workbench.language.panel import text_panel
 
-    assert app._language is not None
-    return text_panel(app._language, NIGHT if night else DAY)
+    return text_panel(language_result(app.language), NIGHT if night else DAY)
+
+
+def language_result(path: str) -> xr.Dataset:
+    """The dataset of a directory that `workbench language` wrote, or of its ``language.nc``.
+
+    Raises:
+        WorkbenchError: if there is none, or it holds no text.
+    """
+    import xarray as xr
+
+    file = Path(path) / "language.nc" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise WorkbenchError(f"{file}: no such file; give the directory that `workbench language` wrote")
+    try:
+        ds = xr.load_dataset(file, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkbenchError(f"{file} is no netCDF file that can be read: {error}") from None
+    if "token_correlation" not in ds:
+        raise WorkbenchError(f"{file} has no text; give a result of `workbench language`")
+    return ds
 
 
 _VIEWS: dict[str, Callable[[App, bool], Any]] = {"one_mode": _mode, "one_pair": _pair, "language": _language}

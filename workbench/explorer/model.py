@@ -124,7 +124,7 @@ def _weights(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -
     """``(T, G)``: squared weight of first and last layer, and strength; 0 for groups without hidden units."""
     s = groups.s[groups.learned]
     first, second, a = (np.zeros((len(t), len(groups.s))) for _ in range(3))
-    if state.depth == 2:
+    if state.lam != 0:
         w1, w2 = theory.mode_weights(t[:, None], s, c=scene.c, a0=state.a0, lam=state.lam)
         first[:, groups.learned], second[:, groups.learned], a[:, groups.learned] = w1**2, w2**2, w1 * w2
         return first, second, a

@@ -102,24 +102,4 @@ def open_app(config: str, language: str = "") -> Any:
     view.settles = False
     if message:
         view.status.notice(message)
-    return App(view, language_result(language) if language else None)
-
-
-def language_result(path: str) -> Any:
-    """The dataset of a directory that `workbench language` wrote, or of its ``language.nc``.
-
-    Raises:
-        WorkbenchError: if there is none, or it holds no text.
-    """
-    import xarray as xr
-
-    file = Path(path) / "language.nc" if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise WorkbenchError(f"{file}: no such file; give the directory that `workbench language` wrote")
-    try:
-        ds = xr.load_dataset(file, engine="h5netcdf")
-    except (OSError, ValueError, KeyError) as error:
-        raise WorkbenchError(f"{file} is no netCDF file that can be read: {error}") from None
-    if "token_correlation" not in ds:
-        raise WorkbenchError(f"{file} has no text; give a result of `workbench language`")
-    return ds
+    return App(view, language)

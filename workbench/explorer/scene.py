@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.state import GIVEN, ExplorerState
-from workbench.figures.arrangement import Arrangement, arrange
+from workbench.figures.arrangement import Arrangement, arranged
 from workbench.semantics import Modes, SemanticTask, singular_modes, task_from_csv_text, task_from_spec
 from workbench.semantics.columns import prepared
 from workbench.theory.modes.groups import ModeGroups, mode_groups
@@ -49,10 +48,7 @@ class Scene:
         if unit != 1:
             task = replace(task, Y=task.Y / unit)
             modes = singular_modes(task)
-        facts = xr.Dataset({"Y": (("property", "item"), task.Y)})
-        if task.common_ancestor_level is not None:
-            facts["common_ancestor_level"] = (("item", "other"), task.common_ancestor_level)
-        return cls(task, modes, arrange(facts), unit)
+        return cls(task, modes, arranged(task.Y, task.common_ancestor_level), unit)
 
     def mode_names(self, groups: ModeGroups) -> tuple[str, ...]:
         """Names of groups; "level 2 (1 of 2)" where a narrow layer learns only some modes of a level."""

@@ -40,9 +40,13 @@ class Arrangement:
 
 def arrange(ds: xr.Dataset) -> Arrangement:
     """The tree of the task if it has one, otherwise average linkage of the items' property vectors."""
-    if "common_ancestor_level" in ds:
-        return _from_tree(ds["common_ancestor_level"].values.astype(np.int64))
-    return _from_data(ds["Y"].transpose("property", "item").values)
+    common = ds["common_ancestor_level"].values if "common_ancestor_level" in ds else None
+    return arranged(ds["Y"].transpose("property", "item").values, common)
+
+
+def arranged(Y: Array, common: Index | None) -> Arrangement:
+    """The same from the table ``(N_o, P)``, and for a tree the levels ``(P, P)`` of the common ancestors."""
+    return _from_data(Y) if common is None else _from_tree(common.astype(np.int64))
 
 
 def _from_tree(common: Index) -> Arrangement:
