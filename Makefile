@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper test check notebooks browser bench peers explore docs dist clean help
+.PHONY: run paper findings test check notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,6 +19,10 @@ paper: $(VENV)/run.stamp  ## the paper's abstract, sentence by sentence, into re
 	$(BIN)/workbench paper --out results/paper --force
 	@echo
 	@echo "Open results/paper/paper.html in a browser."
+
+findings: $(VENV)/run.stamp  ## run every study and write docs/findings.md from the results
+	-$(BIN)/workbench study --all --out results/findings --force
+	$(BIN)/python docs/write_findings.py results/findings
 
 test: $(VENV)/dev.stamp  ## the tests, but for those in a browser
 	$(BIN)/python -m pytest -n auto --dist loadscope -m "not browser"
