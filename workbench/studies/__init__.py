@@ -18,6 +18,7 @@ FILES: tuple[str, ...] = (
     "real_data",
     "loss_off",
     "complexity",
+    "phase_transitions",
     "influence_on_quantity",
     "interventions",
     "windows",
