@@ -8,8 +8,11 @@ from workbench.semantics import Hierarchy
 from workbench.studies.influence_on_quantity import margin_readout
 from workbench.studies.interventions import WINDOWS, _problem
 from workbench.studies.reweighted import derivative_by_retraining, reweighted
+from workbench.studies.symmetry_breaking import kernel_slope
 from workbench.theory import (
+    gradient_kernel,
     layerwise_flow,
+    mode_strengths,
     product_responses,
     stage_time_responses,
     trajectory_derivative,
@@ -91,3 +94,16 @@ def test_the_effect_of_a_short_window_is_first_order_theory_to_the_second_order_
         )
         errors.append(np.abs(first - whole).max())
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
+
+
+def test_perturbed_modes_of_a_level_split_the_kernel_as_the_difference_of_two_tasks_says(start):
+    from workbench.studies.symmetry_breaking import _from_gram
+
+    gram, times = start.task.Y.T @ start.task.Y, np.array([3.0, 6.0])
+    noise = np.random.default_rng(0).standard_normal((4, 4))
+    direction, h, kernels = noise + noise.T, 1e-4, []
+    for sign in (1, -1):
+        one = _from_gram(gram + sign * h * direction)
+        kernels.append(gradient_kernel(one.modes, mode_strengths(one, times)))
+    slope = (kernels[0] - kernels[1]) / (2 * h)
+    assert kernel_slope(gram, direction, times) == pytest.approx(slope, abs=1e-5 * np.abs(slope).max())

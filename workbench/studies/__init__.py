@@ -22,6 +22,7 @@ FILES: tuple[str, ...] = (
     "influence_on_quantity",
     "interventions",
     "windows",
+    "symmetry_breaking",
 )
 
 
