@@ -13,7 +13,7 @@ from workbench.networks import network
 from workbench.semantics import Hierarchy, rumelhart_task
 from workbench.simulation import Schedule, train
 from workbench.studies import frozen_input
-from workbench.studies.ladders import predicted_rungs
+from workbench.studies.ladders import predicted_rungs, short_memory_flips
 from workbench.studies.other_networks import concordance_of, turning_time
 from workbench.studies.pairs import events_of, groups_far_first
 from workbench.studies.real_data import ultrametric, with_gram
@@ -99,3 +99,11 @@ def test_the_ideal_tree_of_a_tree_is_itself_and_of_a_table_is_ultrametric():
     assert (ideal[:, :, None] >= np.minimum(ideal[:, None, :], ideal[None, :, :]) - 1e-12).all()
     Y = with_gram(table, ideal).Y
     assert pytest.approx(ideal) == Y.T @ Y
+
+
+def test_a_short_memory_moves_the_flips_of_two_aligned_layers_at_second_order():
+    start = network(Hierarchy((2, 2)).indicator_task(), 4, "balanced:0.01")
+    path = predict(start, np.linspace(0, settling_time(start), 61)[1:])
+    for mask in groups_far_first(start.task)[1]:
+        twice, once, none = short_memory_flips(path, mask, (1 / 512, 1 / 1024, 1 / 32768))
+        assert (twice - none) / (once - none) == pytest.approx(4, rel=0.1)

@@ -34,8 +34,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
     from workbench.studies import path_methods
 
     networks = usual_networks(inquiry)
-    if any(one.task.n_items > _MOST_ITEMS for one in networks.values()):
-        raise WorkbenchError(f"explicit Hessians all along take a task of at most {_MOST_ITEMS} items; use less")
+    if any(not 3 <= one.task.n_items <= _MOST_ITEMS for one in networks.values()):
+        raise WorkbenchError(f"explicit Hessians, and correlations over pairs, take a task of 3 to {_MOST_ITEMS} items")
     rows = []
     with inquiry.bar("cancellation", 3 * len(networks)) as advance:
         for one in networks.values():

@@ -10,11 +10,12 @@ step         the derivative through steps of gradient descent, up to .6 of the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from workbench import theory
 from workbench.influence import MEASURES
@@ -78,6 +79,22 @@ def _remembered(predicted: Trajectory, share: float) -> Array:
         for t in predicted.times.tolist()
     ]
     return np.concatenate(recent)
+
+
+def short_memory_flips(predicted: Trajectory, mask: NDArray[np.bool_], shares: Sequence[float]) -> Array:
+    """First changes of sign of a group's mean influence for windows of these shares, as roots, near the kernel's."""
+    network, last = predicted.network, float(predicted.times[-1])
+    assert network.a0 is not None
+
+    def mean(t: float, share: float) -> float:
+        window = (max(0.0, t - share * last), t)
+        given: dict[str, Any] = {"a0": network.a0, "active": network.active, "depth": network.depth}
+        return float(theory.trajectory_derivative(network.modes, [t], window=window, **given)[0, mask].mean())
+
+    curve = _remembered(predicted, 0.0)[:, mask].mean(axis=1)
+    k = int(np.flatnonzero((curve[:-1] < 0) & (curve[1:] >= 0))[0])
+    begin, end = float(predicted.times[max(k - 1, 0)]), float(predicted.times[min(k + 2, len(curve) - 1)])
+    return np.array([brentq(mean, begin, end, args=(share,), xtol=1e-11) for share in shares])
 
 
 def _curved(predicted: Trajectory, factor: float) -> Array:

@@ -29,18 +29,20 @@ _MOST_ITEMS = 40
 
 def answer(inquiry: Inquiry) -> StudyResult:
     """Turning times of groups and pairs in every variant and from every seed."""
-    from workbench.studies.variants import VARIANTS, all_kernels
+    from workbench.studies.variants import kernels, variants_for
 
     task = inquiry.task_or("tree")
-    if task.n_items > _MOST_ITEMS:
-        raise WorkbenchError(f"many networks are trained on a task of at most {_MOST_ITEMS} items; use a smaller one")
-    names, masks = groups_far_first(task)
+    if not 3 <= task.n_items <= _MOST_ITEMS:
+        raise WorkbenchError(f"an order of pairs takes a task of 3 to {_MOST_ITEMS} items, not {task.n_items}")
+    (names, masks), variants = groups_far_first(task), variants_for(task)
     seeds = 4 if inquiry.quick else 12
-    shape = (len(VARIANTS), seeds)
+    shape = (len(variants), seeds)
     turned, foreseen = (np.full((*shape, len(masks)), np.nan) for _ in range(2))
     concordance = np.full(shape, np.nan)
-    with inquiry.bar("other networks", len(VARIANTS)) as advance:
-        for v, (_, times, measured, predicted) in enumerate(all_kernels(task, seeds, 81, advance)):
+    with inquiry.bar("other networks", len(variants)) as advance:
+        for v, variant in enumerate(variants):
+            times, measured, predicted = kernels(task, variant, seeds, 81)
+            advance(1)
             turned[v] = [_of_groups(times, one, masks) for one in measured]
             concordance[v] = [concordance_of(times, one, masks) for one in measured]
             if predicted is not None:
@@ -55,8 +57,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
             "concordance": (("variant", "seed"), concordance),
         },
         coords={
-            "variant": [variant.name for variant in VARIANTS],
-            "family": ("variant", [variant.family for variant in VARIANTS]),
+            "variant": [variant.name for variant in variants],
+            "family": ("variant", [variant.family for variant in variants]),
             "group": names,
         },
         attrs={"task": task.name},

@@ -38,8 +38,8 @@ _STAGES = 6
 def answer(inquiry: Inquiry) -> StudyResult:
     """Stages, turning times of table and ideal tree, and the strongest influences of every stage."""
     task = inquiry.task_or("table:rumelhart")
-    if task.n_items > _MOST_ITEMS:
-        raise WorkbenchError(f"all pairs are followed on a task of at most {_MOST_ITEMS} items; use a smaller one")
+    if not 3 <= task.n_items <= _MOST_ITEMS:
+        raise WorkbenchError(f"an order of pairs takes a task of 3 to {_MOST_ITEMS} items, not {task.n_items}")
     similarity = ultrametric(task.Y.T @ task.Y)
     init = choose_init(task)
     starts = [network(one, enough(one), init, seed=inquiry.seed) for one in (task, with_gram(task, similarity))]
@@ -149,17 +149,25 @@ def survival(ds: xr.Dataset) -> dict[str, float]:
     there, both = np.isfinite(ideal), np.isfinite(ideal) & np.isfinite(table)
     seen = np.isfinite(trained) & np.isfinite(table)
     similar = ds["ideal_similarity"].values
-    order = [kendalltau(similar[np.isfinite(one)], one[np.isfinite(one)]).statistic for one in (table, ideal)]
+    order = [_tau(similar, one) for one in (table, ideal)]
     return {
         "turn on the ideal tree": float(there.mean()),
         "survive": float(both.sum() / max(there.sum(), 1)),
-        "rank correlation": float(kendalltau(table[both], ideal[both]).statistic),
+        "rank correlation": _tau(table, ideal),
         "displacement": float(np.median(np.abs(table[both] / ideal[both] - 1))),
-        "distant first": float(order[0]),
-        "distant first on the ideal tree": float(order[1]),
+        "distant first": order[0],
+        "distant first on the ideal tree": order[1],
         "trained": float(np.median(np.abs(trained[seen] / table[seen] - 1))),
         "turn in training alone or in theory alone": float((np.isfinite(trained) != np.isfinite(table)).mean()),
     }
+
+
+def _tau(x: Array, y: Array) -> float:
+    """Kendall's tau-b where both are numbers; nan where one of them does not vary."""
+    both = np.isfinite(x) & np.isfinite(y)
+    if both.sum() < 2 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
+        return float("nan")
+    return float(kendalltau(x[both], y[both]).statistic)
 
 
 def _finding(ds: xr.Dataset) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -116,10 +115,6 @@ def _kernel(net: ChainNetwork, items: Examples) -> Array:
     return np.asarray(g @ g.T)
 
 
-def all_kernels(
-    task: SemanticTask, seeds: int, points: int, done: Callable[[int], object]
-) -> Iterator[tuple[Variant, Array, Array, Array | None]]:
-    """`kernels` of every variant."""
-    for variant in VARIANTS:
-        yield (variant, *kernels(task, variant, seeds, points))
-        done(1)
+def variants_for(task: SemanticTask) -> list[Variant]:
+    """Those whose mini-batches are smaller than the task."""
+    return [variant for variant in VARIANTS if (variant.batch_size or 0) < task.n_items]

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
-from workbench.studies.ladders import LADDERS, RUNGS, predicted_rungs, trained_rungs
+from workbench.studies.ladders import LADDERS, RUNGS, predicted_rungs, short_memory_flips, trained_rungs
 from workbench.studies.pairs import EVENTS, events_of, groups_far_first, usual_networks
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 
 Array = NDArray[np.float64]
 
+#: Windows, over the length of training, in which the order of a short memory's effect is read off; the last is exact.
+SHORT = (1 / 512, 1 / 1024, 1 / 32768)
 #: More items make the windows of memory, one a checkpoint, too slow.
 _MOST_ITEMS = 40
 
@@ -37,6 +39,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
     groups = {name: groups_far_first(one.task) for name, one in networks.items()}
     G = max(len(names) for names, _ in groups.values())
     predicted, trained = (np.full((len(networks), len(RUNGS), G, len(EVENTS)), np.nan) for _ in range(2))
+    short = np.full((len(networks), G, len(SHORT)), np.nan)
     labels = [names + [""] * (G - len(names)) for names, _ in groups.values()]
     with inquiry.bar("why peaks differ", len(networks) * len(RUNGS)) as advance:
         for n, (name, network) in enumerate(networks.items()):
@@ -45,6 +48,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
             for k, influence in predicted_rungs(path):
                 predicted[n, k, : len(masks)] = events_of(path.times, influence, masks, "leave_one_out")
                 advance(1)
+            if network.depth == 2 and network.task.tree_symmetric:
+                short[n, : len(masks)] = [short_memory_flips(path, mask, SHORT) for mask in masks]
             for k, times, influence in trained_rungs(path):
                 trained[n, k, : len(masks)] = events_of(times, influence, masks, "leave_one_out")
                 advance(int(RUNGS[k][0] == "step"))
@@ -62,6 +67,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
         },
     )
     ds["shift"] = _shifts(ds)
+    ds["short_memory_flip"] = xr.Variable(("network", "group", "window"), short, {"windows": list(SHORT)})
     return StudyResult(
         _finding(ds),
         ds,
@@ -154,13 +160,12 @@ def _claims(ds: xr.Dataset) -> tuple[StudyClaim, ...]:
             f"relative; steps of {rate:g} of the largest stable rate shift the time of a mode by less than that share",
         ),
     ]
-    return (*claims, *_claims_of_trees(ds, memory))
+    return (*claims, *_claims_of_trees(ds))
 
 
-def _claims_of_trees(ds: xr.Dataset, memory: Array) -> list[StudyClaim]:
-    claims, tree = [], ds["has_tree"].values
-    two = tree & (ds["layers"].values == 2)
-    if tree.any():
+def _claims_of_trees(ds: xr.Dataset) -> list[StudyClaim]:
+    claims, tree, short = [], ds["has_tree"].values, ds["short_memory_flip"].values
+    if tree.any() and ds.sizes["group"] > 1:
         ordered = ds["ingredient"].values != "convention"
         claims.append(
             StudyClaim(
@@ -171,11 +176,11 @@ def _claims_of_trees(ds: xr.Dataset, memory: Array) -> list[StudyClaim]:
                 "levels are learned in that order",
             )
         )
-    if two.any():
+    if np.isfinite(short).any():
         claims.append(
             StudyClaim(
                 "Half as long a memory moves the changes of sign of two aligned layers a quarter as far",
-                _least(np.abs((memory[two][:, 2] - memory[two][:, 0]) / (memory[two][:, 1] - memory[two][:, 0]))),
+                _least((short[..., 0] - short[..., 2]) / (short[..., 1] - short[..., 2])),
                 ">=",
                 3.0,
                 "second order gives 4, first order would give 2",
