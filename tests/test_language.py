@@ -87,10 +87,10 @@ def test_attention_is_causal_and_a_distribution():
 
 
 def test_it_starts_near_the_uniform_distribution_and_learns():
-    model, c = Transformer(TINY), corpus(200)
+    model, c = Transformer(TINY), corpus(60)
     assert losses_of(model, c).mean() == pytest.approx(np.log(VOCABULARY), abs=0.05)
     trained = train(
-        model, c, np.array([0, 40]), Training(steps=40, rate=1e-2), evaluate=c, loss_steps=np.array([0, 40])
+        model, c, np.array([0, 40]), Training(steps=40, rate=1e-2, batch=16), evaluate=c, loss_steps=np.array([0, 40])
     )
     assert list(trained.steps) == [0, 40] and trained.class_loss.shape == (2, len(CLASSES))
     space = trained.class_loss[:, kind("space")]
@@ -170,9 +170,9 @@ def test_permuted_classes_leave_no_difference_between_classes():
 
 
 def test_with_the_loss_off_and_gamma_large_group_correlations_are_the_mean_cosines_of_the_kernel():
-    model, c = Transformer(TINY, seed=1), corpus(6)
+    model, c = Transformer(TINY, seed=1), corpus(4)
     tokens, groups = torch.tensor(c.tokens), c.targets.ravel()
-    chains = ModuleSampling(chains=8, draws=100, step=1e-7, burn_in=5, thin=3, batches=10, batching="loop")
+    chains = ModuleSampling(chains=8, draws=60, step=1e-7, burn_in=5, thin=2, batches=10, batching="loop")
     samples = sample_module_posterior(model, token_losses, None, tokens, n_beta=0.0, gamma=1e7, sampling=chains)
     found = group_influence(samples.traces, groups, len(CLASSES), permutations=1)
     kernel = group_kernel(ModuleLosses.at(model, token_losses), tokens, groups, len(CLASSES))
@@ -210,10 +210,10 @@ def test_checkpoints_are_spaced_in_their_logarithm(last, count):
 
 
 def tiny_settings(**changes):
-    few = Posterior(chains=3, draws=20, burn_in=2, thin=1, batch=4)
+    few = Posterior(chains=3, draws=12, burn_in=1, thin=1, batch=2)
     return replace(
         LanguageSettings(
-            steps=8, checkpoints=3, documents=60, observed=10, shown=2, width=8, heads=2, permutations=3, posterior=few
+            steps=8, checkpoints=3, documents=60, observed=8, shown=2, width=8, heads=2, permutations=3, posterior=few
         ),
         **changes,
     )
@@ -307,17 +307,60 @@ def test_the_panel_rewrites_the_text_when_a_control_moves(study):
         text_panel(study.drop_vars("token_correlation"))
 
 
+def few_interventions(**changes):
+    from workbench.language.intervention import Intervention
+
+    few = Intervention(extra=0.0, length=3, ahead=1, level=4.04, every=2, steps=12, seeds=2, batch=8)
+    return replace(few, **changes), LanguageSettings(documents=60, width=8, heads=2)
+
+
 def test_an_intervention_tells_gains_against_its_own_seed_and_no_gain_where_nothing_is_weighted():
-    from workbench.language.intervention import Intervention, crossing, effects, intervention_study
+    from workbench.language.intervention import crossing, effects, intervention_study
 
     assert crossing(np.array([0, 4, 8]), np.array([3.0, 2.0, 0.0]), 1.0) == 6
     assert np.isnan(crossing(np.array([0, 4]), np.array([3.0, 2.0]), 1.0))
-    few = Intervention(extra=0.0, length=3, ahead=1, level=4.04, every=2, steps=12, seeds=2, batch=8)
-    settings = LanguageSettings(documents=60, width=8, heads=2)
-    runs = intervention_study(few, settings)
+    runs = intervention_study(*few_interventions())
     assert len(runs) == 2 * 5 and (runs["gain"] == 0).all()
     told = effects(runs)
     assert set(told["documents"]) == {"induction", "random", "induction - random"} and (told["seeds"] == 2).all()
+
+
+def test_interventions_go_on_where_they_were_cut_off_and_stand_in_the_dataset_and_on_the_page(study, tmp_path):
+    import xarray as xr
+
+    from workbench.language.extras import intervention_extra
+    from workbench.language.page import write_study
+    from workbench.store import Store
+
+    plan, settings = few_interventions(extra=4.0)
+    trained = []
+
+    def bar(title, total):
+        from contextlib import nullcontext
+
+        def advance(done):
+            trained.append(title)
+            if len(trained) == 4:
+                raise KeyboardInterrupt
+
+        return nullcontext(advance)
+
+    store = Store.create(tmp_path / "partial", {})
+    with pytest.raises(KeyboardInterrupt):
+        intervention_extra(bar, settings, store, plan)
+    store.close()
+    resumed = intervention_extra(bar, settings, Store.resume(tmp_path / "partial", {}), plan)
+    whole = intervention_extra(bar, settings, None, plan)
+    xr.testing.assert_identical(resumed.arrays, whole.arrays)
+    assert resumed.said == whole.said and "surely" in whole.said  # three steps on eight documents show nothing
+    write_study(study, tmp_path / "result", extras=[whole])
+    with xr.open_dataset(tmp_path / "result" / "language.nc", engine="h5netcdf") as ds:
+        assert ds["intervention_gain"].dims == ("seed", "window", "documents")
+        assert ds["window"].values.tolist() == ["before", "during", "after"]
+        assert (ds["intervention_gain"].sel(window="after") == 0).all() and "group_correlation" in ds
+        assert "posterior" in ds.attrs
+    page = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
+    assert whole.title in page and (tmp_path / "result" / "intervention.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -349,7 +392,7 @@ def test_the_command_writes_what_it_says_and_the_page_holds_the_figures(run_cli,
 
     ran = run_cli(
         "language", "--out", tmp_path / "result", "--quiet", "--steps", 6, "--checkpoints", 3, "--chains", 2,
-        "--draws", 6, "--thin", 1, "--batch-size", 2, "--observed", 10,
+        "--draws", 6, "--thin", 1, "--batch-size", 2, "--observed", 8,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "rise and fall beyond noise" in ran.out

@@ -198,3 +198,19 @@ def test_a_text_of_ones_own_is_learned_with_a_vocabulary_of_byte_pairs():
     ids, pieces = encode(TEXT)
     assert len(words) == 300 and "".join(pieces) == TEXT and max(ids) < 300
     assert "saw" in [word.strip() for word in words]
+
+
+def test_the_command_learns_a_text_of_ones_own_to_the_end(run_cli, tmp_path):
+    import xarray as xr
+
+    (tmp_path / "mine.txt").write_text(TEXT * 3, encoding="utf-8")
+    ran = run_cli(
+        "language", "--out", tmp_path / "result", "--quiet", "--text", tmp_path / "mine.txt", "--steps", 3,
+        "--checkpoints", 2, "--chains", 2, "--draws", 4, "--thin", 1, "--batch-size", 2, "--observed", 4,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    with xr.open_dataset(tmp_path / "result" / "language.nc", engine="h5netcdf") as ds:
+        assert set(ds["class"].values) <= set(RULE_CLASSES) and ds.sizes["class"] >= 3
+        written = "".join(ds["text"].values[0])
+    assert written in TEXT * 3  # pieces put together are the text
+    assert "mine.txt" not in (tmp_path / "result" / "report.html").read_text(encoding="utf-8")

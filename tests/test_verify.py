@@ -17,6 +17,7 @@ from workbench.verification.claims import (
     Claim,
     Outcome,
     altered,
+    at_least,
     check,
     claims_table,
     compared,
@@ -159,3 +160,13 @@ def test_a_claim_sees_less_where_its_predictions_are_small_beside_the_scale():
     small = check(claim(lambda: compared([0.0, 0.01], [0.0, 0.0], scale=1.0)))
     assert small.holds and small.power == pytest.approx(11)
     assert check(claim(lambda: compared(1.0, 1.0))).power == pytest.approx(0.1)
+
+
+def test_the_power_of_an_inequality_is_the_factor_at_which_it_fails():
+    wide = replace(claim(lambda: at_least(4.0, 12.0)), tolerance=0.0)
+    assert check(wide).holds and check(wide).power == pytest.approx(2.0)
+    with altered(2.99):
+        assert check(wide).holds
+    with altered(3.01):
+        assert not check(wide).holds
+    assert check(replace(wide, test=lambda: at_least(4.0, 3.0))).power == 0

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 from scipy.stats import t
 
 from workbench.figures import Words
-from workbench.language.bridge import bridge, bridge_figure, bridge_table, in_order
-from workbench.language.intervention import Intervention, effects, intervention_study
+from workbench.language.bridge import bridge, in_order
+from workbench.language.bridge_figure import bridge_figure, bridge_table
+from workbench.language.intervention import Intervention, arrays, effects, intervention_study
 from workbench.language.settings import LanguageSettings
 from workbench.language.study import Bar
 from workbench.store import Store
@@ -19,7 +21,10 @@ from workbench.store import Store
 
 @dataclass(frozen=True, eq=False)
 class Extra:
-    """A section: its name as a file, title, conclusion in words, table with its note, figure with its words."""
+    """A section: its name as a file, title, conclusion in words, table with its note, figure with its words.
+
+    ``arrays`` are put into ``language.nc`` beside the study's own.
+    """
 
     name: str
     title: str
@@ -28,6 +33,7 @@ class Extra:
     note: str
     figure: Figure | None = None
     words: Words | None = None
+    arrays: xr.Dataset | None = None
 
 
 def bridge_extra(bar: Bar, seeds: int = 3) -> Extra:
@@ -54,9 +60,12 @@ def bridge_extra(bar: Bar, seeds: int = 3) -> Extra:
     )
 
 
-def intervention_extra(bar: Bar, settings: LanguageSettings, store: Store | None, seeds: int = 5) -> Extra:
-    """Induction documents weighted more, before or while the circuit forms, against random ones."""
-    runs = intervention_study(Intervention(seeds=seeds), settings, bar=bar, store=store)
+def intervention_extra(
+    bar: Bar, settings: LanguageSettings, store: Store | None, plan: Intervention | None = None
+) -> Extra:
+    """Induction documents weighted more, before or while the circuit forms, against random ones; resumable by run."""
+    asked = plan or Intervention()
+    runs = intervention_study(asked, settings, bar=bar, store=store)
     told = effects(runs)
     return Extra(
         "intervention",
@@ -64,8 +73,10 @@ def intervention_extra(bar: Bar, settings: LanguageSettings, store: Store | None
         _conclusion(told) + " After the loss of induction tokens is below the level nothing can change when it got "
         "there, so that window has no gain by construction.",
         told,
-        "Gain: steps by which the mean loss of induction tokens falls below 1 nat earlier than without up-weighting. "
-        "Half of the documents weigh twice as much for 100 steps; means over seeds.",
+        f"Gain: steps by which the mean loss of induction tokens falls below {asked.level:g} nat earlier than without "
+        f"up-weighting. {asked.share:.0%} of the documents weigh {1 + asked.extra:g} times as much for {asked.length} "
+        f"steps; means over those of {asked.seeds} seeds on which the level was reached.",
+        arrays=arrays(runs),
     )
 
 

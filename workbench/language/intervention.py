@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
@@ -112,6 +113,36 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def arrays(runs: pd.DataFrame) -> xr.Dataset:
+    """``intervention_step`` and ``intervention_gain`` over (seed, window, documents), and the step without any.
+
+    The window ``after`` has gain 0 by construction.
+    """
+    dims, weighted = ("seed", "window", "documents"), runs[runs["window"] != "none"]
+    plain = runs[runs["window"] == "none"].set_index("seed")["step"]
+    seeds, kinds = plain.index.to_numpy(), ["induction", "random"]
+    windows = [*dict.fromkeys(weighted["window"]), "after"]
+    table = weighted.set_index(list(dims))
+
+    def of(column: str, after: Callable[[int], float]) -> Array:
+        return np.array(
+            [
+                [[after(s) if w == "after" else table.loc[(s, w, k), column] for k in kinds] for w in windows]
+                for s in seeds
+            ]
+        )
+
+    said = "steps by which the loss of induction tokens falls below its level earlier than without up-weighting"
+    return xr.Dataset(
+        {
+            "intervention_step": (dims, of("step", lambda seed: plain[seed]), {"units": "training steps"}),
+            "intervention_gain": (dims, of("gain", lambda seed: 0.0), {"units": "training steps", "long_name": said}),
+            "intervention_plain_step": ("seed", plain.to_numpy(), {"units": "training steps"}),
+        },
+        coords={"seed": seeds, "window": windows, "documents": kinds},
+    )
 
 
 def _documents(corpus: Corpus, kind: str, share: float, seed: int) -> Ints:

@@ -53,6 +53,7 @@ def write_study(
         bar: opens progress bars. within: where it is put together, if not beside ``target``.
     """
     shape = shapes(ds)
+    ds = ds.merge(xr.merge([extra.arrays for extra in extras if extra.arrays is not None]), combine_attrs="override")
     config = {
         "settings": json.loads(ds.attrs["config"]),
         "resolved": {key: _plain(value) for key, value in ds.attrs.items() if key != "config"},

@@ -20,10 +20,11 @@ from torch import nn
 
 from workbench.errors import WorkbenchError
 from workbench.language.checkpoint import Subject
+from workbench.language.labels import dataset
 from workbench.language.model import next_token_losses
 from workbench.language.rules import Encoder, corpus_of_text, with_enough
 from workbench.language.settings import Posterior
-from workbench.language.study import Bar, dataset, measure_all, no_bar, observed_documents
+from workbench.language.study import Bar, measure_all, no_bar, observed_documents
 from workbench.store import Store
 
 #: Published for Pythia-1.4B (susceptibilities, arXiv 2601.12703): RMSProp-preconditioned, chains of 100 draws.

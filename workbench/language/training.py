@@ -120,13 +120,14 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.rate, weight_decay=training.decay)
     follow = set(() if loss_steps is None or evaluate is None else (int(s) for s in loss_steps))
     tokens, states, losses = torch.tensor(corpus.tokens), {}, {}
+    names = (evaluate or corpus).class_names  # of held-out documents of a text, those with enough tokens
     for step in range(int(max(training.steps, checkpoints.max(initial=0))) + 1):
         if step in checkpoints:
             states[step] = {name: value.detach().clone() for name, value in model.state_dict().items()}
         if step in follow:
             assert evaluate is not None
             losses[step] = class_means(losses_of(model, evaluate), evaluate)
-            if until is not None and until(dict(zip(corpus.class_names, losses[step], strict=True))):
+            if until is not None and until(dict(zip(names, losses[step], strict=True))):
                 break
         if step == training.steps:
             break
@@ -139,12 +140,11 @@ def train(
         optimizer.step()
         if progress:
             progress(1)
-    G = len(corpus.class_names)
     result = Trained(
         np.array(sorted(states), dtype=np.int64),
         tuple(states[k] for k in sorted(states)),
         np.array(sorted(losses), dtype=np.int64),
-        np.array([losses[k] for k in sorted(losses)]).reshape(-1, G),
+        np.array([losses[k] for k in sorted(losses)]).reshape(-1, len(names)),
     )
     slot.save(_as_arrays(result, model))
     return result

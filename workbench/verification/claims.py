@@ -37,6 +37,8 @@ class Outcome:
     computed: float
     difference: float
     size: float = field(default=0.0, compare=False)
+    #: Of an inequality: the relative error of the prediction with which it would have failed.
+    failing: float = field(default=float("nan"), compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Checked:
     @property
     def power(self) -> float:
         """Relative error of all that theory predicts here which could not have passed; infinite if nothing is seen."""
+        if np.isfinite(self.outcome.failing):
+            return self.outcome.failing
         most = self.claim.tolerance + self.outcome.difference
         return most / self.outcome.size if self.outcome.size > 0 else float("inf")
 
@@ -114,6 +118,12 @@ def measured(predicted: float, computed: float, difference: Callable[[float], fl
     """A claim about one number: ``difference`` of the prediction, as a function of what is predicted."""
     p = predicted * _ALTERED.get()
     return Outcome(p, computed, difference(p), abs(p))
+
+
+def at_least(predicted: float, computed: float) -> Outcome:
+    """A claim that a number is as large as predicted, or larger: what is missing to it."""
+    p = predicted * _ALTERED.get()
+    return Outcome(p, computed, max(0.0, p - computed), abs(p), max(0.0, computed / p - 1))
 
 
 def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -15,7 +16,7 @@ from workbench.language.settings import LanguageSettings, Posterior
 from workbench.language.study import corpora, observed_documents
 from workbench.language.training import State, Training, train
 from workbench.simulation.module import ModuleLosses, group_kernel, sample_module_posterior
-from workbench.verification.claims import Claim, Outcome
+from workbench.verification.claims import Claim, Outcome, at_least, measured
 
 Array = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def _strongest_in_its_stage() -> Outcome:
         for step in (_BEFORE, _AFTER):
             other, its_error = _influence(seed, step, "digit", "digit")
             least = min(least, (other - during) / np.hypot(error, its_error))
-    return Outcome(_SURE, least, max(0.0, _SURE - least))
+    return at_least(_SURE, least)
 
 
 def _changes_sign() -> Outcome:
@@ -84,18 +85,19 @@ def _changes_sign() -> Outcome:
     early, early_error = _influence(1, _EARLY, "name start", "induction", _MANY)
     late, late_error = _influence(1, _LATE, "name start", "induction", _MANY)
     sure = min(-early / early_error, late / late_error)
-    return Outcome(_SURE, sure, max(0.0, _SURE - sure))
+    return at_least(_SURE, sure)
 
 
 def _is_the_kernel() -> Outcome:
-    """The largest deviation from the kernel over gamma, in standard errors, of 66 pairs of classes."""
+    """The largest deviation from the kernel over gamma, in standard errors, of 66 pairs; the slope is shown."""
     gamma = 1e7
-    samples, kernel, _ = _sampled(0, _DURING, _CHAINS.n_beta, gamma, _CHAINS.chains)
+    sampled, kernel, _ = _sampled(0, _DURING, _CHAINS.n_beta, gamma, _CHAINS.chains)
+    upper = np.triu_indices(len(kernel))
     bias = 1 / (1 - _CHAINS.step * _CHAINS.gamma / 4)  # of the step size on a variance 1/gamma
-    z = ((samples.covariance - bias * kernel) / samples.covariance_stderr)[np.triu_indices(len(kernel))]
-    worst = int(np.abs(z).argmax())
-    upper = (bias * kernel)[np.triu_indices(len(kernel))][worst]
-    return Outcome(float(upper), float(samples.covariance[np.triu_indices(len(kernel))][worst]), float(np.abs(z).max()))
+    covariance, predicted, error = sampled.covariance[upper], bias * kernel[upper], sampled.covariance_stderr[upper]
+    slope = float((covariance * predicted / error**2).sum() / (predicted**2 / error**2).sum())
+    outcome = measured(1.0, slope, lambda p: float(np.abs((covariance - p * predicted) / error).max()))
+    return replace(outcome, size=float(np.abs(predicted / error).max()))
 
 
 CLAIMS = (
