@@ -107,3 +107,14 @@ def test_perturbed_modes_of_a_level_split_the_kernel_as_the_difference_of_two_ta
         kernels.append(gradient_kernel(one.modes, mode_strengths(one, times)))
     slope = (kernels[0] - kernels[1]) / (2 * h)
     assert kernel_slope(gram, direction, times) == pytest.approx(slope, abs=1e-5 * np.abs(slope).max())
+
+
+def test_exact_stages_of_an_aligned_start_are_its_half_rise_times(start):
+    from workbench.studies.stages_from_data import _levels, exact_stages
+    from workbench.theory import half_rise_times
+
+    levels = _levels(start)
+    rises = half_rise_times(start)
+    stages = exact_stages(start, np.linspace(0, 1.5 * rises.max(), 301), levels)
+    assert [len(members) for members in levels] == [1, 1, 2]
+    assert stages == pytest.approx(np.unique(np.round(rises, 9)), rel=1e-6)  # a spline of 300 points

@@ -23,6 +23,7 @@ FILES: tuple[str, ...] = (
     "interventions",
     "windows",
     "symmetry_breaking",
+    "stages_from_data",
 )
 
 
