@@ -46,6 +46,9 @@ docs: $(VENV)/docs.stamp  ## the documentation, into docs/_build/html; warnings 
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
+dist: $(VENV)/dist.stamp  ## wheel and sdist into dist/, checked from an installed wheel; FULL=1: every Python, extra and lower bound
+	$(BIN)/python .ci/dist.py $(if $(FULL),--full)
+
 peers:           ## an environment of its own with other libraries, for `make bench` to compare with
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
@@ -73,6 +76,10 @@ $(VENV)/explore.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/browser.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[browser]'
 	@touch $@ $(VENV)/dev.stamp $(VENV)/explore.stamp $(VENV)/run.stamp
+
+$(VENV)/dist.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dist]'
+	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/docs.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[docs]'
