@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: Part of the colour scale, from 0, on which colours are in proportion to influence.
 LINEAR = 0.05
+#: Points of a cell's width from which a sign in it can be read.
+SIGNED_CELL = 5.0
 #: Stages shown side by side.
 MAX_STAGES = 5
 
@@ -55,6 +57,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
                 _largest(measure, [k for k, _ in stages]),
                 order,
                 style,
+                72 * cell / len(order.order),
             )
             fits = 0.55 * style.small * len(measure.title) < 0.85 * 72 * cell
             title = measure.title if fits else measure.title.replace(" ", "\n")
@@ -74,7 +77,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
         note = (
             "rows: source, columns: target, in the same order;",
             "diagonal left grey, colours scaled to the rest (compressed)",
-            *(() if len(rows) > len(chosen) else ("(blue helps, orange harms)",)),
+            *(() if len(rows) > len(chosen) else ("(blue and − help, orange harms)",)),
         )
         figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
     return figure
@@ -100,11 +103,26 @@ def _row(
     largest: float,
     order: Arrangement,
     style: Style,
+    points: float,
 ) -> None:
     arranged = without_diagonal(values)[:, order.order][:, :, order.order]
     for ax, matrix in zip(row, arranged, strict=True):
         style.bare(ax).imshow(matrix, cmap=style.diverging(), norm=_scale(largest), interpolation="nearest")
+        mark_help(ax, matrix / largest, style, points)
     tree_at_the_edge(row[0], order, style)
+
+
+def mark_help(ax: Axes, shares: Array, style: Style, points: float) -> None:
+    """A minus sign in the cells that help, so that a print in grey keeps the sign; none in cells too small for one.
+
+    ``shares`` of the largest influence, ``(P, P)``; ``points``: width of a cell. Pale cells get none.
+    """
+    if points < SIGNED_CELL:
+        return
+    rows, columns = np.nonzero(np.nan_to_num(shares) <= -LINEAR / 2)
+    strong = shares[rows, columns] < -4 * LINEAR
+    colours = np.where(strong, style.background, style.ink)
+    ax.scatter(columns, rows, s=(0.45 * points) ** 2, c=list(colours), marker="_", linewidths=0.09 * points)
 
 
 def _scale(largest: float) -> Normalize:
@@ -164,7 +182,8 @@ FIGURES = (
         purpose="who helps and harms whom, at each stage",
         title="Influence at each stage",
         caption="Influence of every item (row) on every other (column) when each stage is half learned, "
-        "prediction above simulation where there are both. Blue helps, orange harms. One colour scale a measure, "
+        "prediction above simulation where there are both. Blue (with a minus sign, where there is room) helps, "
+        "orange harms. One colour scale a measure, "
         "set by the entries off the diagonal and compressed, so that weak stages show; the diagonal, an item's "
         "far larger influence on itself, is left grey. The tree of the items stands at the left.",
         alt="Matrices of influence between the items of {task} at the stages of learning; measures: {measures}.",

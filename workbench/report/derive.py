@@ -35,6 +35,7 @@ def _section(form: ClosedForm) -> str:
     for step in form.steps:
         mark = "" if step.residual is None else r" $\checkmark$" if step.verify() else r" \textbf{(check failed)}"
         out += [rf"\item {words(step.statement)}{mark}", _display(step.expression)]
+        out += [rf"\emph{{Why:}} {words(step.why)}"] if step.why else []
     out += [r"\end{enumerate}"]
     if form.conditions:
         out += ["Holds where", r"\begin{itemize}"]

@@ -97,6 +97,7 @@ def _step(step: Step, result: StepResult) -> Markup:
         step.statement,
         element("span", mark, class_="check" if result.passed else "check bad"),
         element("div", wrapped(step.expression), class_="formula"),
+        element("p", f"Why: {step.why}", class_="note") if step.why else "",
     )
 
 

@@ -58,12 +58,13 @@ class Step:
     """One line of a derivation.
 
     ``expression`` is shown; ``residual``, where there is one, is an expression that sympy must reduce to 0 for
-    the step to be true.
+    the step to be true. ``why`` says what the step is for, or what it means.
     """
 
     statement: str
     expression: Any
     residual: Any = None
+    why: str = ""
 
     def verify(self) -> bool:
         """Whether the residual vanishes identically (steps that only state a definition are true)."""
@@ -169,6 +170,7 @@ class ClosedForm:
         lines += [
             f"{number}. {step.statement} $\\displaystyle {latex(step.expression)}$"
             + ("" if step.residual is None else " ✓" if step.verify() else " ✗")
+            + (f" *{step.why}*" if step.why else "")
             for number, step in enumerate(self.steps, start=1)
         ]
         lines += [f"- *holds where* {condition.statement}" for condition in self.conditions]
@@ -187,6 +189,7 @@ class ClosedForm:
         for number, step in enumerate(self.steps, start=1):
             mark = "" if step.residual is None else "   (checked)" if step.verify() else "   (CHECK FAILED)"
             lines += [f"{number}. {step.statement}{mark}", f"     {plain(step.expression)}"]
+            lines += [f"   Why: {step.why}"] if step.why else []
         lines += ["", "Holds where"] if self.conditions else [""]
         lines += [f"  {condition.statement}" for condition in self.conditions]
         lines += ["Symbols"] + [f"  {v.symbol}: {v.meaning} [{v.unit}]" for v in self.variables]

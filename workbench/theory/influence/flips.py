@@ -165,11 +165,15 @@ def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
                 "With e_k the residual of level k, the influence is -P^2 R_m[a] times R_m[e^2]:",
                 relation([x**2 for x in e], cover, m),
                 sp.expand(tree_kernel_form(cover, m).expression.subs(in_residuals) + cover[0] ** 2 * shared * of_e),
+                "R_m[a] says how alike the items look to the network, R_m[e^2] whether their errors agree: as long as "
+                "what they share is unlearned, teaching one teaches the other; once it is learned, only what tells "
+                "them apart is left, and they pull in opposite directions",
             ),
             Step(
                 "Each residual follows the closed form of its mode, de/dt = -2 (s - e) e:",
                 residual,
                 sp.simplify(sp.diff(residual, t) + 2 * (s - residual) * residual),
+                "with every residual known in time, the sign of the influence is a question of one equation",
             ),
             Step("so in time R_m[e^2] is", expression, expression - of_e.subs(in_time)),
         ),

@@ -135,6 +135,8 @@ def _layer_step() -> Step:
         "modes, any D and l: its product with that of item j (here v_aj = u_a) is",
         product,
         sp.expand(inner - product),
+        "an item moves the weights through what it excites (v, w) and through its error (e): to influence one another, "
+        "two items must share both",
     )
 
 

@@ -48,6 +48,7 @@ def projector_step(cover: Sequence[int], m: int) -> Step:
         "of block means; for this pair, k = 0, 1, ...:",
         values.T,
         values - exact,
+        "two items are the same down to their common ancestor and part on the level below it, where the sign turns",
     )
 
 
@@ -89,6 +90,7 @@ def tree_kernel_form(cover: tuple[int, ...], m: int) -> ClosedForm:
                 "The mode form summed over levels and by parts, with e_k = s_k - c a_k:",
                 sp.factor(shown),
                 sp.expand(by_projectors - expression),
+                "only levels down to the one below the common ancestor count: deeper ones cancel for this pair",
             ),
         ),
     )

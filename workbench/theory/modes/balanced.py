@@ -41,12 +41,12 @@ def _variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
     return tuple(VARIABLES[symbol] for symbol in symbols)
 
 
-def mode_loss_step(statement: str, product: Any) -> Step:
+def mode_loss_step(statement: str, product: Any, why: str = "") -> Step:
     """The loss of one mode, whose layers multiply to ``product``, from that of a network with one input and output."""
     P = sp.Symbol("P", positive=True)
     x, y = sp.sqrt(c * P), s * sp.sqrt(P / c)
     loss = (s - c * product) ** 2 / (2 * c)
-    return Step(statement, loss, sp.expand((y - product * x) ** 2 / (2 * P) - loss))
+    return Step(statement, loss, sp.expand((y - product * x) ** 2 / (2 * P) - loss), why)
 
 
 @cache
@@ -57,17 +57,28 @@ def flow_steps() -> tuple[Step, ...]:
     w1_dot, w2_dot = -sp.diff(loss, w1), -sp.diff(loss, w2)
     product = sp.expand(w1_dot * w2 + w1 * w2_dot).subs(w2, w1)
     return (
-        mode_loss_step("Loss of one mode, as a function of its two weights:", w1 * w2),
-        Step("Gradient flow of the first weight:", sp.factor(w1_dot), w1_dot - w2 * (s - c * w1 * w2)),
+        mode_loss_step(
+            "Loss of one mode, as a function of its two weights:",
+            w1 * w2,
+            "the data enter through s and c alone, so one input and one output stand for the whole mode",
+        ),
+        Step(
+            "Gradient flow of the first weight:",
+            sp.factor(w1_dot),
+            w1_dot - w2 * (s - c * w1 * w2),
+            "each layer moves in proportion to the other; small layers hold one another back, which is the plateau",
+        ),
         Step(
             "Balance is conserved: d(w2^2 - w1^2)/dt is",
             sp.S.Zero,
             sp.expand(2 * w2 * w2_dot - 2 * w1 * w1_dot),
+            "layers that start equal stay equal, so one number describes the mode from here on",
         ),
         Step(
             "So w1 = w2 stays true, and the strength a = w1 w2 grows at the rate",
             2 * a * (s - c * a),
             product - (2 * a * (s - c * a)).subs(a, w1**2),
+            "growth feeds itself while a is small, at the rate 2 s a, and ends at s/c, where nothing is left to learn",
         ),
     )
 
@@ -96,17 +107,25 @@ def mode_strength_form() -> ClosedForm:
                 "Separate the variables; dt/da in partial fractions:",
                 sp.apart(1 / rate, a),
                 sp.apart(1 / rate, a) - 1 / rate,
+                "the rate depends on a alone, so the time to reach a strength is an integral over strengths",
             ),
             Step(
                 "Integrate from a0 to a: the time at which strength a is reached,",
                 time_of,
                 sp.diff(time_of, a) - sp.diff(elapsed, x).subs(x, a),
+                "the logarithm is why a start ten times smaller costs only ln 10 / 2s more",
             ),
-            Step("Solve for a:", solution, sp.exp(2 * s * time_of.subs(a, solution)) - sp.exp(2 * s * t)),
+            Step(
+                "Solve for a:",
+                solution,
+                sp.exp(2 * s * time_of.subs(a, solution)) - sp.exp(2 * s * t),
+                "s/(c a0) - 1 is what is missing over what is there at the start; a sigmoid eats it up at the rate 2 s",
+            ),
             Step(
                 "Put back into the equation of motion, what is left is",
                 sp.S.Zero,
                 sp.diff(solution, t) - rate.subs(a, solution),
+                "a check that needs none of the steps above",
             ),
             Step("and at t = 0 the strength is", a0, solution.subs(t, 0) - a0),
         ),
@@ -134,8 +153,14 @@ def residual_form() -> ClosedForm:
                 "The residual is what the strength still lacks, minus the slope of the loss of a mode:",
                 s - c * a,
                 sp.expand(s - c * a + sp.diff((s - c * a) ** 2 / (2 * c), a)),
+                "it drives learning and is one of the two factors of influence",
             ),
-            Step("With a(t) inserted:", expression, expression - (s - c * strength)),
+            Step(
+                "With a(t) inserted:",
+                expression,
+                expression - (s - c * strength),
+                "written as a product, it keeps its digits late in training, where s - c a would lose them all",
+            ),
         ),
     )
 
@@ -164,7 +189,12 @@ def half_rise_form() -> ClosedForm:
         source=SAXE,
         steps=(
             Step("The final strength is", s / c, sp.limit(strength, t, sp.oo) - s / c),
-            Step("Half of it is reached at", expression, strength.subs(t, expression) - s / (2 * c)),
+            Step(
+                "Half of it is reached at",
+                expression,
+                strength.subs(t, expression) - s / (2 * c),
+                "growth is fastest there: the middle of a stage; the larger s, the earlier",
+            ),
         ),
     )
 
@@ -190,6 +220,11 @@ def mode_loss_form() -> ClosedForm:
             Step(
                 "With the residual inserted:", expression, sp.simplify(expression - (s - c * strength) ** 2 / (2 * c))
             ),
-            Step("It falls at the squared gradient, dL/dt = -2 a e^2:", -2 * a * (s - c * a) ** 2, slope),
+            Step(
+                "It falls at the squared gradient, dL/dt = -2 a e^2:",
+                -2 * a * (s - c * a) ** 2,
+                slope,
+                "small while the mode is weak and once it is learned: a step of the staircase between two plateaus",
+            ),
         ),
     )
