@@ -76,7 +76,7 @@ def panels(figure: Figure) -> list[Axes]:
 
 def words(figure: Figure) -> list[tuple[str, Bbox]]:
     """Every text that is drawn, with its box in pixels."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     found: list[Text] = list(figure.texts)
     for legend in figure.legends:
         found += [*legend.get_texts(), legend.get_title()]

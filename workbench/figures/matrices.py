@@ -74,12 +74,10 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
             names = [text(ds["target"].values[i], 10) for i in order.order]
             for ax in axes[-1]:
                 ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-        note = (
-            "rows: source, columns: target, in the same order;",
-            "diagonal left grey, colours scaled to the rest (compressed)",
-            *(() if len(rows) > len(chosen) else ("(blue and − help, orange harms)",)),
-        )
-        figure.supxlabel((" " if style.wide else "\n").join(note), fontsize=style.small, color=style.muted)
+        note = "rows: source, columns: target, in the same order;"
+        note += (" " if style.wide else "\n") + "diagonal left grey, colours scaled to the rest (compressed)"
+        note += "" if len(rows) > len(chosen) else "\n(blue and − help, orange harms)"
+        figure.supxlabel(note, fontsize=style.small, color=style.muted)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -41,6 +42,11 @@ def wrapped(expression: Any) -> Markup:
 
 def mathml(expression: Any) -> Markup:
     """``<math>`` of a sympy object; its plain text in ``<code>`` where sympy has no presentation for it."""
+    return _mathml(expression.as_immutable() if isinstance(expression, sp.MatrixBase) else expression)
+
+
+@lru_cache(maxsize=2048, typed=True)  # the same symbols and formulas stand on every page
+def _mathml(expression: Any) -> Markup:
     try:
         written = _printer().doprint(expression)
     except (NotImplementedError, AttributeError, TypeError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,11 @@ class Step:
 def _vanishes(residual: Any) -> bool:
     if isinstance(residual, sp.MatrixBase):
         return all(_vanishes(entry) for entry in residual)
-    if residual == 0:
-        return True
+    return residual == 0 or _reduces_to_zero(residual)
+
+
+@lru_cache(maxsize=1024)  # a form is checked again wherever it is shown
+def _reduces_to_zero(residual: Any) -> bool:
     for reduce in (sp.simplify, lambda r: sp.simplify(sp.expand(r.rewrite(sp.exp))), sp.radsimp):
         if reduce(residual) == 0:
             return True
