@@ -33,7 +33,7 @@ COMMANDS = (
     "verify --only half-rise --quiet",
     "bench --list",
     "study --list",
-    "sweep --task tree:2 --over a0=0.01,0.1 --side analytic --workers 0 --quiet --out swept",
+    "sweep --help",
     "paper --help",
     "language --help",
     "explore --help",
@@ -41,7 +41,10 @@ COMMANDS = (
 #: Those that need no torch.
 SYMBOLIC = tuple(command for command in COMMANDS if not command.startswith(("compare", "bench")))
 #: Those that need an extra.
-WITH_EXTRAS = ("explore --task tree:2 --export page.html --quiet",)
+WITH_EXTRAS = (
+    "explore --task tree:2 --export page.html --quiet",
+    "sweep --task tree:2 --over a0=0.01,0.1 --side analytic --workers 0 --quiet --out swept",
+)
 #: What is in the wheel besides Python, and what must not be.
 DATA = ("workbench/py.typed", "workbench/explorer/bridge.js")
 FOREIGN = ("tests/", "docs/", "benchmarks/", "notebooks/", "results/", ".partial")

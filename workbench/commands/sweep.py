@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
     from workbench.sweeps import Zarr, axis_of_text, layout_of, plan_of, sweep_into
     from workbench.sweeps.result import identity, write_sweep
 
+    if find_spec("zarr") is None:
+        raise WorkbenchError(
+            "sweep writes its cells with zarr, which is not installed: pip install 'stagewise-workbench[sweep]'"
+        )
     settings = Settings(**values(args, all_options()))
     over = _read_once([axis_of_text(text) for text in args.over])
     plan = plan_of(_spec(args.task), settings, over, SIDES if args.side == "both" else (args.side,))
@@ -126,8 +131,6 @@ def _read_once(axes: list[tuple[str, tuple[Any, ...]]]) -> dict[str, tuple[Any, 
 
 
 def _scheduler(args: argparse.Namespace) -> str | None:
-    from importlib.util import find_spec
-
     from workbench.sweeps.engines import LOCAL
 
     if args.scheduler is not None:
