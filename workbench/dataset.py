@@ -87,7 +87,7 @@ def network_words(ds: xr.Dataset) -> str:
 def write(ds: xr.Dataset, path: Path) -> None:
     """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
     large = {
-        name: {"zlib": True, "complevel": 4}
+        name: {"zlib": True, "complevel": 4, "shuffle": True}
         for name, v in ds.data_vars.items()
         if v.size > 10_000 and v.dtype.kind == "f"
     }

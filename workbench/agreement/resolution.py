@@ -71,8 +71,8 @@ def resolution_notes(ds: xr.Dataset) -> list[str]:
         each = ", ".join(f"{noise:.2g} times for {name} ({needed:g} draws)" for name, (noise, needed) in groups.items())
         notes.append(
             f"{draws} draws a chain are too few to read single entries of the sampled local_bif: their Monte Carlo "
-            f"error over the influence, and the draws a chain that would bring it to a third, are {each}; what is "
-            "pooled over many pairs can be read"
+            f"error over the influence, and the draws a chain that would bring it to a third, are {each}; `draws` auto "
+            "takes as many; what is pooled over many pairs can be read"
         )
     if chains * draws < FEW_DRAWS:
         notes.append(

@@ -204,10 +204,20 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
             "rounding error: no mode has two items in common",
             altered="an item's influence on itself, were it predicted for another",
         )
-    eta = ds[f"{measure}_simulated"].attrs["eta"]
+    eta, extrapolated = (ds[f"{measure}_simulated"].attrs.get(name, 0) for name in ("eta", "extrapolated"))
     inherited = relative_l2(
         theory.gradient_kernel(_modes_of(ds), a), theory.gradient_kernel(_modes_of(ds), a + eta * per_eta)
     )
+    if extrapolated:
+        once_more = eta / float(ds.attrs["eta"]) * _strength_error(ds)
+        return judge(
+            measure,
+            f"{_sentences('flow')[measure]} (relative L2, other items)",
+            _l2_of(ds, measure, off),
+            4 * inherited * once_more + 1e-9,
+            f"extrapolated from learning rates {2 * eta:.2g} and {eta:.2g}: the step-size error, once more of its size",
+            altered="the predicted influence of other items",
+        )
     return judge(
         measure,
         f"{_sentences('flow')[measure]} (relative L2, other items)",

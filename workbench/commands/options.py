@@ -58,7 +58,7 @@ def _add(group: Any, option: Option, text: str) -> None:
     elif option.metavar:
         shown["metavar"] = option.metavar
     if option.auto:
-        shown["default"] = "auto"
+        shown["default"] = "auto" if option.default is None else option.default
     elif option.kind in ("integer", "number"):
         shown["type"] = int if option.kind == "integer" else float
     if option.kind == "words":
@@ -76,7 +76,17 @@ def _value(given: Any, option: Option) -> Any:
         return tuple(dict.fromkeys(word.strip() for word in given.split(",") if word.strip()))
     if option.kind == "window":
         return _window(given, flag(option.name))
+    if option.auto and option.kind == "integer":
+        return _whole(str(given), flag(option.name))
     return auto(given, flag(option.name)) if option.auto else given
+
+
+def _whole(text: str, shown: str) -> int | None:
+    """A whole number, or None for ``auto``."""
+    try:
+        return None if text == "auto" else int(text)
+    except ValueError:
+        raise WorkbenchError(f"{shown} {text!r} is no whole number; give one, or auto") from None
 
 
 def _window(text: str, shown: str) -> tuple[float, float] | None:

@@ -35,6 +35,10 @@ on what it runs
 """
 
 
+#: Of one machine.
+_MOST_WORKERS = 256
+
+
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `workbench`; its flags, which ask the library, when they are needed."""
     p = commands.add_parser(
@@ -79,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     from workbench.report.directory import check_target
 
     check_target(args.out, args.force)
-    if args.workers is not None and (args.workers < 0 or args.scheduler is not None):
-        raise WorkbenchError(f"--workers {args.workers}; give 0 or more, and no --scheduler beside it")
+    if args.workers is not None and (not 0 <= args.workers <= _MOST_WORKERS or args.scheduler is not None):
+        raise WorkbenchError(f"--workers {args.workers}; give 0 to {_MOST_WORKERS}, and no --scheduler beside it")
     from workbench.comparison import Settings
     from workbench.comparison.options import all_options
     from workbench.influence.quantities import SIDES

@@ -13,6 +13,7 @@ import xarray as xr
 from workbench import dataset, influence
 from workbench.agreement.resolution import resolution_notes
 from workbench.comparison.comparison import Comparison
+from workbench.comparison.draws import missing_draws, more_draws
 from workbench.comparison.ensemble import compare_seeds
 from workbench.comparison.limits import refuse_nan, refuse_oversized
 from workbench.comparison.notes import notes_on_task
@@ -89,6 +90,7 @@ def compare(
         device=settings.resolve_device(),
         precision=settings.dtype,
         recipe=again,
+        twice=None if schedules.twice is None else recipe_of(settings, schedules.twice),
         seed=settings.seed,
     )
     gaps = _gaps(start, settings)
@@ -106,6 +108,13 @@ def compare(
         if trajectory is not None and _answers(measure, trajectory, gaps)
     ]
     result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
+    draws = None if trained is None else missing_draws(result, settings)
+    if draws is not None:
+        name = influence.local_bif.name
+        chosen[name] = more_draws(chosen[name], draws)
+        longer = _once(influence.local_bif, cast("Trajectory", trained), chosen[name], work, store, f" {draws} draws")
+        arrays = [longer if array.name == longer.name else array for array in arrays]
+        result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
     refuse_nan(result, settings)
     notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
     return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
@@ -148,10 +157,15 @@ def _answers(measure: Measure, trajectory: Trajectory, gaps: dict[str, str]) -> 
 
 
 def _once(
-    measure: Measure, trajectory: Trajectory, options: dict[str, Any], work: Work, store: Store | None
+    measure: Measure,
+    trajectory: Trajectory,
+    options: dict[str, Any],
+    work: Work,
+    store: Store | None,
+    which: str = "",
 ) -> xr.DataArray:
     """A measure on one side, from the store or else computed and kept."""
-    slot = Slot(store, f"{measure.name} {influence.side_of(trajectory)}")
+    slot = Slot(store, f"{measure.name} {influence.side_of(trajectory)}{which}")
     return slot.once(lambda place: measure.measure(trajectory, options, replace(work, slot=place)))
 
 

@@ -37,19 +37,29 @@ _ADAM_SPAN, _ADAM_STEPS = 10.0, 4000
 _HOURS = 6.0
 #: Checkpoints that fall before the first mode is half learned, at least.
 _BEFORE_FIRST_STAGE = 8
+#: Retraining that would take longer at an accurate rate is done at two coarser ones and extrapolated to none,
+_WORTH_EXTRAPOLATING = 5.0
+#: the smaller of which shifts mode strengths by this: what is then left is of second order, and below `STRENGTH_ERROR`.
+_EXTRAPOLATED_ERROR = 0.02
 
 
 @dataclass(frozen=True)
 class Schedules:
-    """Learning rates of the network itself and of the retrained ones, at the same flow times."""
+    """Learning rates of the network itself and of the retrained ones, at the same flow times.
+
+    Attributes:
+        twice: the retraining once more at twice its rate, where its effect is taken out by extrapolation; else None.
+    """
 
     training: Schedule
     retraining: Schedule
     notes: list[str]
+    twice: Schedule | None = None
 
     def seconds(self, start: Network, *, retrains: bool) -> float:
         """About how long training takes on this machine if nothing else runs on it, retraining included."""
-        again = self.retraining.total * _seconds_per_step(start, start.task.n_items + 1) if retrains else 0.0
+        steps = self.retraining.total + (self.twice.total if self.twice is not None else 0)
+        again = steps * _seconds_per_step(start, start.task.n_items + 1) if retrains else 0.0
         return self.training.total * _seconds_per_step(start, 1) + again
 
 
@@ -65,8 +75,16 @@ def planned_schedules(start: Network, settings: Settings) -> Schedules:
     if end is None and not (simple and (start.active is not None or start.depth == 2)):
         # A guess from the linear network; layers have to align first, and the least varied inputs are learned last.
         end = float(f"{2 * settling_time(start) / max(input_stretch(start.task)[0], _LEAST_STRETCH):.2g}")
-    retrains = any(measure.retrains for measure in settings.asked)
-    chosen = choose_schedules(start, settings.checkpoints, end, eta, retrains=retrains, spacing=settings.spacing)
+    retrained = [measure for measure in settings.asked if measure.retrains]
+    chosen = choose_schedules(
+        start,
+        settings.checkpoints,
+        end,
+        eta,
+        retrains=bool(retrained),
+        extrapolates=plain(settings) and all(measure.extrapolates for measure in retrained),
+        spacing=settings.spacing,
+    )
     # Retrained runs see the batches and the memory of the run they are compared with only at one learning rate.
     return chosen if plain(settings) else replace(chosen, training=chosen.retraining)
 
@@ -78,6 +96,7 @@ def choose_schedules(
     eta: float | None,
     *,
     retrains: bool = False,
+    extrapolates: bool = False,
     spacing: Spacing = "even",
 ) -> Schedules:
     """Checkpoints and learning rates, and what the user should know about them.
@@ -89,6 +108,7 @@ def choose_schedules(
 
     Args:
         retrains: whether a measure trains once more for every item.
+        extrapolates: whether those that do can do it at two learning rates and extrapolate to none.
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
     s, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
@@ -103,20 +123,30 @@ def choose_schedules(
     _refuse_endless(end / largest_step, _seconds_per_step(start, runs), largest_step)
     if eta is not None:
         return _of_given_rate(grid, eta, s_max)
-    accurate, notes = STRENGTH_ERROR / sharpness, []
-    coarse = _hit(grid, min(max(accurate, end * _seconds_per_step(start, runs) / _SECONDS), 0.5 / s_max))
+    accurate, notes, twice = STRENGTH_ERROR / sharpness, [], None
+    seconds = end * _seconds_per_step(start, runs)
+    coarse = _hit(grid, min(max(accurate, seconds / _SECONDS), 0.5 / s_max))
+    if extrapolates and runs > 1 and seconds / accurate > _WORTH_EXTRAPOLATING:
+        twice = _hit(grid, min(2 * max(_EXTRAPOLATED_ERROR / sharpness, 1.5 * seconds / _SECONDS), 0.5 / s_max))
+        coarse = twice.finer(2)
     fine = min(max(accurate, end * _seconds_per_step(start, 1) / _SECONDS), coarse.eta)
     parts = coarse.eta / fine
     # Whole parts of the retraining's step: more than asked for, but no more than the time allows.
     training = coarse.finer(max(1, int(np.ceil(parts - 1e-9) if fine <= accurate else np.floor(parts))))
     for what, schedule in (("training", training), ("retraining without each item", coarse)):
         if schedule.eta > 1.01 * accurate and (schedule is training or runs > 1):
+            if schedule is coarse and twice is not None:
+                notes.append(
+                    f"retraining without each item took learning rates {twice.eta:.2g} and {coarse.eta:.2g}, from "
+                    "which influence was extrapolated to none"
+                )
+                continue
             notes.append(
                 f"learning rate of {what}: {schedule.eta:.2g} instead of {accurate:.2g}, to keep it short; expect "
                 f"mode strengths off by up to {100 * schedule.eta * sharpness:.2g}% while they rise "
                 f"(`eta` {accurate:.2g} is accurate but slower)"
             )
-    return Schedules(training, coarse, notes)
+    return Schedules(training, coarse, notes, twice)
 
 
 def _of_given_rate(grid: Array, eta: float, s_max: float) -> Schedules:

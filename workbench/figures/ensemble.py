@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -46,7 +48,9 @@ def seeds_figure(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure, ...]
             _flips(lower, ds, measure.name, [name for name, _ in groups], colours, style)
             lower.set_xlabel("flow time $t$")
         axes[1, 0].set_ylabel("flips")
-        entries = [Line2D([], [], color=c, label=text(name, 34)) for (name, _), c in zip(groups, colours, strict=True)]
+        entries: list[Any] = [
+            Line2D([], [], color=c, label=text(name, 34)) for (name, _), c in zip(groups, colours, strict=True)
+        ]
         entries += [
             Line2D([], [], color=style.muted, linewidth=0.07 * style.font, label="exact prediction of each start"),
             Patch(color=style.muted, alpha=0.3, label=f"{_BAND:.0%} of {ds.sizes['seed']} trained networks"),

@@ -58,6 +58,7 @@ class Measure:
         options: what it can be asked with.
         beside: what stands beside its simulated values.
         retrains: whether the simulated side trains once more for every item.
+        extrapolates: whether it can do so at two learning rates and extrapolate to none (`Work.twice`).
         whole_item: whether a source is taken away as a whole, a change of its weight by ``-1/P``, and not by a
             derivative: times P both are in one unit.
         pace: why it is early or late, for the figure of when measures peak.
@@ -83,6 +84,7 @@ class Measure:
     options: tuple[Option, ...] = ()
     beside: tuple[Beside, ...] = ()
     retrains: bool = False
+    extrapolates: bool = False
     whole_item: bool = False
     pace: str = ""
     quick_up_to: int = 0

@@ -29,6 +29,8 @@ def choose_gamma(trajectory: Trajectory, options: Options) -> float:
     return float(f"{20 * n_beta * needed:.1g}")
 
 
+#: Draws a chain unless told otherwise.
+DRAWS = 500
 _POSTERIOR = "local posterior exp(-n beta L - gamma |w - w*|^2 / 2)"
 OPTIONS = (
     Option(
@@ -64,7 +66,15 @@ OPTIONS = (
         group=_POSTERIOR,
     ),
     Option("chains", "integer", "chains per checkpoint", default=4, group=_POSTERIOR, metavar="N"),
-    Option("draws", "integer", "kept draws per chain", default=500, group=_POSTERIOR, metavar="N"),
+    Option(
+        "draws",
+        "integer",
+        "kept draws per chain; auto: 500, and then as many as bring the influence between items out of the noise",
+        default=DRAWS,
+        choose=lambda trajectory, chosen: DRAWS,
+        group=_POSTERIOR,
+        metavar="N",
+    ),
     Option(
         "step_size",
         "number",

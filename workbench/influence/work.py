@@ -41,6 +41,7 @@ class Work:
         precision: of sampled chains; training is always float64.
         recipe: of retraining: schedule, rule and mini-batches; None: gradient descent at the trajectory's own learning
             rate. The flow times must be the trajectory's.
+        twice: the recipe at twice the learning rate, for measures that extrapolate from both to none; or None.
         seed: of everything random.
     """
 
@@ -49,6 +50,7 @@ class Work:
     device: str = "cpu"
     precision: Precision = "float64"
     recipe: Recipe | None = None
+    twice: Recipe | None = None
     seed: int = 0
 
     def retraining(self, trajectory: Trajectory) -> Recipe:

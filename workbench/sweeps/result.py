@@ -81,7 +81,7 @@ def _draw(ds: xr.Dataset, folder: Path, bar: Bar) -> None:
             advance(1)
         if len(maps) == 2:
             with suppress(WorkbenchError):
-                save(phase_map(ds, *maps), folder, f"map_{maps[0]}_{maps[1]}", provenance)
+                save(phase_map(ds, maps[0], maps[1]), folder, f"map_{maps[0]}_{maps[1]}", provenance)
         advance(1)
 
 
