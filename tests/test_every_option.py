@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,7 +72,7 @@ def nothing_long():
         patch.setattr("workbench.report.result.figure_set", lambda name: {})
         patch.setattr("workbench.report.result.equations", lambda ds: [])
         patch.setattr("workbench.sweeps.result._draw", lambda ds, folder, bar: None)
-        patch.setattr("workbench.sweeps.sweep.cluster", no_cluster)
+        patch.setattr(import_module("workbench.sweeps.sweep"), "cluster", no_cluster)  # a function has its name
         some = all_claims()[:3]
         patch.setattr("workbench.verification.all_claims", lambda: some)
         patch.setattr("workbench.verification.long_claims", lambda: some[:1])
