@@ -94,7 +94,7 @@ def _sampled(start: Network, inquiry: Inquiry) -> xr.Dataset:
     checkpoints = 4 if inquiry.quick else 8
     trained = train(start, Schedule.even(theory.settling_time(start), checkpoints + 1, eta=0.01))
     path = theory.predict(start, trained.times)
-    draws = 400 if inquiry.quick else 2000
+    draws = 1200 if inquiry.quick else 2400
     total = checkpoints + 1
     with inquiry.bar("loss off", total) as advance:
         seen = local_bif(trained, n_beta=0.0, gamma=_GAMMA_SAMPLED, sampler="hmc", draws=draws, seed=inquiry.seed)
