@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.networks import network
+from workbench.influence import damped_newton, gradient_kernel, predict
+from workbench.networks import Network, network
 from workbench.semantics import Hierarchy, task_from_spec
 from workbench.theory.influence.unbalanced import (
     harm_over_help,
@@ -55,11 +56,30 @@ def _cousins() -> Outcome:
     return pointwise(harm_over_help(modes, 0, 2, lams, a0=0.01), ratios)
 
 
+def _predicted() -> Outcome:
+    """The measures' own analytic sides, which know nothing of modes here, on aligned layers of unequal size."""
+    task, times, outcomes = task_from_spec("tree:2,2"), np.array([1.0, 4.0, 9.0]), []
+    modes = network(task, 4, "balanced:0.05").modes
+    R = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    for lam in (-0.3, 0.3, 3.0):
+        (x,), (z,) = mode_weights(np.zeros((1, 1)), modes.s, c=modes.c, a0=0.05, lam=lam)
+        layers = ((R * x) @ (task.X @ modes.V / np.sqrt(modes.c * 4)).T, (modes.U * z) @ R.T)
+        path = predict(Network(task, layers), times)
+        w1, w2 = mode_weights(times[:, None], modes.s, c=modes.c, a0=0.05, lam=lam)
+        outcomes.append(compared(unbalanced_kernel(modes, w1, w2), gradient_kernel(path).values))
+        newton = np.stack([unbalanced_newton(modes, *w, damping=2.0) for w in zip(w1, w2, strict=True)])
+        outcomes.append(compared(newton, damped_newton(path, damping=2.0).values))
+    return max(outcomes, key=lambda x: x.difference)
+
+
 _FAMILY = "Influence"
 CLAIMS = (
     Claim(_FAMILY, "kernel and damped influence of unequal layers, lambda = -.7, .3, 5", ("unbalanced_kernel",),
           "automatic differentiation of explicit weights", 1e-12,
           "rounding, times the condition number of H + damping", _unbalanced),
+    Claim(_FAMILY, "the modes' sums are what the measures predict for unequal layers by matrices",
+          ("unbalanced_kernel",), "Riccati solution and dense Hessian of workbench.predict, lambda = -.3, .3, 3", 1e-11,
+          "rounding, times the condition number of H + damping", _predicted),
     Claim(_FAMILY, "the cousins' harm over help at lambda = .1, 1, 5", ("unbalanced_kernel",),
           "explicit gradients along DOP853 of all weights", 0.01, "largest values on a grid 0.05 apart", _cousins),
 )  # fmt: skip
