@@ -121,7 +121,7 @@ def test_the_automatic_start_of_other_activations_has_a_map_of_the_usual_strengt
 
 
 def test_a_measure_called_where_theory_does_not_know_it_says_so():
-    deep = network(TASK, 4, "gaussian:0.3", depth=3)
+    deep = network(TASK, 40, "gaussian:0.1", depth=3)
     predicted = workbench.predict(deep, [0.0, 1.0])
     assert workbench.gradient_kernel(predicted).shape == (2, 4, 4)
     with pytest.raises(ConditionError, match="known for aligned networks"):

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, Modes, SemanticTask, singular_modes
 from workbench.theory.posterior.bayesian_learner import bayesian_learner
+from workbench.theory.posterior.coexistence import coexistence_strength_form
 from workbench.theory.posterior.coupled_forms import learned_pair_form, unlearned_pair_form
 from workbench.theory.posterior.coupled_posterior import (
     coupled_covariance,
@@ -21,7 +22,6 @@ from workbench.theory.posterior.coupled_posterior import (
 from workbench.theory.posterior.dense_posterior import hessian
 from workbench.theory.posterior.mode_prior import ModePrior, log_bessel_k, prior_spread_form
 from workbench.theory.posterior.phases import (
-    coexistence_strength_form,
     low_temperature_variance_form,
     total_covariance_form,
 )

@@ -14,6 +14,8 @@ from workbench.simulation import Sampling, sample_local_posterior
 from workbench.theory.flow.aligned import half_rise_times
 from workbench.theory.influence.damped_newton import damped_newton, required_damping
 from workbench.theory.influence.gradient_kernel import gradient_kernel
+from workbench.theory.posterior.dense_depth import dense_bif, dense_newton, item_derivatives
+from workbench.theory.posterior.dense_posterior import dense_local_bif
 from workbench.theory.posterior.hessian import curvature_range, hessian_spectrum, required_gamma, steepest_descent
 from workbench.theory.posterior.local_posterior import local_bif, localised_map, unique_gamma
 
@@ -200,3 +202,45 @@ def test_the_exact_sampler_finds_the_predicted_covariances_within_its_error(dept
     variances = np.diagonal(samples.covariance / predicted, axis1=1, axis2=2)
     # A third of a percent of chance; the Gaussian prediction itself is good to a percent at this gamma.
     assert abs(variances.mean() - 1) < 0.01
+
+
+UNALIGNED = network(task_from_spec("tree:2,2"), (4, 3), "gaussian:0.5", depth=3)
+
+
+def test_item_derivatives_at_any_weights_are_those_by_automatic_differentiation():
+    gradients, hessians = item_derivatives(UNALIGNED.task.X, UNALIGNED.task.Y, UNALIGNED.weights)
+    g, H_items, _ = dense(UNALIGNED.task, UNALIGNED.weights)
+    np.testing.assert_allclose(gradients, g, atol=1e-14)
+    np.testing.assert_allclose(hessians, H_items, atol=1e-14)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_explicit_hessians_give_what_the_blocks_of_modes_give(depth):
+    net = network(task_from_spec("tree:2,2"), 5, "balanced:0.1", depth=depth)
+    path = predict(net, [0.0, 6.0, 20.0])
+    local = {"n_beta": 100.0, "gamma": required_gamma(net.modes, 100.0, depth=depth)}
+    X, Y = net.task.X, net.task.Y
+    bif, newton = MEASURES["local_bif"](path, **local).values, MEASURES["damped_newton"](path, damping=3.0).values
+    np.testing.assert_allclose(dense_bif(X, Y, path.weights, path.times, **local), bif, atol=1e-12 * np.abs(bif).max())
+    explicit = dense_newton(X, Y, path.weights, path.times, damping=3.0)
+    np.testing.assert_allclose(explicit, newton, atol=1e-12 * np.abs(newton).max())
+
+
+def test_of_two_unaligned_layers_they_give_what_the_dense_prediction_gives():
+    net = network(task_from_spec("tree:2,2"), 5, "gaussian:0.3")
+    path, X, Y = predict(net, [0.0, 5.0, 20.0]), net.task.X, net.task.Y
+    bif = dense_local_bif(X, Y, path.W1, path.W2, path.times, n_beta=100.0, gamma=300.0)
+    np.testing.assert_allclose(
+        dense_bif(X, Y, path.weights, path.times, n_beta=100.0, gamma=300.0), bif, atol=1e-12 * np.abs(bif).max()
+    )
+
+
+def test_too_little_gamma_or_damping_is_refused_with_what_would_do_and_too_large_a_network_says_why():
+    path, X, Y = predict(UNALIGNED, [3.0]), UNALIGNED.task.X, UNALIGNED.task.Y
+    with pytest.raises(ConditionError, match="use gamma above"):
+        dense_bif(X, Y, path.weights, path.times, n_beta=100.0, gamma=1.0)
+    with pytest.raises(ConditionError, match="use damping above"):
+        dense_newton(X, Y, path.weights, path.times, damping=1e-3)
+    assert MEASURES["local_bif"].why_unpredicted(UNALIGNED) is None
+    large = network(task_from_spec("tree"), 40, "gaussian:0.1", depth=3)
+    assert "known for aligned networks" in str(MEASURES["local_bif"].why_unpredicted(large))

@@ -7,11 +7,10 @@ import pytest
 from scipy.optimize import brentq, minimize
 
 from workbench.errors import ConditionError
+from workbench.theory.posterior.coexistence import coexistence_strength_form, coexistence_temperature_form
 from workbench.theory.posterior.mode_prior import prior_spread_form
 from workbench.theory.posterior.phase_comparison import phase_comparison, transition_temperature
 from workbench.theory.posterior.phases import (
-    coexistence_strength_form,
-    coexistence_temperature_form,
     learned_strength_form,
     low_temperature_variance_form,
     penalty_form,

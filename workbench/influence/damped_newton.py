@@ -1,6 +1,7 @@
 """``-g_i . (H + damping)^{-1} g_j``: the classical influence function, at the checkpoint itself.
 
-Analytic: the Hessian's blocks in modes for aligned networks, the explicit Hessian of the predicted weights otherwise.
+Analytic: the Hessian's blocks in modes for aligned networks, the explicit Hessian of the predicted weights otherwise
+(beyond two layers of small networks only).
 Simulated: the exact Hessian of the trained weights.
 """
 
@@ -34,8 +35,10 @@ def _choose_damping(trajectory: Trajectory, options: Options) -> float:
 def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
     network, times, damping = trajectory.network, trajectory.times, options["damping"]
     with work.bar("damped newton, theory", len(times)) as advance:
-        if network.active is None:
-            task = trajectory.task
+        task = trajectory.task
+        if network.active is None and network.depth != 2:
+            values = theory.dense_newton(task.X, task.Y, trajectory.weights, times, damping=damping, progress=advance)
+        elif network.active is None:
             values = theory.dense_damped_newton(
                 task.X, task.Y, trajectory.W1, trajectory.W2, times, damping=damping, progress=advance
             )

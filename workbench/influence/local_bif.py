@@ -37,6 +37,8 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Measured:
             layer = layer_number(options["restrict"], network.depth)
             values = -restricted_posterior(trajectory, layer, **local).covariance
             advance(len(times))
+        elif network.active is None and network.depth != 2:
+            values = theory.dense_bif(task.X, task.Y, trajectory.weights, times, progress=advance, **local)
         elif network.active is None:
             W1, W2 = trajectory.W1, trajectory.W2
             values = theory.dense_local_bif(task.X, task.Y, W1, W2, times, progress=advance, **local)

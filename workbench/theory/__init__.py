@@ -44,6 +44,7 @@ from workbench.theory.modes.strength import mode_strength
 from workbench.theory.modes.unbalanced_weights import mode_weights
 from workbench.theory.posterior.bayesian_learner import bayesian_learner
 from workbench.theory.posterior.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
+from workbench.theory.posterior.dense_depth import dense_bif, dense_newton
 from workbench.theory.posterior.dense_posterior import dense_local_bif
 from workbench.theory.posterior.hessian import default_n_beta, hessian_spectrum, required_gamma
 from workbench.theory.posterior.learning_coefficient import learning_coefficient
@@ -62,8 +63,10 @@ __all__ = [
     "damped_newton",
     "default_damping",
     "default_n_beta",
+    "dense_bif",
     "dense_damped_newton",
     "dense_local_bif",
+    "dense_newton",
     "derivation",
     "end_to_end_flow",
     "exact_factors",

@@ -99,12 +99,12 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "variance of a learned mode's loss",
         ),
         "coexistence_strength": (
-            "posterior.phases",
+            "posterior.coexistence",
             "coexistence_strength_form",
             "strength of the learned phase, D >= 3",
         ),
         "coexistence_temperature": (
-            "posterior.phases",
+            "posterior.coexistence",
             "coexistence_temperature_form",
             "n beta of the transition, D >= 3",
         ),

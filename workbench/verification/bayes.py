@@ -10,7 +10,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from workbench.semantics import Hierarchy, SemanticTask, singular_modes, task_from_spec
 from workbench.theory.modes.spectrum import hierarchy_spectrum
-from workbench.theory.posterior import phases
+from workbench.theory.posterior import coexistence, phases
 from workbench.theory.posterior.bayesian_learner import bayesian_learner
 from workbench.theory.posterior.coupled_posterior import coupled_covariance, coupled_covariance_by_level, coupled_flips
 from workbench.theory.posterior.mode_prior import ModePrior, prior_spread_form
@@ -144,8 +144,8 @@ def _coexistence() -> Outcome:
         balance = brentq(lambda n: learned(n)[0], 2.0, 12.0, xtol=1e-13)
         predicted.append(
             (
-                float(phases.coexistence_temperature_form()(D=D, gamma=1.0, s=1.0, c=1.0)),
-                float(phases.coexistence_strength_form()(D=D, s=1.0, c=1.0)),
+                float(coexistence.coexistence_temperature_form()(D=D, gamma=1.0, s=1.0, c=1.0)),
+                float(coexistence.coexistence_strength_form()(D=D, s=1.0, c=1.0)),
             )
         )
         computed.append((balance, learned(balance)[1]))
@@ -153,7 +153,7 @@ def _coexistence() -> Outcome:
 
 
 def _published_transitions() -> Outcome:
-    predicted = [float(phases.coexistence_temperature_form()(D=D, gamma=1.0, s=1.0, c=1.0)) for D in (3, 4)]
+    predicted = [float(coexistence.coexistence_temperature_form()(D=D, gamma=1.0, s=1.0, c=1.0)) for D in (3, 4)]
     return compared(predicted, [2.520, 3.674], scale=1.0)
 
 

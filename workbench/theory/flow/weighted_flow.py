@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.parallel import in_threads
+from workbench.theory.flow.layer_rates import right_hand_side
 from workbench.theory.flow.reduction import ReducedFlow, reduced_flow
 from workbench.theory.flow.runge_kutta import march
 
@@ -33,8 +34,6 @@ Window = tuple[float, float]
 _BATCH = 2**16
 #: States up to this size (all runs together) are integrated at rtol 1e-10, larger ones at 1e-7.
 _SMALL = 10**6
-#: Inputs up to which calls cost more than their arithmetic.
-_SMALL_INPUTS = 16
 #: From begin to end.
 ALWAYS: Window = (0.0, np.inf)
 
@@ -42,57 +41,6 @@ ALWAYS: Window = (0.0, np.inf)
 def default_rtol(flow: ReducedFlow, runs: int) -> float:
     """1e-10 where that takes about a second, 1e-7 for the largest tasks."""
     return 1e-10 if runs * flow.size <= _SMALL else 1e-7
-
-
-def _error(flow: ReducedFlow, item_weights: Array) -> Callable[[Any], Any]:
-    """``W -> E_r`` of R runs, ``(R, q, n)`` from ``(R, q, n)``; of a single run ``(q, n)`` from ``(q, n)``.
-
-    The m items whose weight differs from 1 in a run either change Syx and Sxx once for all, n^2 numbers, or are taken
-    one by one, 2 m n numbers a time: the first where it is less work or all is small.
-    """
-    excess = item_weights - 1.0
-    m = int((excess != 0).sum(axis=1).max(initial=0))
-    items = np.argsort(excess == 0, axis=1, kind="stable")[:, :m]
-    share = np.take_along_axis(excess, items, axis=1)[:, None, :] / flow.n_items
-    targets, inputs = flow.targets[:, items].transpose(1, 0, 2), flow.inputs[:, items].transpose(1, 0, 2).copy()
-    across, Syx, Sxx = np.swapaxes(inputs, 1, 2).copy(), flow.Syx, flow.Sxx
-    single, n = len(item_weights) == 1, len(Sxx)
-    if m == 0:
-        return lambda W: Syx - W * Sxx
-    if n <= max(2 * m, _SMALL_INPUTS):
-        whole_yx, whole_xx = Syx + (targets * share) @ across, np.diag(Sxx) + (inputs * share) @ across
-        if single:
-            whole_yx, whole_xx = whole_yx[0], whole_xx[0]
-        return lambda W: whole_yx - W @ whole_xx
-    if single:
-        share, targets, inputs, across = share[0], targets[0], inputs[0], across[0]
-    return lambda W: Syx - W * Sxx + ((targets - W @ inputs) * share) @ across
-
-
-def _right_hand_side(flow: ReducedFlow, item_weights: Array) -> Callable[[float, Any], Any]:
-    single, R = len(item_weights) == 1, len(item_weights)
-    # Overhead is most of the time where layers are small: of one run, plain matrices and their quicker product.
-    product = np.dot if single else np.matmul
-    shapes = [W.shape if single else (R, *W.shape) for W in flow.layers]
-    cuts = np.cumsum([0, *(R * W.size for W in flow.layers)]).tolist()
-    parts = [(slice(i, j), shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True)]
-    error_of, depth = _error(flow, item_weights), len(shapes)
-
-    def rate(_: float, y: Any) -> Any:
-        dy = np.empty_like(y)
-        W = [y[part].reshape(shape) for part, shape in parts]
-        reached = [W[0]]
-        for layer in W[1:]:
-            reached.append(product(layer, reached[-1]))
-        error = error_of(reached[-1])
-        for k in range(depth - 1, 0, -1):
-            part, shape = parts[k]
-            product(error, reached[k - 1].swapaxes(-1, -2), dy[part].reshape(shape))
-            error = product(W[k].swapaxes(-1, -2), error)
-        dy[parts[0][0]] = error.ravel()
-        return dy
-
-    return rate
 
 
 def integrate(
@@ -105,7 +53,7 @@ def integrate(
     """
     y = np.concatenate([W.ravel() for W in layers]).astype(np.result_type(item_weights, *layers))
     cuts, shapes = np.cumsum([0, *(W.size for W in layers)]), [W.shape for W in layers]
-    rate = _right_hand_side(flow, item_weights)
+    rate = right_hand_side(flow, item_weights)
     for k, state in march(rate, begin, y, times, rtol=rtol, atol=0.1 * rtol * float(np.abs(y).max(initial=0.0))):
         yield k, tuple(state[i:j].reshape(shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True))
 

@@ -67,7 +67,7 @@ def dense_map(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: fl
         ConditionError: where the maximum is so flat that 100 steps do not reach it.
     """
     star = np.concatenate([W1.ravel(), W2.ravel()])
-    w, split = star.copy(), W1.size
+    split = W1.size
 
     def layers(w: Array) -> tuple[Array, Array]:
         return w[:split].reshape(W1.shape), w[split:].reshape(W2.shape)
@@ -77,20 +77,43 @@ def dense_map(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: fl
         distance = w - star
         return float(n_beta * ((Y - V2 @ V1 @ X) ** 2).sum() / (2 * X.shape[1]) + gamma / 2 * (distance @ distance))
 
+    def force(w: Array) -> Array:
+        return n_beta * _gradient(X, Y, *layers(w)) + gamma * (w - star)
+
+    def step(w: Array, force: Array) -> Array:
+        return _newton_step(X, Y, *layers(w), n_beta, gamma, force)
+
+    return layers(descend(star, F, force, step, gamma, sufficient_gamma(X, Y, W1, W2, n_beta)))
+
+
+def descend(
+    start: Array,
+    height: Callable[[Array], float],
+    force: Callable[[Array], Array],
+    step_along: Callable[[Array, Array], Array],
+    gamma: float,
+    enough: float,
+) -> Array:
+    """Newton's method from ``start``, each step shortened until the height falls as Armijo's condition asks.
+
+    ``step_along(w, force)`` solves for the step; gamma, and one that would be enough, are for the message.
+    """
+    w = start.copy()
     for _ in range(100):
-        force = n_beta * _gradient(X, Y, *layers(w)) + gamma * (w - star)
-        step = _newton_step(X, Y, *layers(w), n_beta, gamma, force)
+        pull = force(w)
+        step = step_along(w, pull)
         if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(w).max()):
-            return layers(w - step)
+            return w - step
+        here, descent, h = height(w), float(pull @ step), 1.0
         # Near the maximum a decrease drowns in the rounding of F, and Newton's full step is the right one.
-        height, descent, h = F(w), float(force @ step), 1.0
-        while F(w - h * step) > height * (1 + 1e-14) - 1e-4 * h * descent and h > 1e-12:
+        drowned = descent <= 1e-11 * here
+        while not drowned and height(w - h * step) > here * (1 + 1e-14) - 1e-4 * h * descent and h > 1e-12:
             h /= 2
         w -= h * step
     raise ConditionError(
         "the local posterior has a maximum that is not flat",
         f"gamma = {gamma:g}, where 100 steps of Newton's method do not reach one",
-        f"use gamma above {sufficient_gamma(X, Y, W1, W2, n_beta):.4g}, or a smaller n beta",
+        f"use gamma above {enough:.4g}, or a smaller n beta",
     )
 
 

@@ -14,8 +14,8 @@ import scipy
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError
+from workbench.theory.posterior.coexistence import coexistence_temperature_form
 from workbench.theory.posterior.mode_prior import ModePrior
-from workbench.theory.posterior.phases import coexistence_temperature_form
 from workbench.theory.posterior.scalar_posterior import ScalarPosterior, phase_boundary, scalar_posterior
 
 Array = NDArray[np.float64]

@@ -1,11 +1,11 @@
-"""Closed forms of the two-phase picture: what mixing phases adds to a covariance, and when there are two.
+"""Closed forms of the two-phase picture: what mixing phases adds to a covariance, and two layers, which have one phase.
 
 At low temperature a mode of a D-layer network sits in the potential
 
     n beta (s - c a)^2 / 2c + (D gamma / 2) a^(2/D)
 
 For D = 2 it is convex: the mode leaves 0 continuously at ``n beta = gamma / s`` and there are no two
-phases to mix. For D >= 3 it has two minima, and the transition is of first order.
+phases to mix. For D >= 3 it has two minima (`coexistence`).
 
 Sources: Lee, Smith, Adam & Hoogland (2025) for the law of total covariance over phases; derived for this project.
 """
@@ -34,14 +34,10 @@ _LEARNED = Condition(
     "n beta > gamma / s > 0 (the mode is learned)",
     "raise n beta or lower gamma; below the threshold the most probable strength is 0",
 )
-_FIRST_ORDER = Condition(
-    bare(D) >= 3,
-    "D >= 3 (a first-order transition)",
-    "use learned_strength_form for two layers: they change continuously",
-)
 
 
-def _variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
+def phase_variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
+    """What the symbols of both files mean."""
     return tuple(_VARIABLES[symbol] for symbol in symbols)
 
 
@@ -100,7 +96,7 @@ def penalty_form() -> ClosedForm:
         title="Localization penalty of a mode at low temperature",
         quantity=sp.Symbol("penalty"),
         expression=expression,
-        variables=_variables(a, gamma, D),
+        variables=phase_variables(a, gamma, D),
         source=NOTES,
         conditions=(Condition(bare(D) >= 1, "D >= 1", "give the number of layers"),),
         steps=(
@@ -130,7 +126,7 @@ def learned_strength_form() -> ClosedForm:
         title="Most probable strength of a two-layer mode at low temperature",
         quantity=sp.Symbol("a_MAP"),
         expression=expression,
-        variables=_variables(n_beta, gamma, s, c),
+        variables=phase_variables(n_beta, gamma, s, c),
         unit="weight^2",
         conditions=(_LEARNED,),
         source=NOTES,
@@ -160,7 +156,7 @@ def low_temperature_variance_form() -> ClosedForm:
         title="Variance of a learned two-layer mode's loss at low temperature",
         quantity=sp.Symbol("Var_q"),
         expression=expression,
-        variables=(*_variables(n_beta, gamma, s, c), Variable(P, "number of items")),
+        variables=(*phase_variables(n_beta, gamma, s, c), Variable(P, "number of items")),
         unit="loss^2",
         conditions=(_LEARNED,),
         source=NOTES,
@@ -172,94 +168,5 @@ def low_temperature_variance_form() -> ClosedForm:
                 sp.simplify(1 / sp.diff(potential, a, 2) - 1 / (n_beta * c)),
             ),
             Step("To first order:", expression, sp.expand(slope**2 / sp.diff(potential, a, 2)) - expression),
-        ),
-    )
-
-
-def _coexistence() -> tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]:
-    gain = n_beta * (a * s - c * a**2 / 2) - penalty_form().expression
-    slope = n_beta * (s - c * a) - gamma * a ** (2 / D - 1)
-    ratio = (D - 2) / (D - 1)
-    temperature = gamma * (s / c) ** (2 / D) * c / s**2 * (D - 1) * ratio ** (2 / D - 1)
-    return gain, slope, ratio * s / c, temperature
-
-
-def _depth_gained() -> sp.Expr:
-    """Potential at a = 0 less that at a."""
-    potential = n_beta * (s - c * a) ** 2 / (2 * c) + penalty_form().expression
-    return potential.subs(a, 0) - potential
-
-
-@cache
-def coexistence_strength_form() -> ClosedForm:
-    """Depth D >= 3: the strength of the learned phase where both phases are equally deep."""
-    gain, slope, strength, _ = _coexistence()
-    charge = n_beta * a * (s - c * a)
-    balance = sp.expand(n_beta * (s - c * a / 2) - D * n_beta * (s - c * a) / 2)
-    return ClosedForm(
-        name="coexistence_strength",
-        title="Strength of the learned phase at coexistence",
-        quantity=sp.Symbol("a_c"),
-        expression=strength,
-        variables=_variables(D, s, c),
-        unit="weight^D",
-        conditions=(_FIRST_ORDER,),
-        source=NOTES,
-        steps=(
-            Step("Depth of the learned minimum relative to a = 0:", gain, sp.expand(gain - _depth_gained())),
-            Step(
-                "It is stationary where this vanishes:",
-                slope,
-                sp.powsimp(sp.expand(sp.diff(gain, a) - slope)),
-            ),
-            Step(
-                "so the penalty gamma a^(2/D) there is",
-                charge,
-                sp.powsimp(sp.expand(charge - a * slope)) - gamma * a ** (2 / D),
-            ),
-            Step(
-                "and the depth, divided by a, is",
-                balance,
-                sp.expand(balance * a - gain - D / 2 * (gamma * a ** (2 / D) - charge)),
-            ),
-            Step("which is 0 at", strength, sp.simplify(balance.subs(a, strength))),
-        ),
-    )
-
-
-@cache
-def coexistence_temperature_form() -> ClosedForm:
-    """Depth D >= 3: the n beta at which the learned phase becomes as deep as the unlearned one."""
-    gain, slope, strength, temperature = _coexistence()
-    m = sp.Symbol("m", positive=True)
-    # D = m + 2 tells sympy that D - 2 and D - 1 are positive, so that powers combine.
-    at = {a: strength, n_beta: temperature}
-    two = sp.limit(temperature.subs(D, m + 2), m, 0)
-    return ClosedForm(
-        name="coexistence_temperature",
-        title="n beta at which unlearned and learned phase are equally deep",
-        quantity=sp.Symbol("n_c_beta"),
-        expression=temperature,
-        variables=_variables(D, gamma, s, c),
-        unit="1 / loss",
-        conditions=(_FIRST_ORDER,),
-        source=NOTES,
-        steps=(
-            Step(
-                "The learned phase at coexistence has strength",
-                strength,
-                sp.simplify(strength - coexistence_strength_form().expression),
-            ),
-            Step(
-                "It is stationary there at",
-                temperature,
-                sp.powsimp(sp.simplify(sp.expand_power_base(slope.subs(at).subs(D, m + 2), force=True))),
-            ),
-            Step(
-                "where it is as deep as a = 0:",
-                sp.S.Zero,
-                sp.powsimp(sp.simplify(sp.expand_power_base(gain.subs(at).subs(D, m + 2), force=True))),
-            ),
-            Step("As D goes to 2 it becomes the continuous threshold,", gamma / s, sp.simplify(two - gamma / s)),
         ),
     )
