@@ -118,3 +118,13 @@ def test_exact_stages_of_an_aligned_start_are_its_half_rise_times(start):
     stages = exact_stages(start, np.linspace(0, 1.5 * rises.max(), 301), levels)
     assert [len(members) for members in levels] == [1, 1, 2]
     assert stages == pytest.approx(np.unique(np.round(rises, 9)), rel=1e-6)  # a spline of 300 points
+
+
+def test_branches_of_an_aligned_network_open_when_the_formula_says(start):
+    from workbench.studies.branching import OPEN, _opening, opening_times
+    from workbench.theory import predict, settling_time
+
+    path = predict(start, np.linspace(0, 3 * settling_time(start), 1200))
+    # A spline of 1200 points; the last distance is reached to 1e-4 or better.
+    opened = [_opening(path, level) for level in range(2)]
+    assert opening_times(start.task, 0.01, 2, OPEN) == pytest.approx(opened, rel=1e-3)

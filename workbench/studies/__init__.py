@@ -24,6 +24,7 @@ FILES: tuple[str, ...] = (
     "windows",
     "symmetry_breaking",
     "stages_from_data",
+    "branching",
 )
 
 

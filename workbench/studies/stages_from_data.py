@@ -85,8 +85,10 @@ def _levels(start: Network) -> list[NDArray[np.intp]]:
 
 def exact_stages(start: Network, times: Array, levels: list[NDArray[np.intp]]) -> Array:
     """``(stage,)`` when the mean strength of a level passes half of its final value, by the exact flow."""
-    a: Array = theory.predict(start, times).mode_strengths / (start.modes.s / start.modes.c)
-    return np.array([_first_half(times, np.asarray(a[:, members].mean(axis=1)), 1.0) for members in levels])
+    a = theory.predict(start, times).mode_strengths / (start.modes.s / start.modes.c)
+    return np.array(
+        [_first_half(times, np.asarray(a[:, members].mean(axis=1), dtype=np.float64), 1.0) for members in levels]
+    )
 
 
 def _first_half(times: Array, values: Array, final: float) -> float:
@@ -114,7 +116,7 @@ def _events(run: Trajectory) -> list[Array]:
     product = run.weights[0]
     for W in run.weights[1:]:
         product = W @ product
-    sizes = np.linalg.svd(product, compute_uv=False)[:, : run.network.modes.rank]
+    sizes: Array = np.linalg.svd(product, compute_uv=False)[:, : run.network.modes.rank].astype(np.float64)
     K = np.asarray(MEASURES["gradient_kernel"](run).values)
     off = np.triu(np.ones((task.n_items, task.n_items), dtype=bool), 1)
     top = np.abs(K[:, off]).max()
