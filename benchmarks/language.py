@@ -27,6 +27,8 @@ from workbench.semantics import Hierarchy
 from workbench.simulation.module import ModuleSampling, sample_module_posterior
 
 CHAINS, N_BETA, GAMMA, STEP = 4, 1000.0, 10_000.0, 2e-5
+#: Chains of a model so small that one step of many costs little more than a step of one.
+MANY = 64
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def two_layers(draws: int) -> Subject:
 SUBJECTS = (lambda: transformer(64, 30), lambda: transformer(16, 60), lambda: two_layers(200))
 
 
-def ours(subject: Subject, batching: str) -> Callable[[], int]:
+def ours(subject: Subject, batching: str, chains: int = CHAINS) -> Callable[[], int]:
     size = None if subject.batch == len(subject.rows) else subject.batch
     settings = ModuleSampling(
-        chains=CHAINS, draws=subject.draws, step=STEP, burn_in=0, thin=1, batch_size=size, batching=batching, batches=4
+        chains=chains, draws=subject.draws, step=STEP, burn_in=0, thin=1, batch_size=size, batching=batching, batches=4
     )  # type: ignore[arg-type]
 
     def run() -> int:
@@ -77,7 +79,7 @@ def ours(subject: Subject, batching: str) -> Callable[[], int]:
             observed=subject.rows[: subject.batch],
         )  # fmt: skip
         assert samples.rhat.shape == samples.ess.shape  # they are computed when asked for, and belong to the cost
-        return CHAINS * subject.draws
+        return chains * subject.draws
 
     return run
 
@@ -140,6 +142,8 @@ def table(subject: Subject) -> Table:
         "workbench, chains one after another": ours(subject, "loop"),
         "workbench, chains batched by vmap": ours(subject, "vmap"),
     }
+    if subject.batch == len(subject.rows):
+        contestants[f"workbench, {MANY} chains batched by vmap"] = ours(subject, "vmap", MANY)
     there = util.find_spec("devinterp") is not None
     if there:
         contestants[f"devinterp {metadata.version('devinterp')} sample()"] = devinterp_chains(subject)
@@ -159,7 +163,7 @@ def table(subject: Subject) -> Table:
         f"One chain-step of {subject.words}",
         ("way", "CPU us, least", "median", "times the plain loop", "times less than devinterp"),
         rows,
-        f"{CHAINS} chains of {subject.draws} draws, the losses of {subject.batch} rows at every draw, one thread; the "
+        f"{CHAINS} chains of {subject.draws} draws unless said (a loop's cost does not depend on how many), the losses of {subject.batch} rows at every draw, one thread; the "
         "workbench also computes R-hat and effective sample sizes. Goals: no dearer than the plain loop, and 2 times "
         "less than devinterp (10 times below 5,000 weights)."
         + ("" if there else " devinterp is not installed here: run `make peers`."),

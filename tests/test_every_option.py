@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from workbench import cli
 from workbench.errors import WorkbenchError
+from workbench.theory.catalogue import catalogue
 from workbench.verification import all_claims
 
 #: What makes each command quick; a drawn option comes after these, and so in place of them.
@@ -73,6 +74,9 @@ def nothing_long():
         patch.setattr("workbench.report.result.equations", lambda ds: [])
         patch.setattr("workbench.sweeps.result._draw", lambda ds, folder, bar: None)
         patch.setattr(import_module("workbench.sweeps.sweep"), "cluster", no_cluster)  # a function has its name
+        forms = catalogue()
+        few = {name: forms[name] for name in ("mode_loss", "mode_strength")}
+        patch.setattr("workbench.theory.catalogue.catalogue", lambda hierarchy=None: few)
         some = all_claims()[:3]
         patch.setattr("workbench.verification.all_claims", lambda: some)
         patch.setattr("workbench.verification.long_claims", lambda: some[:1])

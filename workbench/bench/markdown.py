@@ -161,6 +161,6 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):  # numpy's 64-bit numbers are floats, too
         return "" if not np.isfinite(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return str(value).replace("|", "\\|")

@@ -15,11 +15,20 @@ from workbench.language.text import telling_token, text_html
 def text_panel(ds: xr.Dataset, style: Style = PAGE) -> Any:
     """Checkpoints on a slider, a document and a token to choose, and the text coloured by influence on that token.
 
+    It computes nothing but the colours of one text at a time (some milliseconds a move), draws no figure, opens no file
+    and never imports torch, so that it can stand in any page of widgets.
+
     Args:
-        ds: a study, as from `language_study` or read from ``language.nc``.
+        ds: a study, as from `language_study`, or ``xarray.open_dataset("DIR/language.nc")``. Needed are
+            ``step (time)``, ``class``, ``text`` and ``text_class (document, position)``, and with its ``_stderr``
+            ``token_correlation (time, document, source_token, target_token)``.
+        style: of the colours; a dark page gives its own.
 
     Returns:
-        A box of ipywidgets with the attributes of any; its three controls are ``children[0].children``.
+        A box of ipywidgets; its three controls are ``children[0].children``, the text is ``children[1]``.
+
+    Raises:
+        WorkbenchError: if the dataset has no text.
     """
     if "token_correlation" not in ds:
         raise WorkbenchError("the dataset has no text; give one that `workbench language` wrote")

@@ -1,4 +1,4 @@
-"""dattri: TracIn, influence functions (explicit, conjugate gradients), TRAK, of one checkpoint; positive = helpful.
+"""dattri: TracIn, influence functions (explicit, CG, EK-FAC), TRAK, of one checkpoint; positive = helpful.
 
 Its scores are ``g_i . A g_j`` with the gradient of the target's loss: where they are positive, weight on i lowers l_j.
 """
@@ -84,6 +84,19 @@ def dattri_if_cg(network: nn.Module, examples: Examples) -> torch.Tensor:
     from dattri.algorithm.influence_function import IFAttributorCG
 
     return _scores(network, examples, lambda task: IFAttributorCG(task, regularization=DAMPING))
+
+
+@method(
+    "dattri_ekfac",
+    sign="positive_helps",
+    scale="loss",
+    source="dattri IFAttributorEKFAC, damping 1.0, all linear layers",
+)
+def dattri_ekfac(network: nn.Module, examples: Examples) -> torch.Tensor:
+    """The same with an eigenvalue-corrected Kronecker approximation of the Fisher matrix of the items' gradients."""
+    from dattri.algorithm.influence_function import IFAttributorEKFAC
+
+    return _scores(network, examples, lambda task: IFAttributorEKFAC(task, damping=DAMPING))
 
 
 @method(
