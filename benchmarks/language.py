@@ -163,9 +163,9 @@ def table(subject: Subject) -> Table:
         f"One chain-step of {subject.words}",
         ("way", "CPU us, least", "median", "times the plain loop", "times less than devinterp"),
         rows,
-        f"{CHAINS} chains of {subject.draws} draws unless said (a loop's cost does not depend on how many), the losses of {subject.batch} rows at every draw, one thread; the "
-        "workbench also computes R-hat and effective sample sizes. Goals: no dearer than the plain loop, and 2 times "
-        "less than devinterp (10 times below 5,000 weights)."
+        f"{CHAINS} chains of {subject.draws} draws unless said (a loop's cost does not depend on how many), the losses "
+        f"of {subject.batch} rows at every draw, one thread; the workbench also computes R-hat and effective sample "
+        "sizes. Goals: no dearer than the plain loop, and 2 times less than devinterp (10 times below 5,000 weights)."
         + ("" if there else " devinterp is not installed here: run `make peers`."),
     )
 
