@@ -148,7 +148,7 @@ def _cell() -> str:
         from IPython import get_ipython
 
         parent = get_ipython().get_parent()
-        found = parent["metadata"].get("cellId") or parent["content"]["code"]
+        cell = parent["metadata"].get("cellId") or parent["content"]["code"]
     except (ImportError, AttributeError, KeyError, TypeError):
         return ""
-    return str(found)
+    return str(cell)

@@ -54,13 +54,13 @@ class Follower:
         if self.runner.cancel() and self.view.stale:
             self.status.stopped("simulation cancelled; move any control, or press simulate, to start it again")
 
-    def _done(self, found: tuple[Simulated, Verdict] | None) -> None:
+    def _done(self, outcome: tuple[Simulated, Verdict] | None) -> None:
         view = self.view
-        if found is not None:
-            view.simulated, self._verdict = found
+        if outcome is not None:
+            view.simulated, self._verdict = outcome
             view.canvas.invalidate(view.panels.show(view.frame()))
         view.canvas.polish()
-        if found is not None:  # said only once the picture shows it
+        if outcome is not None:  # said only once the picture shows it
             self._say()
 
     def _failed(self, line: str) -> None:
@@ -74,5 +74,5 @@ class Follower:
 def _simulate_and_judge(
     state: ExplorerState, scene: Scene, curves: Curves, progress: Progress
 ) -> tuple[Simulated, Verdict]:
-    found = simulate(state, scene, curves.end, progress)
-    return found, verdict(state, scene, found, curves)
+    simulated = simulate(state, scene, curves.end, progress)
+    return simulated, verdict(state, scene, simulated, curves)

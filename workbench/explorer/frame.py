@@ -84,8 +84,8 @@ def kept_curves(state: ExplorerState) -> tuple[Kept, ...]:
     """The curves that a state keeps, each with what differs from the state."""
     made = []
     for query in state.kept:
-        kept, scene, found = _kept(query, state.table)
-        made.append(Kept(kept.differences(state), kept, scene, found))
+        kept, scene, predicted = _kept(query, state.table)
+        made.append(Kept(kept.differences(state), kept, scene, predicted))
     return tuple(made)
 
 

@@ -79,18 +79,18 @@ class InfluencePanel:
         return ", ".join(names) if len(names) <= 2 else f"{names[0]}, {names[1]} + {len(names) - 2}"
 
     def _show_simulated(self, frame: Frame) -> None:
-        found, source = frame.simulated, frame.source
+        simulated, source = frame.simulated, frame.source
         segments: list[Array] = []
         colours: list[str] = []
         for j, line in enumerate(self.target_points):
-            line.set_visible(found is not None and j in frame.targets)
-            if found is None or j not in frame.targets:
+            line.set_visible(simulated is not None and j in frame.targets)
+            if simulated is None or j not in frame.targets:
                 continue
-            t, y = found.influence_times, found.influence[:, source, j]
+            t, y = simulated.influence_times, simulated.influence[:, source, j]
             line.set_data(t, y)
             line.set_alpha(frame.alpha)
-            if found.stderr is not None:
-                reach = 2 * found.stderr[:, source, j]
+            if simulated.stderr is not None:
+                reach = 2 * simulated.stderr[:, source, j]
                 segments += list(np.stack([np.column_stack([t, y - reach]), np.column_stack([t, y + reach])], axis=1))
                 colours += [self.colours[j]] * len(y)
         self.bars.set_segments(segments)
@@ -114,11 +114,11 @@ class InfluencePanel:
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
         shown = frame.curves.influence[:, source][:, others]
         low, high = float(shown.min(initial=0.0)), float(shown.max(initial=0.0))
-        found = frame.simulated
-        if found is not None and found.stderr is not None and frame.fresh:
-            reach = 2 * found.stderr[:, source, list(targets)]
-            low = min(low, float((found.influence[:, source, list(targets)] - reach).min()))
-            high = max(high, float((found.influence[:, source, list(targets)] + reach).max()))
+        simulated = frame.simulated
+        if simulated is not None and simulated.stderr is not None and frame.fresh:
+            reach = 2 * simulated.stderr[:, source, list(targets)]
+            low = min(low, float((simulated.influence[:, source, list(targets)] - reach).min()))
+            high = max(high, float((simulated.influence[:, source, list(targets)] + reach).max()))
         for n, kept in enumerate(frame.kept):
             for i, j in kept_pairs(frame, n).values():
                 low = min(low, float(kept.curves.influence[:, i, j].min()))

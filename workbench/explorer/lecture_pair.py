@@ -35,7 +35,7 @@ def pair_anatomy(scene: Scene, i: int, j: int, *, a0: float, lam: float = 0.0) -
     At imbalance lambda the squared first-layer weight ``w1^2`` of a mode takes the place of a; at 0 they are equal.
     """
     hidden = scene.modes.rank
-    found = curves(ExplorerState(a0=a0, lam=lam, hidden=hidden), scene)
+    predicted = curves(ExplorerState(a0=a0, lam=lam, hidden=hidden), scene)
     groups = scene.groups(hidden)
     shared = groups.projectors[:, i, j]
 
@@ -48,12 +48,17 @@ def pair_anatomy(scene: Scene, i: int, j: int, *, a0: float, lam: float = 0.0) -
         # e^2 decays by many orders of magnitude: without its size only the sign is left, and no root is lost.
         return np.asarray((e2 @ shared) / (e2 @ np.abs(shared)) * (inner @ shared))
 
-    e2, inner = factors(found.times)
+    e2, inner = factors(predicted.times)
     error, hidden_likeness = e2 @ shared, inner @ shared
-    flips = sign_changes(product, found.times) if np.abs(shared).max() > 1e-12 else np.array([])
+    flips = sign_changes(product, predicted.times) if np.abs(shared).max() > 1e-12 else np.array([])
     influence = -(scene.task.n_items**2) * error * hidden_likeness
     return Anatomy(
-        found.times, hidden_likeness, error, e2 * shared, influence, visible_flips(flips, found.times, influence)
+        predicted.times,
+        hidden_likeness,
+        error,
+        e2 * shared,
+        influence,
+        visible_flips(flips, predicted.times, influence),
     )
 
 
@@ -148,33 +153,33 @@ class PairView(Lecture):
         i, j = (self.scene.task.item_index(value[name]) for name in ("source", "target"))
         if i == j:
             raise WorkbenchError(f"source and target are both {value['source']}; choose two different items")
-        self.anatomy = found = pair_anatomy(self.scene, i, j, a0=value["a0"], lam=value["lam"])
+        self.anatomy = anatomy = pair_anatomy(self.scene, i, j, a0=value["a0"], lam=value["lam"])
         self._fit_time(self.controls["time"])
-        t, now = found.times, min(value["time"], float(found.times[-1]))
-        series = (found.hidden, found.error, found.influence)
+        t, now = anatomy.times, min(value["time"], float(anatomy.times[-1]))
+        series = (anatomy.hidden, anatomy.error, anatomy.influence)
         for line, dot, y in zip((self.inside_line, self.error_line, self.product_line), self.here, series, strict=True):
             line.set_data(t, y)
             dot.set_data([now], [np.interp(now, t, y)])
-        self._show_shares(found)
+        self._show_shares(anatomy)
         for shade, sign in zip(self.shades, (-1, 1), strict=True):
-            part = np.where(sign * found.influence > 0, found.influence, 0.0)
+            part = np.where(sign * anatomy.influence > 0, anatomy.influence, 0.0)
             shade.set_verts([np.column_stack([np.r_[t, t[::-1]], np.r_[part, 0 * t]])])
         for line in self.now:
             line.set_xdata([now, now])
         for lines in self.flips:
             for k, line in enumerate(lines):
-                line.set_visible(k < len(found.flips))
-                line.set_xdata([found.flips[k]] * 2 if k < len(found.flips) else [0, 0])
+                line.set_visible(k < len(anatomy.flips))
+                line.set_xdata([anatomy.flips[k]] * 2 if k < len(anatomy.flips) else [0, 0])
         self.tree.mark(i, (j,))
         self.line = self._in_words(i, j, now)
         return self._show_background(i, j, value["lam"] != 0, series)
 
-    def _show_shares(self, found: Anatomy) -> None:
-        size = np.abs(found.shares).max(axis=0)
+    def _show_shares(self, anatomy: Anatomy) -> None:
+        size = np.abs(anatomy.shares).max(axis=0)
         self.shown = sorted(k for k in np.argsort(-size)[:MAX_SHARES] if size[k] > 1e-2 * size.max())
         for k, line in enumerate(self.share_lines):
             line.set_visible(k in self.shown)
-            line.set_data(found.times, found.shares[:, k])
+            line.set_data(anatomy.times, anatomy.shares[:, k])
 
     def _show_background(self, i: int, j: int, unbalanced: bool, series: tuple[Array, ...]) -> bool:
         end = float(self.anatomy.times[-1])
@@ -236,8 +241,10 @@ class PairView(Lecture):
         return rf"$({''.join(parts)})\,/\,{bottom}$"
 
     def _in_words(self, i: int, j: int, now: float) -> str:
-        found = self.anatomy
-        A, E, value = (float(np.interp(now, found.times, y)) for y in (found.hidden, found.error, found.influence))
+        anatomy = self.anatomy
+        A, E, value = (
+            float(np.interp(now, anatomy.times, y)) for y in (anatomy.hidden, anatomy.error, anatomy.influence)
+        )
         one, other = (text(self.scene.task.items[k]) for k in (i, j))
         alike = f"alike inside ({_n(A)})" if A > 0 else f"opposite inside ({_n(A)})"
         wrong = f"wrong in the same way ({_n(E)})" if E > 0 else f"wrong in opposite ways ({_n(E)})"
@@ -245,7 +252,7 @@ class PairView(Lecture):
         if value == 0:
             alike, wrong, does = "", "", "does nothing to"
         because = f"{alike} and {wrong}, so " if alike else ""
-        flips = flips_in_words(found.flips).replace("$t$", "t")
+        flips = flips_in_words(anatomy.flips).replace("$t$", "t")
         return f"t = {now:.3g}: {because}a step on {one} {does} {other} (I = {_n(value)}); {flips}"
 
 

@@ -183,13 +183,11 @@ def start_of(state: ExplorerState, scene: Scene) -> Network:
 
 
 def _half_rise(state: ExplorerState, scene: Scene, groups: ModeGroups) -> Array:
-    found = np.full(len(groups.s), np.inf)
+    rise = np.full(len(groups.s), np.inf)
     rising = groups.learned & (2 * scene.c * state.a0 < groups.s)
     if rising.any():
-        found[rising] = theory.half_rise_time(
-            groups.s[rising], c=scene.c, a0=state.a0, depth=state.depth, lam=state.lam
-        )
-    return found
+        rise[rising] = theory.half_rise_time(groups.s[rising], c=scene.c, a0=state.a0, depth=state.depth, lam=state.lam)
+    return rise
 
 
 def _end(state: ExplorerState, scene: Scene, groups: ModeGroups) -> float:

@@ -36,8 +36,8 @@ class StrengthPanel:
     def show(self, frame: Frame) -> None:
         """Theory, simulated points (unless of other modes), kept curves."""
         self.axis.show(frame)
-        groups, curves, found = frame.groups, frame.curves, frame.simulated
-        drawn = found if found is not None and found.strengths.shape[1] == len(groups.s) else None
+        groups, curves, simulated = frame.groups, frame.curves, frame.simulated
+        drawn = simulated if simulated is not None and simulated.strengths.shape[1] == len(groups.s) else None
         colours = mode_colours(self.axis.colours, frame)
         for g, (line, dots) in enumerate(zip(self.lines, self.points, strict=True)):
             there = g < len(groups.s)
@@ -109,8 +109,8 @@ class LossPanel:
         """Theory, simulation, kept curves."""
         self.axis.show(frame)
         self.line.set_data(frame.curves.times, frame.curves.loss)
-        found = frame.simulated
-        self.points.set_data(*((found.times, found.loss) if found is not None else ([], [])))
+        simulated = frame.simulated
+        self.points.set_data(*((simulated.times, simulated.loss) if simulated is not None else ([], [])))
         self.points.set_alpha(frame.alpha)
         for n, line in enumerate(self.kept):
             line.set_visible(n < len(frame.kept))

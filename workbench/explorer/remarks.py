@@ -9,13 +9,13 @@ from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
 
 
-def remarks(state: ExplorerState, scene: Scene, found: Curves) -> tuple[str, ...]:
+def remarks(state: ExplorerState, scene: Scene, curves: Curves) -> tuple[str, ...]:
     """Sentences about what is missing from the picture: influence that is exactly 0, modes that are not learned."""
     said = []
     i = scene.source_index(state)
     others = np.delete(np.arange(scene.task.n_items), i)
-    shown = found.influence[:, i][:, others]
-    largest = float(np.abs(found.influence).max())
+    shown = curves.influence[:, i][:, others]
+    largest = float(np.abs(curves.influence).max())
     if state.depth == 1:
         said.append(
             "One layer and one-hot items: every item has weights of its own, so influence between items is exactly 0"
@@ -32,11 +32,11 @@ def remarks(state: ExplorerState, scene: Scene, found: Curves) -> tuple[str, ...
             said.append(f"The influence of {scene.task.items[i]} on {names} is exactly 0: what they share cancels")
     if narrow := scene.too_narrow(width(state, scene)):
         said.append(narrow[0].upper() + narrow[1:])
-    slow = int((found.half_rise > found.end).sum() - (~scene.groups(width(state, scene)).learned).sum())
+    slow = int((curves.half_rise > curves.end).sum() - (~scene.groups(width(state, scene)).learned).sum())
     if slow > 0:
-        late = found.half_rise[np.isfinite(found.half_rise)]
-        until = f"; all would be by t = {late.max():.3g}" if late.size and late.max() > found.end else ""
+        late = curves.half_rise[np.isfinite(curves.half_rise)]
+        until = f"; all would be by t = {late.max():.3g}" if late.size and late.max() > curves.end else ""
         said.append(
-            f"{slow} of {len(found.half_rise)} groups of modes are not half learned by t = {found.end:.3g}{until}"
+            f"{slow} of {len(curves.half_rise)} groups of modes are not half learned by t = {curves.end:.3g}{until}"
         )
     return tuple(said)

@@ -80,11 +80,11 @@ class Runner:
         """Drop what is under way and do this here and now."""
         self.cancel()
         try:
-            found = work(self._progress)
+            result = work(self._progress)
         except WorkbenchError as error:
             self._failed(str(error))
         else:
-            self._done(found)
+            self._done(result)
 
     def cancel(self) -> bool:
         """Stop; returns whether there was anything to stop."""
@@ -115,7 +115,7 @@ class Runner:
                 loop.call_soon_threadsafe(tell, fraction)
 
         try:
-            found = await asyncio.to_thread(work, report)
+            result = await asyncio.to_thread(work, report)
         except Cancelled:
             return
         except WorkbenchError as error:
@@ -123,4 +123,4 @@ class Runner:
                 self._failed(str(error))
             return
         if not stop.is_set():
-            self._done(found)
+            self._done(result)

@@ -44,7 +44,7 @@ def figure_bytes(figure: Figure, kind: str, state: ExplorerState) -> bytes:
     return stream.getvalue()
 
 
-def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None) -> xr.Dataset:
+def dataset(state: ExplorerState, scene: Scene, curves: Curves, simulated: Simulated | None) -> xr.Dataset:
     """Everything drawn, labelled; theory on its own times, simulation on its checkpoints."""
     groups, items, measure = scene.groups(width(state, scene)), list(scene.task.items), state.measure
     pair = {"source": items, "target": items}
@@ -63,14 +63,14 @@ def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated
             **pair,
         },
     )
-    if found is not None:
+    if simulated is not None:
         checkpoints = ("checkpoint_time", "source", "target")
-        ds["mode_strength_simulated"] = (("training_time", "mode_group"), found.strengths)
-        ds["loss_simulated"] = (("training_time",), found.loss)
-        ds[f"{measure}_simulated"] = (checkpoints, found.influence)
-        if found.stderr is not None:
-            ds[f"{measure}_simulated_stderr"] = (checkpoints, found.stderr)
-        ds = ds.assign_coords(training_time=found.times, checkpoint_time=found.influence_times)
+        ds["mode_strength_simulated"] = (("training_time", "mode_group"), simulated.strengths)
+        ds["loss_simulated"] = (("training_time",), simulated.loss)
+        ds[f"{measure}_simulated"] = (checkpoints, simulated.influence)
+        if simulated.stderr is not None:
+            ds[f"{measure}_simulated_stderr"] = (checkpoints, simulated.stderr)
+        ds = ds.assign_coords(training_time=simulated.times, checkpoint_time=simulated.influence_times)
     ds.attrs = {
         "code_version": __version__,
         "state": json.dumps(state.config()),
@@ -81,7 +81,7 @@ def dataset(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated
     return ds
 
 
-def table(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None) -> pd.DataFrame:
+def table(state: ExplorerState, scene: Scene, curves: Curves, simulated: Simulated | None) -> pd.DataFrame:
     """The curves in sight as a long table: quantity, side, time, value, standard error."""
     source, names = scene.source_index(state), scene.task.items
     groups = scene.groups(width(state, scene))
@@ -102,27 +102,27 @@ def table(state: ExplorerState, scene: Scene, curves: Curves, found: Simulated |
 
     for g, name in enumerate(groups.names):
         add(f"mode strength, {name}", "theory", curves.times, curves.strengths[:, g])
-        if found is not None:
-            add(f"mode strength, {name}", "simulation", found.times, found.strengths[:, g])
+        if simulated is not None:
+            add(f"mode strength, {name}", "simulation", simulated.times, simulated.strengths[:, g])
     add("loss", "theory", curves.times, curves.loss)
-    if found is not None:
-        add("loss", "simulation", found.times, found.loss)
+    if simulated is not None:
+        add("loss", "simulation", simulated.times, simulated.loss)
     for j, name in enumerate(names):
         quantity = f"{state.measure}, {names[source]} on {name}"
         add(quantity, "theory", curves.influence_times, curves.influence[:, source, j])
-        if found is not None:
-            error = None if found.stderr is None else found.stderr[:, source, j]
-            add(quantity, "simulation", found.influence_times, found.influence[:, source, j], error)
+        if simulated is not None:
+            error = None if simulated.stderr is None else simulated.stderr[:, source, j]
+            add(quantity, "simulation", simulated.influence_times, simulated.influence[:, source, j], error)
     return pd.concat(rows, ignore_index=True)
 
 
-def data_bytes(kind: str, state: ExplorerState, scene: Scene, curves: Curves, found: Simulated | None) -> bytes:
+def data_bytes(kind: str, state: ExplorerState, scene: Scene, curves: Curves, simulated: Simulated | None) -> bytes:
     """The data as CSV (the curves in sight) or netCDF (all pairs of items)."""
     if kind == "CSV":
-        return sheet(table(state, scene, curves, found)).encode()
+        return sheet(table(state, scene, curves, simulated)).encode()
     if kind != "netCDF":
         raise WorkbenchError(f"data format {kind!r} is unknown; use {', '.join(TABLES)}")
-    return netcdf_bytes(dataset(state, scene, curves, found))
+    return netcdf_bytes(dataset(state, scene, curves, simulated))
 
 
 def code(state: ExplorerState) -> str:

@@ -133,15 +133,15 @@ def _linear(
     if measure.sampled:
         some = np.linspace(0, len(run.times) - 1, SAMPLED).round().astype(int)
         at = Trajectory(run.network, "trained", run.times[some], tuple(W[some] for W in run.weights), run.eta)
-    found = measure.measure(at, measure.resolve(at, options), influence.Work(bar=bar, seed=state.seed))
-    stderr = found["stderr"].values if "stderr" in found.coords else None
+    measured = measure.measure(at, measure.resolve(at, options), influence.Work(bar=bar, seed=state.seed))
+    stderr = measured["stderr"].values if "stderr" in measured.coords else None
     return Simulated(
         simulation_key(state),
         run.times,
         _by_group(run.mode_strengths, groups),
         run.loss,
         at.times,
-        found.values,
+        measured.values,
         stderr,
         run.eta,
     )

@@ -228,9 +228,9 @@ class ExplorerState:
     @classmethod
     def from_query(cls, query: str) -> ExplorerState:
         """Back from `query`."""
-        found: dict[str, Any] = {}
+        config: dict[str, Any] = {}
         for name, values in parse_qs(query.lstrip("?"), keep_blank_values=True).items():
-            found[name] = values if name in _LISTS else values[-1]
-        if "table" in found:
-            found["table"] = unpacked(found["table"])
-        return cls.from_config(found)
+            config[name] = values if name in _LISTS else values[-1]
+        if "table" in config:
+            config["table"] = unpacked(config["table"])
+        return cls.from_config(config)

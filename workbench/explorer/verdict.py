@@ -43,46 +43,50 @@ class Verdict:
     expected: bool
 
 
-def verdict(state: ExplorerState, scene: Scene, found: Simulated, curves: Curves) -> Verdict:
+def verdict(state: ExplorerState, scene: Scene, simulated: Simulated, curves: Curves) -> Verdict:
     """Largest deviation of simulation from theory, and whether step size or chance explain it."""
     if state.activation != "linear":
-        return _nonlinear(state, found, curves)
-    finite = np.isfinite(found.strengths).all() and np.isfinite(found.influence).all()
-    if not finite or found.eta > _longest_step(state, scene):
+        return _nonlinear(state, simulated, curves)
+    finite = np.isfinite(simulated.strengths).all() and np.isfinite(simulated.influence).all()
+    if not finite or simulated.eta > _longest_step(state, scene):
         return _too_long(state, scene)
-    theory = np.stack([curves.matrix(t) for t in found.influence_times])
-    a = np.stack([curves.at(curves.strengths, t) for t in found.times])
+    theory = np.stack([curves.matrix(t) for t in simulated.influence_times])
+    a = np.stack([curves.at(curves.strengths, t) for t in simulated.times])
     largest = float(np.abs(a).max())
-    strengths = float(np.abs(found.strengths - a).max()) / largest
+    strengths = float(np.abs(simulated.strengths - a).max()) / largest
     groups = scene.groups(width(state, scene))
-    coarse, fine = (_stepped(state, scene, groups, found, halved) for halved in (1, 2))
+    coarse, fine = (_stepped(state, scene, groups, simulated, halved) for halved in (1, 2))
     if not np.isfinite(coarse[0]).all():
         return _too_long(state, scene)
     known = _STEPPED * 2 * float(np.abs(coarse[0] - fine[0]).max()) / largest + _NOTHING
     modes_fit = strengths <= known
-    if found.stderr is not None:
-        return _sampled(found, theory, strengths, modes_fit)
+    if simulated.stderr is not None:
+        return _sampled(simulated, theory, strengths, modes_fit)
     off = ~np.eye(theory.shape[1], dtype=bool)
     none = not np.abs(theory[:, off]).max() > 0
     part = np.ones_like(off) if none else off
     size = float(np.abs(theory[:, part]).max())
-    deviation = float(np.abs(found.influence - theory)[:, part].max()) / size
+    deviation = float(np.abs(simulated.influence - theory)[:, part].max()) / size
     kernel = np.abs(coarse[1] - fine[1])[:, part]
     inherited = 2 * float(kernel.max()) / float(np.abs(fine[1])[:, part].max())
     factor = _STEPPED if state.measure == gradient_kernel.name else _HISTORY
     explained = modes_fit and deviation <= factor * inherited + 5 * _NOTHING
-    reason = f"as a step of {found.eta:.3g} makes it" if explained else f"more than a step of {found.eta:.3g} explains"
+    reason = (
+        f"as a step of {simulated.eta:.3g} makes it"
+        if explained
+        else f"more than a step of {simulated.eta:.3g} explains"
+    )
     return Verdict(
         f"off by at most {_percent(deviation)} of the largest influence, strengths {_percent(strengths)}: {reason}",
         explained,
     )
 
 
-def _nonlinear(state: ExplorerState, found: Simulated, curves: Curves) -> Verdict:
+def _nonlinear(state: ExplorerState, simulated: Simulated, curves: Curves) -> Verdict:
     """How far theory reaches where it makes no claim."""
-    theory = np.stack([curves.matrix(t) for t in found.influence_times])
+    theory = np.stack([curves.matrix(t) for t in simulated.influence_times])
     off = ~np.eye(theory.shape[1], dtype=bool)
-    one, other = theory[:, off].ravel(), found.influence[:, off].ravel()
+    one, other = theory[:, off].ravel(), simulated.influence[:, off].ravel()
     if not np.isfinite(other).all():
         return Verdict(f"training of the {state.activation} network diverges; use a smaller step size", False)
     r = float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
@@ -114,15 +118,15 @@ def _too_long(state: ExplorerState, scene: Scene) -> Verdict:
     )
 
 
-def _sampled(found: Simulated, theory: Array, strengths: float, modes_fit: bool) -> Verdict:
-    assert found.stderr is not None
+def _sampled(simulated: Simulated, theory: Array, strengths: float, modes_fit: bool) -> Verdict:
+    assert simulated.stderr is not None
     # At t = 0 and late in training a standard error may vanish with the covariance itself.
-    z = np.abs(found.influence - theory) / np.maximum(found.stderr, 1e-12 * np.abs(theory).max())
+    z = np.abs(simulated.influence - theory) / np.maximum(simulated.stderr, 1e-12 * np.abs(theory).max())
     chance = np.sqrt(2 * np.log(z.size))
     fits = modes_fit and float(z.max()) <= _FAR
     why = "" if fits else ": more than chance explains" if modes_fit else ": more than the step explains"
     off = ~np.eye(theory.shape[1], dtype=bool)
-    noise = float(np.sqrt((found.stderr[:, off] ** 2).mean()) / max(np.sqrt((theory[:, off] ** 2).mean()), 1e-300))
+    noise = float(np.sqrt((simulated.stderr[:, off] ** 2).mean()) / max(np.sqrt((theory[:, off] ** 2).mean()), 1e-300))
     noisy = f"; between items the error is {_percent(noise)} of the influence, noise" if noise > 0.3 else ""
     return Verdict(
         f"off by at most {z.max():.1f} standard errors among {z.size} values (about {chance:.1f} by chance), "
@@ -132,7 +136,7 @@ def _sampled(found: Simulated, theory: Array, strengths: float, modes_fit: bool)
 
 
 def _stepped(
-    state: ExplorerState, scene: Scene, groups: ModeGroups, found: Simulated, halved: int
+    state: ExplorerState, scene: Scene, groups: ModeGroups, simulated: Simulated, halved: int
 ) -> tuple[Array, Array]:
     """Strengths ``(T, G)`` and influence by the kernel ``(T, P, P)`` of training in steps, at the checkpoints.
 
@@ -144,7 +148,7 @@ def _stepped(
         w = np.array([[float(w1)], [float(w2)]]) * groups.learned
     else:
         w = np.full((D, 1), state.a0 ** (1 / D)) * (groups.learned if D > 1 else np.ones(len(s)))
-    at, eta = halved * np.rint(found.times / found.eta).astype(int), found.eta / halved
+    at, eta = halved * np.rint(simulated.times / simulated.eta).astype(int), simulated.eta / halved
     layers = np.empty((len(at), *w.shape))
     step = 0
     with np.errstate(all="ignore"):  # where it diverges, the caller says so

@@ -125,10 +125,10 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
             kept = tuple(name for name in state.targets if name in known)
             state = replace(state, source=state.source if state.source in known else "", targets=kept)
         known_curves = not new_scene and curves_key(state) == curves_key(self.state)
-        found = self.curves if known_curves else curves(state, scene)
+        predicted = self.curves if known_curves else curves(state, scene)
         kept_curves(state)  # refuses here what cannot be drawn below
-        resettled = new_scene or echo or found.end != self.curves.end
-        before, self.scene, self.curves = self.state, scene, found
+        resettled = new_scene or echo or predicted.end != self.curves.end
+        before, self.scene, self.curves = self.state, scene, predicted
         self.state = self.completed(state)
         if new_scene:
             self.simulated = None
@@ -136,8 +136,8 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
             self._make_panels()
         self.status.message("")
         self.export.put_away()
-        if resettled or abs(self.state.time - state.time) > 1e-6 * found.end:
-            self.controls.show(self.state, scene, found.end)
+        if resettled or abs(self.state.time - state.time) > 1e-6 * predicted.end:
+            self.controls.show(self.state, scene, predicted.end)
         else:
             self.controls._reveal(self.state)
         self._draw()
