@@ -62,15 +62,16 @@ class App(widgets.VBox):  # type: ignore[misc]
         box, view = self._made[key] if name else (self.explorer, None)
         if isinstance(view, ModeView | PairView):
             self._set(view)
-        if self.children != (box,):
-            self.children = [box]
+        page: Any = self
+        if page.children != (box,):
+            page.children = [box]
 
     def _make(self, name: str, night: bool) -> tuple[Any, Any]:
         """The page of a lecture, and its view; the bridge goes along, which keeps the address."""
         view = _VIEWS[name](self, night)
         heading = widgets.HTML(f"{css()}<h1>{LECTURES[name]}</h1>")
         back = button("back to the explorer", "as it was left", partial(self.visit, ""))
-        box = widgets.VBox([heading, self.explorer.bridge, back, view])
+        box = widgets.VBox([heading, self.explorer.bridge, widgets.HBox([back]), view])
         for mark in ("workbench", "workbench-app", *(["workbench-dark"] if night else [])):
             box.add_class(mark)
         if isinstance(view, ModeView | PairView):
@@ -115,7 +116,9 @@ def _pair(app: App, night: bool) -> Any:
 def _language(app: App, night: bool) -> Any:
     from workbench.language.panel import text_panel
 
-    return text_panel(language_result(app.language), NIGHT if night else DAY)
+    panel = text_panel(language_result(app.language), NIGHT if night else DAY)
+    panel.add_class("workbench-text")
+    return panel
 
 
 def language_result(path: str) -> xr.Dataset:
@@ -143,7 +146,7 @@ _VIEWS: dict[str, Callable[[App, bool], Any]] = {"one_mode": _mode, "one_pair": 
 
 def _said(view: ModeView | PairView) -> dict[str, Any]:
     """Fields of the state that a lecture's controls say."""
-    value = {name: control.value for name, control in view.controls.items()}
+    value: dict[str, Any] = {name: control.value for name, control in view.controls.items()}
     if isinstance(view, ModeView):
         return {"depth": value["depth"], "a0": view.mode.a0, "lam": view.mode.lam}
     source, target = value.pop("source"), value.pop("target")

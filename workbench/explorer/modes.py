@@ -25,7 +25,8 @@ class StrengthPanel:
         self.lines = [ax.plot([], [])[0] for _ in range(K)]
         self.points = [points(ax, style) for _ in range(K)]
         self.names: list[Any] = []
-        ax.set_ylabel(r"mode strength $a_k$  [weightᴰ]")
+        letters = 72 * ax.get_position().height * ax.figure.get_figheight() / (0.55 * style.font)
+        ax.set_ylabel(r"mode strength $a_k$  [weightᴰ]" if letters > 26 else r"$a_k$  [weightᴰ]")
         self.top = 1.18 * float(scene.modes.s[0] / scene.c)
 
     @property

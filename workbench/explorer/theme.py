@@ -41,7 +41,7 @@ body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.wor
 .workbench button.jupyter-button.mod-active { border: 2px solid var(--accent); font-weight: 600; }
 .workbench button.jupyter-button.workbench-first { background: var(--accent); color: var(--bg); font-weight: 600; }
 .workbench :focus-visible { outline: 3px solid var(--accent) !important; outline-offset: 1px; }
-.workbench-row .widget-dropdown .widget-label { width: auto !important; }
+.workbench-row .widget-dropdown .widget-label, .workbench-text .widget-label { width: auto !important; }
 .workbench-row { flex-flow: row wrap !important; align-items: center; gap: 4px 6px; overflow: visible !important; }
 .workbench-body { display: flex; flex-flow: row nowrap !important; gap: 8px; overflow: visible !important; }
 .workbench-controls { flex: 0 0 25em; min-width: 0; overflow: visible !important; }
