@@ -158,7 +158,7 @@ def _wanted(view: ModeView | PairView, state: ExplorerState) -> dict[str, Any]:
     if isinstance(view, ModeView):
         a0, lam = min(max(state.a0, SCALES[0]), SCALES[1]), min(max(state.lam, IMBALANCES[0]), IMBALANCES[1])
         return {"depth": state.depth, "a0": a0, "lam": lam}
-    wanted = {"a0": state.a0, "lam": state.lam, "time": state.time}
+    wanted: dict[str, Any] = {"a0": state.a0, "lam": state.lam, "time": state.time}
     names = view.scene.task.items
     if state.source in names and state.targets and state.targets[0] in names and state.targets[0] != state.source:
         wanted |= {"source": state.source, "target": state.targets[0]}
