@@ -19,6 +19,7 @@ FILES: tuple[str, ...] = (
     "loss_off",
     "complexity",
     "phase_transitions",
+    "choosing",
     "influence_on_quantity",
     "interventions",
     "windows",
