@@ -306,8 +306,12 @@ def test_clicks_pick_pairs_curves_items_and_times(view: Explorer) -> None:
     view.hand.clicked(1.0, 1.0, False)
 
 
-def test_a_blitted_picture_is_nearly_the_full_drawing(view: Explorer) -> None:
+def test_a_blitted_picture_is_nearly_the_full_drawing_also_where_limits_have_changed(view: Explorer) -> None:
+    end = view.curves.end
     view.controls.time.value = 9.0
+    view.controls.a0.value = 0.1
+    view.controls.a0.value = 1e-3
+    assert view.curves.end != end
     view.canvas.blit()
     blitted = pixels(bytes(view.canvas.widget.value))
     full = pixels(view.canvas.png())

@@ -15,8 +15,9 @@ import workbench.explorer as explorer
 from workbench import Hierarchy, theory
 from workbench.errors import WorkbenchError
 from workbench.explorer import ExplorerState, one_mode, one_pair
+from workbench.explorer.chosen_pair import pair_anatomy
 from workbench.explorer.lecture_mode import EXPONENTIAL, KEPT, ModeView, sharpness
-from workbench.explorer.lecture_pair import PairView, pair_anatomy
+from workbench.explorer.lecture_pair import PairView
 from workbench.explorer.model import curves, start_of
 from workbench.explorer.scene import Scene
 from workbench.networks import Network

@@ -86,7 +86,8 @@ def one_pair(
         lam: balance ``w2^2 - w1^2`` of every mode (weight^2).
     """
     with _needs_widgets():
-        from workbench.explorer.lecture_pair import PairView, chosen_pair
+        from workbench.explorer.chosen_pair import chosen_pair
+        from workbench.explorer.lecture_pair import PairView
         from workbench.explorer.scene import Scene, scene_of
     scene = Scene.of(task) if isinstance(task, SemanticTask) else scene_of(begin_state(task, None))
     pair = chosen_pair(scene, source, target, a0=a0, lam=lam)

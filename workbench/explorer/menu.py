@@ -12,9 +12,10 @@ import ipywidgets as widgets
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.canvas import mimebundle
+from workbench.explorer.chosen_pair import chosen_pair
 from workbench.explorer.lecture import DAY, NIGHT
 from workbench.explorer.lecture_mode import IMBALANCES, SCALES, Mode, ModeView
-from workbench.explorer.lecture_pair import PairView, chosen_pair
+from workbench.explorer.lecture_pair import PairView
 from workbench.explorer.session import SETTLED
 from workbench.explorer.state import LECTURES, ExplorerState
 from workbench.explorer.theme import css
