@@ -40,7 +40,7 @@ STAGES = ("exact", "louder targets", "frozen formula", "as printed")
 IDEALISATIONS = ("inputs", "start", "rotation")
 #: Learning rates, over the largest stable one.
 RATES = (0.02, 0.01)
-_MOST_ITEMS = 40
+_MOST_ITEMS = 16
 
 
 def answer(inquiry: Inquiry) -> StudyResult:

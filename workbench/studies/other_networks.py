@@ -24,7 +24,7 @@ from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_MOST_ITEMS = 40
+_MOST_ITEMS = 16
 
 
 def answer(inquiry: Inquiry) -> StudyResult:

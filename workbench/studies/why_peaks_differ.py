@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 #: Windows, over the length of training, in which the order of a short memory's effect is read off; the last is exact.
 SHORT = (1 / 512, 1 / 1024, 1 / 32768)
 #: More items make the windows of memory, one a checkpoint, too slow.
-_MOST_ITEMS = 40
+_MOST_ITEMS = 16
 
 
 def answer(inquiry: Inquiry) -> StudyResult:
