@@ -254,5 +254,5 @@ STUDY = Study(
     "symmetry_breaking",
     "Are identical curves of related pairs an artefact, and what splits them?",
     answer,
-    own_task="it breaks the symmetry of the default tree step by step; `compare` shows how your table splits",
+    own_task="it breaks the symmetry of the default tree step by step; the command compare shows how your table splits",
 )
