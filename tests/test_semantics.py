@@ -25,7 +25,7 @@ from workbench.semantics import (
 ROUNDING = 1e-12
 
 branchings = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple).filter(lambda b: 2 <= prod(b) <= 24)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=15, deadline=None)
 
 TREES = [(2,), (5,), (2, 2, 2), (3, 2), (2, 3, 2), (4, 2), (2, 4, 3), (2, 2, 2, 2), (1, 3), (2, 1, 2)]
 

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
@@ -172,6 +172,7 @@ def outcome(door, *args, **options):
 
 @example(pd.DataFrame({"wings": [True, False], "legs": [2, 4]}, index=["robin", "dog"]))
 @example(pd.DataFrame({"wings": ["1", "0"], "legs": ["2", "4"]}))
+@settings(max_examples=40)
 @given(frames())
 def test_a_frame_and_what_it_writes_to_csv_are_the_same_task(frame):
     by_frame = outcome(task_from_dataframe, frame, name="t")
@@ -192,6 +193,7 @@ CELLS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=6),
     st.sampled_from([",", ";", "\t", " ", "|"]),
