@@ -17,6 +17,8 @@ FROM_REPOSITORY = {
 #: What came out, in the order of the site; pages that are not there yet are left out.
 RESULTS = ("findings.md", "bench.md", "language.md")
 _OUT = re.compile(r"\]\((\.\./[^)]+)\)")
+#: Anchors that pages set for readers of the repository are targets here; they are known by their names alone.
+_ANCHOR = re.compile(r'^<a id="([\w-]+)"></a>$', re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)]+)\)")
 
 
@@ -35,6 +37,8 @@ def _within_site(target: str, folder: Path, root: Path) -> str:
         page = FROM_REPOSITORY[within]
     elif within == "docs/gallery/README.md":
         page = "gallery.md"
+    elif within == "docs/findings.md" and anchor:
+        page = ""
     elif within.startswith("notebooks/"):
         page = within
     elif within.startswith("docs/"):
@@ -68,6 +72,7 @@ def _write(app: Sphinx) -> None:
 def _leave_the_site(app: Sphinx, page: str, text: list[str]) -> None:
     """Links of pages in ``docs`` that lead out of it go to the copies."""
     source = Path(app.srcdir)
+    text[0] = _ANCHOR.sub(r"(\1)=", text[0])
     if "/" not in page:
         text[0] = _OUT.sub(lambda link: f"](_written/{_within_site(link[1], source, source.parent)})", text[0])
 
