@@ -12,9 +12,10 @@ from workbench.report.page import CSS
 from workbench.studies.answers import Answer, summary_table
 from workbench.studies.study import StudyClaim
 
-_STYLE = (
-    "body { max-width: 1100px; } figure img { width: 100%; } td { vertical-align: top; } .fails { font-weight: 600; }"
-)
+_STYLE = """
+body { max-width: 1100px; } figure img { width: 100%; }
+td { vertical-align: top; } td a code { white-space: nowrap; } .fails { font-weight: 600; }
+"""
 _HEADINGS = ("study", "question", "finding", "claims that hold")
 
 
