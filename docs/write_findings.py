@@ -16,8 +16,8 @@ DOCS = Path(__file__).parent
 #: Study, and how the claim begins.
 SURPRISING = (
     ("loss_off", "Without the loss, too, every group"),
-    ("cancellation", "Half of what TracIn adds up"),
-    ("interventions", "Cells chosen by stagewise influence beat every random control of equal small"),
+    ("windows", "The window in which the kernel is most helpful"),
+    ("interventions", "End-point influence is no better than chance"),
 )
 _BLOCK = re.compile(r"(<!-- findings -->\n).*?(<!-- end of findings -->)", re.DOTALL)
 

@@ -43,9 +43,10 @@ class PaperSettings:
     def language_settings(self) -> LanguageSettings:
         """A language model that takes two minutes of a core, or half a minute."""
         small = LanguageSettings(seed=self.seed, documents=4000, observed=12, permutations=10)
+        # Log-spaced so that a checkpoint falls into the stage of the class that is named beforehand.
         if self.quick:
-            return replace(small, steps=90, checkpoints=4, posterior=Posterior(chains=4, draws=20, batch=8))
-        return replace(small, steps=160, checkpoints=9, posterior=Posterior(chains=6, draws=40, batch=8))
+            return replace(small, steps=120, checkpoints=5, posterior=Posterior(chains=4, draws=20, batch=8))
+        return replace(small, steps=220, checkpoints=10, posterior=Posterior(chains=6, draws=40, batch=8))
 
 
 def paper(
