@@ -10,22 +10,22 @@ from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 
 #: Files of this package that end with ``STUDY``, in the order of lists.
 FILES: tuple[str, ...] = (
-    "tree_in_influence",
+    "stages_from_data",
+    "branching",
+    "windows",
     "why_peaks_differ",
     "frozen_input",
     "cancellation",
-    "other_networks",
-    "real_data",
-    "loss_off",
-    "complexity",
+    "interventions",
+    "symmetry_breaking",
+    "tree_in_influence",
     "phase_transitions",
+    "complexity",
+    "loss_off",
     "choosing",
     "influence_on_quantity",
-    "interventions",
-    "windows",
-    "symmetry_breaking",
-    "stages_from_data",
-    "branching",
+    "other_networks",
+    "real_data",
 )
 
 
