@@ -148,7 +148,7 @@ def labelled(
     curves: Mapping[str, Any],
     *,
     config: Mapping[str, Any],
-    lambda_min: Array,
+    lambda_min: Array | None,
     n_beta: float,
     gamma: float,
     attrs: Mapping[str, Any],
@@ -160,7 +160,7 @@ def labelled(
         times: ``(T,)`` flow times.
         curves: variables of the dataset by name, over dims time, mode, item, source, target.
         config: the settings, kept as JSON.
-        lambda_min: ``(T,)`` smallest curvature of the loss.
+        lambda_min: ``(T,)`` smallest curvature of the loss; None leaves it out, and with it what depends on it.
         n_beta, gamma: of the local posterior.
         attrs: what else to say.
     """
@@ -174,7 +174,7 @@ def labelled(
         "gamma": gamma,
     }
     return xr.Dataset(
-        {**_of_start(start), **_of_curvature(lambda_min, n_beta), **curves},
+        {**_of_start(start), **({} if lambda_min is None else _of_curvature(lambda_min, n_beta)), **curves},
         coords={
             "time": ("time", times, {"units": "flow time t"}),
             "source": items,

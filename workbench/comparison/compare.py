@@ -53,6 +53,7 @@ def compare(
     sides: Sequence[Side] = SIDES,
     schedules: Schedules | None = None,
     trained: Trajectory | None = None,
+    curved: bool = True,
 ) -> Comparison:
     """Predict and simulate a task, and measure influence on both sides.
 
@@ -66,6 +67,7 @@ def compare(
         measures: names, and `Measure` objects of your own, in place of those in the settings.
         sides: of them only these: ``("analytic",)`` neither trains nor samples.
         schedules: in place of those that the settings choose for this start.
+        curved: whether the smallest curvature at every checkpoint, which a local posterior needs, is kept in any case.
         trained: the network of the settings at the checkpoints of the schedules, if it was trained already.
 
     Returns:
@@ -101,20 +103,21 @@ def compare(
     if "simulated" in sides:
         trained = trained or train(start, recipe, settings, work, store)
     chosen = chosen or _chosen(cast("Trajectory", trained), settings)
+    curved = curved or influence.local_bif in settings.asked
     arrays = [
         _once(measure, trajectory, chosen[measure.name], work, store)
         for measure in settings.asked
         for trajectory in (predicted, trained)
         if trajectory is not None and _answers(measure, trajectory, gaps)
     ]
-    result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
+    result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps, curved)
     draws = None if trained is None else missing_draws(result, settings)
     if draws is not None:
         name = influence.local_bif.name
         chosen[name] = more_draws(chosen[name], draws)
         longer = _once(influence.local_bif, cast("Trajectory", trained), chosen[name], work, store, f" {draws} draws")
         arrays = [longer if array.name == longer.name else array for array in arrays]
-        result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps)
+        result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps, curved)
     refuse_nan(result, settings)
     notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
     return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
@@ -177,6 +180,7 @@ def _dataset(
     schedules: Schedules,
     chosen: dict[str, dict[str, Any]],
     gaps: dict[str, str],
+    curved: bool,
 ) -> xr.Dataset:
     guide, local = cast("Trajectory", predicted or trained), influence.local_bif
     start, variables = guide.network, cast("dict[str, Any]", {})
@@ -204,7 +208,7 @@ def _dataset(
         guide.times,
         variables,
         config=settings.record(),
-        lambda_min=curvatures(guide)[:, 0],
+        lambda_min=curvatures(guide)[:, 0] if curved else None,
         n_beta=posterior["n_beta"],
         gamma=posterior["gamma"],
         attrs=attrs,

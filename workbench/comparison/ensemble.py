@@ -66,7 +66,9 @@ def compare_seeds(
     with bar("seeds", len(own)) as advance:
         for k, one in enumerate(own):
             part = None if store is None else cast("Store", _Part(store, f"seed {one.seed} "))
-            results.append(compare(task, one, bar, part, sides=sides, schedules=schedules, trained=runs.get(k)))
+            run = runs.get(k)
+            # Beside the first seed only curves are kept.
+            results.append(compare(task, one, bar, part, sides=sides, schedules=schedules, trained=run, curved=k == 0))
             advance(1)
     first = results[0]
     ds = first.dataset.assign(_beside([result.dataset for result in results])).assign_coords(

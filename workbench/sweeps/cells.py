@@ -52,6 +52,7 @@ def computed(plan: Plan, layout: Layout, block: Sequence[int]) -> Iterator[Cell]
                     sides=plan.sides,
                     schedules=schedules,
                     trained=trained.get(number),
+                    curved=False,
                 )
                 cell = Cell(number, arrays_of(comparison, layout))
             except Exception as error:
