@@ -325,7 +325,9 @@ def test_an_intervention_tells_gains_against_its_own_seed_and_no_gain_where_noth
     assert set(told["documents"]) == {"induction", "random", "induction - random"} and (told["seeds"] == 2).all()
 
 
-def test_interventions_go_on_where_they_were_cut_off_and_stand_in_the_dataset_and_on_the_page(study, tmp_path):
+def test_interventions_go_on_where_they_were_cut_off_and_stand_in_the_dataset_and_on_the_page(
+    study, tmp_path, monkeypatch
+):
     import xarray as xr
 
     from workbench.language.extras import intervention_extra
@@ -353,6 +355,7 @@ def test_interventions_go_on_where_they_were_cut_off_and_stand_in_the_dataset_an
     whole = intervention_extra(bar, settings, None, plan)
     xr.testing.assert_identical(resumed.arrays, whole.arrays)
     assert resumed.said == whole.said and "surely" in whole.said  # three steps on eight documents show nothing
+    monkeypatch.setattr("workbench.language.page.all_figures", lambda ds: {})  # drawn in another test
     write_study(study, tmp_path / "result", extras=[whole])
     with xr.open_dataset(tmp_path / "result" / "language.nc", engine="h5netcdf") as ds:
         assert ds["intervention_gain"].dims == ("seed", "window", "documents")
