@@ -44,7 +44,10 @@ def test_the_page_has_question_answer_number_and_figure_of_what_was_written(fold
 def test_a_line_for_the_readme_is_the_claim_with_its_number_or_is_refused(folder):
     results = written_studies([folder])
     line = surprising(results, [("loss_off", "It does not")], "docs/findings.md")
-    assert "does not hold (3 <= 2, another)" in line and "docs/findings.md#loss_off" in line
+    assert (
+        "does not hold (3 <= 2, another)" in line
+        and "docs/findings.md#what-is-left-of-the-local-bif-when-the-loss-is-switched-off" in line
+    )
     with pytest.raises(WorkbenchError, match="begins with"):
         surprising(results, [("loss_off", "Something else")], "x")
 

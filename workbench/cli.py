@@ -39,6 +39,10 @@ first steps
       every formula against an independent computation, in about a minute
   workbench bench --out results/bench
       attribution methods, your own too, where the truth is known
+  workbench paper --out results/paper --quick
+      the paper's abstract, sentence by sentence, each with a verdict
+  workbench study --list
+      questions about influence over training; --all --out DIR answers them
   workbench explore
       sliders and linked panels in the browser
   workbench compare --help

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class Written:
         """How many claims hold."""
         return f"{int(self.claims['holds'].sum())} of {len(self.claims)}"
 
+    @property
+    def anchor(self) -> str:
+        """Of its heading, as GitHub and MyST make it."""
+        return re.sub(r"[^\w\- ]", "", self.question.lower()).replace(" ", "-")
+
 
 def written_studies(folders: Sequence[Path]) -> list[Written]:
     """The studies in these directories, in the order of the package's list; of two results the first counts.
@@ -83,7 +89,7 @@ def _in(folder: Path, questions: dict[str, str]) -> Iterator[Written]:
 def findings_markdown(results: Sequence[Written], figures: str = "") -> str:
     """The page; its figures are looked for in the folder ``figures`` beside it."""
     rows = [
-        f"| [{one.question}](#{one.name}) | {_cell(one.finding)} | {one.held} | "
+        f"| [{one.question}](#{one.anchor}) | {_cell(one.finding)} | {one.held} | "
         f"[![{_cell(one.alt)}]({figures}{one.name}.png)]({figures}{one.name}.png) |"
         for one in results
     ]
@@ -94,7 +100,7 @@ def findings_markdown(results: Sequence[Written], figures: str = "") -> str:
 def _section(one: Written, figures: str) -> str:
     size = "reduced size" if one.settings.get("quick") else "full size"
     image = f"![{one.alt}]({figures}{one.name}.png)"
-    head = f'\n<a id="{one.name}"></a>\n\n## {one.question}\n\n**{one.finding}**\n\n{image}\n'
+    head = f"\n## {one.question}\n\n**{one.finding}**\n\n{image}\n"
     claims = [
         f"| {'holds' if c.holds else '**fails**'} | {_cell(str(c.claim))} | {c.value:.4g} {c.relation} {c.bound:.4g} | "
         f"{_cell(str(c.reason))} |"
@@ -126,6 +132,6 @@ def surprising(results: Sequence[Written], chosen: Sequence[tuple[str, str]], pa
         ruling = "holds" if claim["holds"] else "does not hold"
         lines.append(
             f"- {claim['claim']}: {ruling} ({claim['value']:.3g} {claim['relation']} {claim['bound']:.3g}, "
-            f"{claim['reason']}). [{name}]({page}#{name})"
+            f"{claim['reason']}). [{name}]({page}#{one.anchor})"
         )
     return "\n".join(lines)
