@@ -78,7 +78,7 @@ def dense_map(X: Array, Y: Array, W1: Array, W2: Array, n_beta: float, gamma: fl
         return float(n_beta * ((Y - V2 @ V1 @ X) ** 2).sum() / (2 * X.shape[1]) + gamma / 2 * (distance @ distance))
 
     def force(w: Array) -> Array:
-        return n_beta * _gradient(X, Y, *layers(w)) + gamma * (w - star)
+        return np.asarray(n_beta * _gradient(X, Y, *layers(w)) + gamma * (w - star))
 
     def step(w: Array, force: Array) -> Array:
         return _newton_step(X, Y, *layers(w), n_beta, gamma, force)
