@@ -106,3 +106,11 @@ def test_a_directory_that_holds_no_language_model_is_refused_before_any_work(tmp
     (tmp_path / "language.nc").write_bytes(b"no netcdf")
     with pytest.raises(WorkbenchError, match="no result of a language model"):
         read_language(tmp_path)
+
+
+def test_a_table_is_asked_for_the_order_of_its_flips_and_not_for_stages_that_it_lacks():
+    task = workbench.SemanticTask("uneven", ("a", "b", "c"), ("p", "q", "r"), np.diag([3.0, 2.0, 1.0]) + 0.5)
+    settings = workbench.Settings(measures=("gradient_kernel",), checkpoints=16, hidden=3)
+    hierarchy = next(s for s in toy_sentences(workbench.compare(task, settings)) if s.name == "hierarchy")
+    assert not any("common ancestor" in check.sentence for check in hierarchy.checks)
+    assert hierarchy.numbers["own level half learned"].isna().all()

@@ -234,7 +234,7 @@ def _hierarchy(ds: xr.Dataset, events: pd.DataFrame) -> Sentence:
     """Flips against the levels: their order, and whether each falls while the next finer distinction is being made."""
     first = events[events["event"] == "flip 1"]
     groups = list(groups_of(ds))
-    on_tree = "common_ancestor_level" in ds
+    on_tree = bool((ds["mode_level"] >= 0).all())
     half = ds["half_rise_time"].groupby(ds["mode_level"]).mean() if on_tree else None
     rows, checks = [], []
     learning = {(str(r[0]), str(r[1])): str(r[2]) for r in first[["measure", "pairs", "learning"]].values.tolist()}
@@ -284,11 +284,7 @@ def _hierarchy(ds: xr.Dataset, events: pd.DataFrame) -> Sentence:
         "These shifts follow the network as it learns the hierarchy, level by level.",
         "The first change of sign of every group of pairs against the half-rise times of the level at which they part "
         "and of the next finer one. Another order, or a shift in another stage, would refute the sentence."
-        + (
-            ""
-            if on_tree
-            else " The task has no tree: groups are thirds of the pairs by likeness, and stages are not looked at."
-        ),
+        + ("" if on_tree else " Its modes are of no one level of a tree, so that stages are not looked at."),
         frame,
         "Flow times. Share of the way: from the one half-rise (0) to the next (1); below 0: the sign changes before "
         "even half of the common ancestor is learned. " + _UNRESOLVED,
