@@ -187,8 +187,6 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         self.panels = Panels(self.figure, self.scene, names, self.window, night=night)
         self.canvas.resized()
         self.canvas.move(self.panels.moving)
-        for name, wanted in (("workbench-dark", night), ("workbench-large", large)):
-            (self.add_class if wanted else self.remove_class)(name)
 
     def _measured(self, _: Any) -> None:
         """The window has changed; the first time, the page is there."""
@@ -212,6 +210,9 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
     def _draw(self) -> None:
         self.canvas.invalidate(self.panels.show(self.frame()))
         self.canvas.blit()
+        # After the picture: a page that turns dark first would show a white one.
+        for name, wanted in (("workbench-dark", self.panels.night), ("workbench-large", self.window.large)):
+            (self.add_class if wanted else self.remove_class)(name)
         line = html.escape(self.panels.numbers_line)
         self.numbers.value = f'<span class="workbench-numbers">{line}</span>'
         self.status.remark(remarks(self.state, self.scene, self.curves))
