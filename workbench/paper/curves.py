@@ -20,6 +20,12 @@ from workbench.influence.quantities import SIDES
 
 Array = NDArray[np.float64]
 
+#: What tables say of curves that noise hides.
+UNRESOLVED = (
+    "Sampled curves whose predicted help or harm is below three standard errors are not resolved: nothing is asked of "
+    "them."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class GroupCurve:
