@@ -100,7 +100,8 @@ def _responses(start: Network, points: int) -> xr.Dataset:
             "stage_of_margin": about,
             "name": ("item", list(start.task.items)),
             "branch": ("item", branches(start.task)),
-        }
+        },
+        coords={"moment": np.arange(len(coarse.times))},  # networks of few steps have fewer checkpoints
     )
 
 
