@@ -39,7 +39,7 @@ COMMANDS = (
     "explore --help",
 )
 #: Those that need no torch.
-SYMBOLIC = tuple(command for command in COMMANDS if not command.startswith(("compare", "bench")))
+SYMBOLIC = tuple(command for command in COMMANDS if not command.startswith(("compare", "bench", "verify")))
 #: Those that need an extra.
 WITH_EXTRAS = (
     "explore --task tree:2 --export page.html --quiet",
@@ -107,13 +107,15 @@ def borrowed(wheel: Path, folder: Path) -> Path:
 def fresh(wheel: Path, folder: Path, extra: str = "", python: str = sys.executable, lowest: bool = False) -> Path:
     """An environment of its own with the wheel and one extra; without torch for another Python than this one."""
     run(UV, "venv", "--quiet", "--python", python, folder, HOME=str(folder.parent))
-    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+    wanted = [f"{wheel}[{extra}]" if extra else str(wheel)]
     how: list[str | Path] = ["-c", ROOT / "constraints.txt"]
     if lowest:
+        # Of a wheel only the wheel itself is direct.
         how = ["--resolution", "lowest-direct", "-c", listed(folder, pinned_torch())]
+        wanted += ["-r", str(ROOT / "pyproject.toml")]
     if python != sys.executable:
         how += ["--overrides", listed(folder, "torch; sys_platform == 'none'")]
-    run(UV, "pip", "install", "--quiet", *how, "--python", folder / "bin/python", wanted, HOME=str(folder.parent))
+    run(UV, "pip", "install", "--quiet", *how, "--python", folder / "bin/python", *wanted, HOME=str(folder.parent))
     return folder / "bin/python"
 
 

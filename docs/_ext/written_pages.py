@@ -61,7 +61,10 @@ def _write(app: Sphinx) -> None:
     gallery = (source / "gallery" / "README.md").read_text(encoding="utf-8")
     _kept(written / "gallery.md", re.sub(r"\]\(([^/)]+\.png)\)", r"](../gallery/\1)", gallery))
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
-        _kept(written / "notebooks" / notebook.name, notebook.read_text(encoding="utf-8"))
+        _kept(
+            written / "notebooks" / notebook.name,
+            notebook.read_text(encoding="utf-8").replace("](../docs/", "](../../"),
+        )
     present = [f"../{name.removesuffix('.md')}" for name in RESULTS if (source / name).exists()]
     toc = "\n".join([*present, "benchmarks"])
     _kept(written / "results.md", f"# Findings and benchmarks\n\n```{{toctree}}\n:maxdepth: 2\n\n{toc}\n```\n")
