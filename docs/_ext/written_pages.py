@@ -37,8 +37,6 @@ def _within_site(target: str, folder: Path, root: Path) -> str:
         page = FROM_REPOSITORY[within]
     elif within == "docs/gallery/README.md":
         page = "gallery.md"
-    elif within == "docs/findings.md" and anchor:
-        page = ""
     elif within.startswith("notebooks/"):
         page = within
     elif within.startswith("docs/"):
