@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper findings test check notebooks browser bench peers explore docs dist clean help
+.PHONY: run paper findings test slow check notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,8 +24,11 @@ findings: $(VENV)/run.stamp  ## run every study and write docs/findings.md from 
 	-$(BIN)/workbench study --all --out results/findings --force
 	$(BIN)/python docs/write_findings.py results/findings
 
-test: $(VENV)/dev.stamp  ## the tests, but for those in a browser
-	$(BIN)/python -m pytest -n auto --dist loadscope -m "not browser"
+test: $(VENV)/dev.stamp  ## the tests, but for slow ones and those in a browser
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not browser and not slow"
+
+slow: $(VENV)/dev.stamp  ## the tests that take more than five seconds: killed runs, full disks, signals, powers
+	$(BIN)/python -m pytest -n auto --dist load -m slow
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .

@@ -90,6 +90,7 @@ def test_inputs_that_span_only_a_subspace_leave_the_rest_of_the_first_layer_froz
 
 
 @pytest.mark.parametrize("hidden, lam", [(3, 0.0), (2, 0.0), (3, 0.3), (2, -0.2)])
+@pytest.mark.slow
 def test_long_times_agree_with_thousand_digit_arithmetic(hidden, lam):
     task = random_task(4, 3, 3, seed=11)
     start = balanced_start(task, hidden, lam, seed=1, scale=1e-3)

@@ -120,6 +120,7 @@ def test_clipped_and_overlapping_texts_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
+@pytest.mark.slow
 def test_no_text_is_clipped_or_overlaps_another(data: dict[str, xr.Dataset], name: str) -> None:
     for figure in report_figures(data[name]):
         assert_readable(figure)

@@ -97,6 +97,7 @@ def filling(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "size"), [*(("counted", size) for size in SIZES), *(("mounted", size) for size in SIZES[::3])]
 )
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_space(run_cli, filling, whole, kind, size):
     folder, disk = filling(kind, size)
     out = folder / "result"

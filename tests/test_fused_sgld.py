@@ -182,6 +182,7 @@ def test_which_chains_the_kernel_runs(monkeypatch, counted, run):
     assert isinstance(drivers.driver(Sampling(), how, single, places), drivers.Fused)
 
 
+@pytest.mark.slow
 def test_chains_in_the_kernel_do_not_depend_on_how_they_are_split_bit_by_bit(monkeypatch, counted, run):
     how = Sampling(traces=True, **SHORT)
     whole = sample_local_posterior(run, sampling=how, **POSTERIOR)
@@ -190,6 +191,7 @@ def test_chains_in_the_kernel_do_not_depend_on_how_they_are_split_bit_by_bit(mon
         np.testing.assert_array_equal(sample_local_posterior(run, sampling=how, **POSTERIOR).traces, whole.traces)
 
 
+@pytest.mark.slow
 def test_chains_in_the_kernel_go_on_bit_by_bit_where_they_were_cut_off(monkeypatch, tmp_path, counted, run):
     class CutOff(Exception):
         pass

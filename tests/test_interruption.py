@@ -88,6 +88,7 @@ def reach(stage: str, process, parent: Path) -> None:
         ("figures", signal.SIGTERM, 1, False),
     ],
 )
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_in_one_line_and_leaves_everything_as_it_was(
     start_cli, tmp_path, earlier, stage, number, times, force
 ):

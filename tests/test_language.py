@@ -390,6 +390,7 @@ def test_a_text_shorter_than_the_context_is_refused(run_cli, tmp_path):
     assert ran.code == 2 and "a document takes 64" in ran.err and ran.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_says_and_the_page_holds_the_figures(run_cli, tmp_path):
     import xarray as xr
 

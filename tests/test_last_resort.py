@@ -79,6 +79,7 @@ sys.exit(cli.main())
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_signals_in_quick_succession_print_one_line(start_cli, tmp_path, seed):
     rng = random.Random(seed)
     process = start_cli("compare", "--out", tmp_path / "result", "--task", "tree", "--quiet")

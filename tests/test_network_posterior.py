@@ -90,6 +90,7 @@ def test_the_gauss_newton_diagonal_is_that_of_the_jacobian(depth, activation, on
 
 @pytest.mark.parametrize(("depth", "activation"), [(1, "linear"), (2, "relu"), (3, "tanh"), (3, "linear")])
 @pytest.mark.parametrize("options", [{}, {"sampler": "rmsprop"}, {"batch_size": 3}])
+@pytest.mark.slow
 def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activation, options):
     points, _ = checkpoints(depth, activation)
     exact = sample_local_posterior(

@@ -167,24 +167,26 @@ def killed_times(started, out: Path, kills: int, expected: xr.Dataset, kill) -> 
     return (out.parent / "log").read_text(encoding="utf-8").splitlines()
 
 
-def test_a_run_killed_at_8_random_moments_ends_with_the_same_bits(started, uninterrupted, tmp_path):
+@pytest.mark.slow
+def test_a_run_killed_at_20_random_moments_ends_with_the_same_bits(started, uninterrupted, tmp_path):
     expected, seconds = uninterrupted
-    moments = random.Random(8)
+    moments = random.Random(20)
 
     def kill(out: Path) -> bool:
         process = started(out, 0.03, None)
-        process.join(moments.uniform(0.2, 0.8) * seconds)
+        process.join(moments.uniform(0.02, 0.8) * seconds)
         process.kill()
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL), (out.parent / "log").read_text()
         return not out.exists()
 
-    printed = killed_times(started, tmp_path / "result", 8, expected, kill)
-    # Some were killed after something had been kept, even on a loaded machine: they did not all just start again.
-    assert sum(line.startswith("going on with the run") for line in printed) >= 2
+    printed = killed_times(started, tmp_path / "result", 20, expected, kill)
+    # Most were killed after something had been kept: they did not just start again.
+    assert sum(line.startswith("going on with the run") for line in printed) >= 10
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "result"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_any_two_steps_to_the_disk_ends_with_the_same_bits(started, uninterrupted, tmp_path):
     expected, _ = uninterrupted
     steps = random.Random(10)
@@ -195,8 +197,8 @@ def test_a_run_killed_between_any_two_steps_to_the_disk_ends_with_the_same_bits(
         assert process.exitcode in (0, -signal.SIGKILL), (out.parent / "log").read_text()
         return process.exitcode != 0 and not out.exists()
 
-    printed = killed_times(started, tmp_path / "result", 6, expected, kill)
-    assert sum(line.startswith("going on with the run") for line in printed) >= 2
+    printed = killed_times(started, tmp_path / "result", 12, expected, kill)
+    assert sum(line.startswith("going on with the run") for line in printed) >= 6
 
 
 # --- every kind of work, cut off and gone on with ---------------------------------------------------------------

@@ -85,6 +85,7 @@ def test_a_sampler_of_ones_own_samples_the_posterior(heun):
     assert (np.abs(z) < 4).mean() > 0.97
 
 
+@pytest.mark.slow
 def test_a_sampler_of_ones_own_is_a_choice_of_the_command_line(heun, tmp_path):
     root = str(Path(__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), root])}

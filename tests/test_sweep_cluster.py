@@ -65,6 +65,7 @@ def _stores(tmp_path):
     return stores
 
 
+@pytest.mark.slow
 def test_workers_that_die_change_nothing(address, tmp_path):
     serial, shared = _stores(tmp_path)
     assert sweep_into(serial) == {}
@@ -90,6 +91,7 @@ def test_workers_that_die_change_nothing(address, tmp_path):
     assert serial.folder.with_suffix(".zip").read_bytes() == shared.folder.with_suffix(".zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_nobody_at_an_address_is_one_line():
     with pytest.raises(WorkbenchError, match="nobody answers"), cluster("tcp://127.0.0.1:1", None):
         pass

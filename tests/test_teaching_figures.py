@@ -196,6 +196,7 @@ def deep() -> xr.Dataset:
 
 
 @pytest.mark.parametrize("which", ["deep", "table", "animals"])
+@pytest.mark.slow
 def test_a_figure_for_a_slide_fits_a_slide_and_all_of_it_is_readable(
     which: str, request: pytest.FixtureRequest
 ) -> None:
@@ -547,6 +548,7 @@ def test_an_unknown_format_is_refused(tree: xr.Dataset) -> None:
         draw(figures.loss(tree), {}, ("png", "bmp"))
 
 
+@pytest.mark.slow
 def test_a_film_is_an_mp4_that_moves_prints_its_time_holds_its_end_and_says_what_made_it(
     tree: xr.Dataset, tmp_path: Path
 ) -> None:
@@ -603,7 +605,7 @@ def test_the_command_writes_every_figure_with_its_numbers_and_a_record(written: 
 
 
 def test_earlier_figures_are_replaced_only_by_force_and_never_with_foreign_files(written: Path) -> None:
-    with pytest.raises(WorkbenchError, match="add --force"):
+    with pytest.raises(WorkbenchError, match="add `force`"):
         check_target(written, force=False)
     check_target(written, force=True)
     foreign = written / "thesis.pdf"

@@ -91,6 +91,7 @@ def mutations(ds, key, x):
     return altered(ds, gradient_kernel_analytic=lambda v: later(ds["time"].values, v, x))
 
 
+@pytest.mark.slow
 def test_an_analytic_side_wrong_by_the_stated_power_fails_every_verdict(small):
     judged = [v for v in verdicts(small) if v.ruling is Ruling.HOLDS]
     keys = {v.key for v in judged}

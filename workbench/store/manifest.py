@@ -17,8 +17,9 @@ from workbench.store.files import write_file
 
 #: Every directory of results holds this file; only such a directory is ever replaced.
 MARKER = "config.json"
-#: The only names that a list is believed about: what the commands write, at most one directory deep.
-_NAMES = re.compile(r"([a-z_]+/)?[^/\\]+\.(png|svg|pdf|csv|mp4|gif|nc|html|md|txt|zip)")
+#: The only names that a list is believed about: what the commands write, at most one directory deep; of files such
+#: as people keep their own notes in, only the very names that commands give.
+_NAMES = re.compile(r"([a-z_]+/)?[^/\\]+\.(png|svg|pdf|csv|mp4|gif|nc|html)|bench\.md|findings\.txt|sweep\.zarr\.zip")
 #: File managers leave these behind.
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 _FILES, _DIGEST = "files", "sha256"
