@@ -13,9 +13,10 @@ import xarray as xr
 from workbench import dataset, influence
 from workbench.agreement.resolution import resolution_notes
 from workbench.comparison.comparison import Comparison
-from workbench.comparison.draws import missing_draws, more_draws
+from workbench.comparison.draws import missing_draws
 from workbench.comparison.ensemble import compare_seeds
 from workbench.comparison.limits import refuse_nan, refuse_oversized
+from workbench.comparison.measuring import chosen_options, drawn_again, measured, refuse
 from workbench.comparison.notes import notes_on_task
 from workbench.comparison.planning import Schedules, planned_schedules
 from workbench.comparison.settings import Settings
@@ -34,7 +35,7 @@ from workbench.influence.curvatures import curvatures
 from workbench.influence.quantities import SIDES, Side
 from workbench.networks import Network
 from workbench.semantics import SemanticTask, prepared
-from workbench.store import Slot, Store
+from workbench.store import Store
 from workbench.theory.flow.predict import ROUTES, route
 from workbench.trajectory import Trajectory
 
@@ -77,50 +78,44 @@ def compare(
     settings = settings or Settings()
     if measures is not None:
         settings = replace(settings, measures=tuple(measures))
+    ready = prepared(task, centre=settings.centre, standardise=settings.standardise)
+    refuse_oversized(ready, settings)
     if settings.seeds > 1:
-        refuse_oversized(prepared(task, centre=settings.centre, standardise=settings.standardise), settings)
         return compare_seeds(task, settings, bar, store, sides)
-    task = prepared(task, centre=settings.centre, standardise=settings.standardise)
-    refuse_oversized(task, settings)
-    start = initial_network(task, settings, init_of(task, settings))
+    start = initial_network(ready, settings, init_of(ready, settings))
     schedules = schedules or planned_schedules(start, settings)
-    if "simulated" in sides:
+    simulated, work = "simulated" in sides, _work(settings, schedules, bar)
+    if simulated:
         _announce(schedules.seconds(start, retrains=any(measure.retrains for measure in settings.asked)))
-    recipe, again = (recipe_of(settings, schedule) for schedule in (schedules.training, schedules.retraining))
-    work = Work(
-        bar=bar,
-        device=settings.resolve_device(),
-        precision=settings.dtype,
-        recipe=again,
-        twice=None if schedules.twice is None else recipe_of(settings, schedules.twice),
-        seed=settings.seed,
-    )
     gaps = _gaps(start, settings)
     predicted = _predicted(start, schedules, settings, sides)
-    chosen = {} if predicted is None else _chosen(predicted, settings)
-    if predicted is not None and "simulated" in sides:
-        _refuse(predicted, settings.asked, chosen, work)
-    if "simulated" in sides:
-        trained = trained or train(start, recipe, settings, work, store)
-    chosen = chosen or _chosen(cast("Trajectory", trained), settings)
-    curved = curved or influence.local_bif in settings.asked
-    arrays = [
-        _once(measure, trajectory, chosen[measure.name], work, store)
-        for measure in settings.asked
-        for trajectory in (predicted, trained)
-        if trajectory is not None and _answers(measure, trajectory, gaps)
-    ]
+    chosen = {} if predicted is None else chosen_options(predicted, settings)
+    if predicted is not None and simulated:
+        refuse(predicted, settings.asked, chosen, work)
+    if simulated:
+        trained = trained or train(start, recipe_of(settings, schedules.training), settings, work, store)
+    chosen = chosen or chosen_options(cast("Trajectory", trained), settings)
+    arrays = measured(settings.asked, (predicted, trained), chosen, gaps, work, store)
     result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps, curved)
     draws = None if trained is None else missing_draws(result, settings)
-    if draws is not None:
-        name = influence.local_bif.name
-        chosen[name] = more_draws(chosen[name], draws)
-        longer = _once(influence.local_bif, cast("Trajectory", trained), chosen[name], work, store, f" {draws} draws")
-        arrays = [longer if array.name == longer.name else array for array in arrays]
+    if trained is not None and draws is not None:
+        arrays = drawn_again(arrays, draws, trained, chosen, work, store)
         result = _dataset(predicted, trained, arrays, settings, schedules, chosen, gaps, curved)
     refuse_nan(result, settings)
     notes = [*_notes(start, settings, schedules, chosen, arrays, gaps), *resolution_notes(result)]
     return Comparison(result.assign_attrs(notes=json.dumps(notes)), notes)
+
+
+def _work(settings: Settings, schedules: Schedules, bar: Bar) -> Work:
+    """What the measures work with: the recipe of retraining, and that of its second, coarser pass if there is one."""
+    return Work(
+        bar=bar,
+        device=settings.resolve_device(),
+        precision=settings.dtype,
+        recipe=recipe_of(settings, schedules.retraining),
+        twice=None if schedules.twice is None else recipe_of(settings, schedules.twice),
+        seed=settings.seed,
+    )
 
 
 def _predicted(start: Network, schedules: Schedules, settings: Settings, sides: Sequence[Side]) -> Trajectory | None:
@@ -141,35 +136,6 @@ def _gaps(start: Network, settings: Settings) -> dict[str, str]:
     """Why measures are not predicted, by name."""
     reasons = {measure.name: why_unpredicted(settings) or measure.why_unpredicted(start) for measure in settings.asked}
     return {name: reason for name, reason in reasons.items() if reason is not None}
-
-
-def _chosen(trajectory: Trajectory, settings: Settings) -> dict[str, dict[str, Any]]:
-    """The options of the measures, all chosen."""
-    return {measure.name: measure.resolve(trajectory, settings.of(measure)) for measure in settings.asked}
-
-
-def _refuse(predicted: Trajectory, asked: Sequence[Measure], chosen: dict[str, dict[str, Any]], work: Work) -> None:
-    for measure in asked:
-        if measure.refuse is not None:
-            measure.refuse(predicted, chosen[measure.name], work)
-
-
-def _answers(measure: Measure, trajectory: Trajectory, gaps: dict[str, str]) -> bool:
-    side = influence.side_of(trajectory)
-    return side in measure.sides and not (side == "analytic" and measure.name in gaps)
-
-
-def _once(
-    measure: Measure,
-    trajectory: Trajectory,
-    options: dict[str, Any],
-    work: Work,
-    store: Store | None,
-    which: str = "",
-) -> xr.DataArray:
-    """A measure on one side, from the store or else computed and kept."""
-    slot = Slot(store, f"{measure.name} {influence.side_of(trajectory)}{which}")
-    return slot.once(lambda place: measure.measure(trajectory, options, replace(work, slot=place)))
 
 
 def _dataset(
@@ -208,7 +174,7 @@ def _dataset(
         guide.times,
         variables,
         config=settings.record(),
-        lambda_min=curvatures(guide)[:, 0] if curved else None,
+        lambda_min=curvatures(guide)[:, 0] if curved or local in settings.asked else None,
         n_beta=posterior["n_beta"],
         gamma=posterior["gamma"],
         attrs=attrs,
