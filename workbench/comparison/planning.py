@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,7 @@ def choose_schedules(
     s, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
     white = start.depth == 2 and start.task.input_scale is not None
     s_max = s if white else 1 / fraction_of_stable(replace(start, activation="linear"), 1.0)
-    log_kappa = float(np.log(max(s / (start.modes.c * a0), np.e)))
+    log_kappa = float(np.log(max(s / (start.modes.c * a0), math.e)))
     sharpness = s_max * log_kappa / 2
     first = log_kappa / (2 * s) if start.depth == 2 else float(half_rise_times(start).min())
     grid = _grid(start, end, checkpoints, first, spacing)
