@@ -37,7 +37,7 @@ check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=240 notebooks
+	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=240 notebooks
 
 browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
 	WORKBENCH_BROWSER=required $(BIN)/python -m pytest tests/test_browser_explorer.py tests/test_explorer_guard.py
