@@ -12,11 +12,11 @@ from workbench.influence import MEASURES
 from workbench.networks import network
 from workbench.semantics import Hierarchy, rumelhart_task
 from workbench.simulation import Schedule, train
-from workbench.studies import frozen_input
+from workbench.studies import frozen_input_stages
 from workbench.studies.ladders import predicted_rungs, short_memory_flips
+from workbench.studies.nearest_tree import ultrametric, with_gram
 from workbench.studies.other_networks import concordance_of, turning_time
 from workbench.studies.pairs import events_of, groups_far_first
-from workbench.studies.real_data import ultrametric, with_gram
 from workbench.theory import flip_times, hierarchy_spectrum, mode_strength, predict, settling_time
 
 
@@ -43,7 +43,7 @@ def test_the_frozen_stage_is_the_derivative_of_singular_value_decompositions():
 
     residual = task.Y - outputs(0.0, 0)
     numeric = [-(residual * (outputs(h, i) - outputs(-h, i)) / (2 * h)).sum(axis=0) for i in range(4)]
-    stages = frozen_input.stages_of(start, np.array([t]))[:, 0]
+    stages = frozen_input_stages.stages_of(start, np.array([t]))[:, 0]
     assert stages[2] == pytest.approx(np.array(numeric), rel=1e-6)
     assert np.abs(stages[0] / stages[2] - 1).max() > 0.05
 

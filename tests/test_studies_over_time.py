@@ -5,10 +5,10 @@ import pytest
 
 from workbench.networks import network
 from workbench.semantics import Hierarchy
+from workbench.studies.gram_perturbation import kernel_slope
 from workbench.studies.influence_on_quantity import margin_readout
-from workbench.studies.interventions import WINDOWS, _problem
+from workbench.studies.intervention_problems import WINDOWS, stated_problem
 from workbench.studies.reweighted import derivative_by_retraining, reweighted
-from workbench.studies.symmetry_breaking import kernel_slope
 from workbench.theory import (
     gradient_kernel,
     layerwise_flow,
@@ -64,7 +64,7 @@ def test_retraining_differs_from_the_response_by_the_first_order_of_the_learning
 
 def test_the_expected_gain_of_a_cell_is_what_its_weight_saves(start):
     targets = np.arange(4) == 0
-    problem = _problem(start, targets, targets | True, 0.3)
+    problem = stated_problem(start, targets, targets | True, 0.3)
     window, item, h = WINDOWS // 2, 1, 1e-3
     edges = np.linspace(0, problem.time, WINDOWS + 1)
     losses = weighted_flow(
@@ -121,10 +121,10 @@ def test_exact_stages_of_an_aligned_start_are_its_half_rise_times(start):
 
 
 def test_branches_of_an_aligned_network_open_when_the_formula_says(start):
-    from workbench.studies.branching import OPEN, _opening, opening_times
+    from workbench.studies.branch_openings import OPEN, measured_opening, opening_times
     from workbench.theory import predict, settling_time
 
     path = predict(start, np.linspace(0, 3 * settling_time(start), 1200))
     # A spline of 1200 points; the last distance is reached to 1e-4 or better.
-    opened = [_opening(path, level) for level in range(2)]
+    opened = [measured_opening(path, level) for level in range(2)]
     assert opening_times(start.task, 0.01, 2, OPEN) == pytest.approx(opened, rel=1e-3)

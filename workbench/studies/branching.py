@@ -15,8 +15,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
+from numpy.typing import NDArray
 
 from workbench import theory
 from workbench.errors import WorkbenchError
@@ -24,16 +23,14 @@ from workbench.figures.representation import layout, splits
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.networks import network
-from workbench.semantics import Modes, SemanticTask, singular_modes
+from workbench.semantics import SemanticTask
+from workbench.studies.branch_openings import ancestor_levels, hidden_representations, measured_opening, opening_times
 from workbench.studies.pairs import EVENTS, enough, events_of, groups_far_first
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
-from workbench.theory.modes.rise_time import rise_time
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
-#: A branch is open where the distance of its centres has reached this share of its last value.
-OPEN = 0.5
 #: Standard deviation of initial weights, from small to large.
 SCALES = (1e-4, 1e-3, 1e-2, 1e-1)
 _RATE, _MOST_ITEMS, _POINTS = 0.02, 32, 120
@@ -55,7 +52,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
             a0 = float(np.mean([theory.initial_strengths(run.network).mean() for run in runs]))
             formula[k] = opening_times(task, a0, len(names))
             for s, run in enumerate(runs):
-                opened[k, s] = [_opening(run, level) for level in range(len(names))]
+                opened[k, s] = [measured_opening(run, level) for level in range(len(names))]
                 events[k, s] = events_of(run.times, np.asarray(MEASURES["gradient_kernel"](run).values), masks)
             if k == 0:
                 shown = runs[0]
@@ -73,7 +70,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
             "event": list(EVENTS),
             "time": shown.times,
             "item": list(task.items),
-            "branch": ("item", np.asarray((_levels(task) >= 1).argmax(axis=1))),
+            "branch": ("item", np.asarray((ancestor_levels(task) >= 1).argmax(axis=1))),
         },
     )
     caption = (
@@ -85,42 +82,6 @@ def answer(inquiry: Inquiry) -> StudyResult:
     return StudyResult(_finding(ds), ds, draw, caption, alt, _claims(ds))
 
 
-def _levels(task: SemanticTask) -> NDArray[np.int64]:
-    levels = task.common_ancestor_level
-    assert levels is not None
-    return levels
-
-
-def opening_times(task: SemanticTask, a0: ArrayLike, n_levels: int, share: float = OPEN) -> Array:
-    """``(level,)`` when branches under nodes of each level open, for balanced modes that start at a0; see the module.
-
-    Modes of level m + 1 are those that tell children of a level-m node apart and are the same within a child; on a tree
-    that is not symmetric their mean singular value stands for them.
-    """
-    modes, levels = _modes_and_levels(task)
-    times = []
-    for m in range(n_levels):
-        s = modes.s[levels == m + 1]
-        times.append(float(rise_time(share**2, s.mean(), c=modes.c, a0=a0)) if len(s) else float("nan"))
-    return np.array(times)
-
-
-def _modes_and_levels(task: SemanticTask) -> tuple[Modes, NDArray[np.int64]]:
-    """The modes, and ``(K,)`` the level each belongs to: the deepest at which it still differs between siblings."""
-    modes = singular_modes(task)
-    if modes.level is not None:
-        return modes, modes.level[: modes.rank]
-    common, V = _levels(task), modes.V[:, : modes.rank]
-    # Share of a mode's variation between items that part at each level.
-    gaps = (V[:, None, :] - V[None, :, :]) ** 2
-    depth = int(common.max())
-    by_level = np.stack([gaps[common == m].mean(axis=0) for m in range(depth)])
-    level = np.where(np.ptp(V, axis=0) < 1e-6, 0, 1 + (by_level >= 0.5 * by_level.max(axis=0)).argmax(axis=0))
-    if level.size:
-        level[0] = 0
-    return modes, level
-
-
 def _runs(task: SemanticTask, scale: float, seeds: int, first: int) -> list[Trajectory]:
     from workbench import simulation
 
@@ -130,33 +91,15 @@ def _runs(task: SemanticTask, scale: float, seeds: int, first: int) -> list[Traj
     return simulation.train_networks(starts, schedule)
 
 
-def _hidden(run: Trajectory) -> Array:
-    """``(T, P, H)``."""
-    return np.asarray(np.einsum("thn,np->tph", run.weights[0], run.task.X))
-
-
-def _opening(run: Trajectory, level: int) -> float:
-    """Mean over the nodes of a level of when the centres of their children are ``OPEN`` of the last distance apart."""
-    common, hidden, times = _levels(run.task), _hidden(run), []
-    for first in np.unique((common >= level).argmax(axis=1)):
-        members = np.flatnonzero(common[first] >= level)
-        child = (common[members] >= level + 1).argmax(axis=1)
-        centres = np.stack([hidden[:, members[child == c]].mean(axis=1) for c in np.unique(child)])
-        apart = np.linalg.norm(centres - centres.mean(axis=0), axis=-1).max(axis=0)
-        below = np.flatnonzero(apart >= OPEN * apart[-1])
-        if len(centres) > 1 and below[0] > 0:
-            roots = CubicSpline(run.times, apart).solve(OPEN * apart[-1], extrapolate=False)
-            times += [float(roots[0])] if len(roots) else []
-    return float(np.mean(times)) if times else float("nan")
-
-
 def joint_map(run: Trajectory) -> Array:
     """``(T, P, 2)`` classical multidimensional scaling of all times at once, turned so that the splits are seen.
 
     The plane is that of `figures.representation`: the orthogonal fit of all times to a layout of the tree.
     """
-    hidden = _hidden(run)
-    target = layout(splits(xr.Dataset({"common_ancestor_level": (("i", "j"), _levels(run.task))})), run.task.n_items)
+    hidden = hidden_representations(run)
+    target = layout(
+        splits(xr.Dataset({"common_ancestor_level": (("i", "j"), ancestor_levels(run.task))})), run.task.n_items
+    )
     left, _, right = np.linalg.svd(target.T @ hidden.sum(axis=0), full_matrices=False)
     positions = hidden @ (left @ right).T
     return np.asarray(positions - positions.mean(axis=(0, 1)))

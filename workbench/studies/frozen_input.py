@@ -14,8 +14,6 @@ later. The wrong start decays as the flow forgets it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -26,20 +24,14 @@ from workbench import theory
 from workbench.agreement.events import sign_flips
 from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
-from workbench.influence import MEASURES
-from workbench.networks import Network
+from workbench.studies.frozen_input_stages import RATES, STAGES, idealisation_errors, stages_of, trained_stages
 from workbench.studies.pairs import groups_far_first, usual_networks
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
-from workbench.theory.influence.frozen_input import printed_rotation
 
 Array = NDArray[np.float64]
 
-#: From the exact derivative to the printed formula, each with one idealisation more.
-STAGES = ("exact", "louder targets", "frozen formula", "as printed")
 #: Idealisation k is the difference between stages k and k + 1.
 IDEALISATIONS = ("inputs", "start", "rotation")
-#: Learning rates, over the largest stable one.
-RATES = (0.02, 0.01)
 _MOST_ITEMS = 16
 
 
@@ -60,10 +52,10 @@ def answer(inquiry: Inquiry) -> StudyResult:
             labels, masks = groups_far_first(network.task)
             names[n, : len(labels)] = labels
             stages = stages_of(network, shares * ends[n])
-            errors[n] = _errors(stages)
+            errors[n] = idealisation_errors(stages)
             curves[n, :, :, : len(masks)] = np.stack([stages[..., m].mean(axis=-1) for m in masks], axis=-1)
             advance(1)
-            seen, gaps[n] = _trained(network, ends[n], stages, shares)
+            seen, gaps[n] = trained_stages(network, ends[n], stages, shares)
             trained[n, :, :, : len(masks)] = np.stack([seen[..., m].mean(axis=-1) for m in masks], axis=-1)
             advance(1)
     ds = xr.Dataset(
@@ -100,50 +92,6 @@ def answer(inquiry: Inquiry) -> StudyResult:
         "its error from the inputs grows through training, that of the start decays.",
         _claims(ds),
     )
-
-
-def stages_of(network: Network, times: Array) -> Array:
-    """``(4, T, P, P)``."""
-    assert network.a0 is not None
-    modes = network.modes
-    given: dict[str, Any] = {"a0": network.a0, "active": network.active, "depth": network.depth}
-    return np.stack(
-        [
-            theory.trajectory_derivative(modes, times, **given),
-            theory.frozen_input_derivative(modes, times, start="kept", **given),
-            theory.frozen_input_derivative(modes, times, start="rotated", **given),
-            printed_rotation(modes, times, **given),
-        ]
-    )
-
-
-def _errors(stages: Array) -> Array:
-    """``(3, T)`` of every idealisation, relative L2 over pairs of different items."""
-    off = ~np.eye(stages.shape[-1], dtype=bool)
-    size = np.linalg.norm(stages[0][:, off], axis=1)
-    return np.asarray(np.linalg.norm(np.diff(stages[..., off], axis=0), axis=-1) / size)
-
-
-def _trained(network: Network, end: float, stages: Array, shares: Array) -> tuple[Array, Array]:
-    """``(3, 13, P, P)`` of gradient descent at the lower rate, and ``(3, 2)`` distances from the theory at both."""
-    from workbench import simulation
-
-    at = np.searchsorted(shares, np.arange(1, 13) / 12 - 1e-9)
-    off, gaps = ~np.eye(stages.shape[-1], dtype=bool), []
-    exact = stages[:3, at][..., off]
-    for rate in RATES:
-        schedule = simulation.Schedule.even(end, 13, simulation.learning_rate(network, rate))
-        run = simulation.train(network, schedule)
-        measured = np.stack(
-            [
-                MEASURES["trajectory_derivative"](run).values,
-                MEASURES["frozen_input_derivative"](run, start="kept").values,
-                MEASURES["frozen_input_derivative"](run, start="rotated").values,
-            ]
-        )
-        gap = measured[:, 1:][..., off] - exact
-        gaps.append(np.linalg.norm(gap, axis=(1, 2)) / np.linalg.norm(exact, axis=(1, 2)))
-    return measured, np.stack(gaps, axis=1)
 
 
 def _flips(ds: xr.Dataset, most: int = 4) -> Array:

@@ -10,62 +10,29 @@ most helpful, throughout; controls are random cells, random items throughout and
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
-from workbench import theory
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
-from workbench.networks import Network, network
-from workbench.studies.pairs import enough
+from workbench.studies.intervention_problems import WINDOWS, Problem, stated_problems, time_reached
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 
 Array = NDArray[np.float64]
 _LOG = logging.getLogger("workbench")
 
-WINDOWS = 8
-#: Loss of the targets at the end of the intervention, as a share of the first: early, in the middle, late.
-SHARES = (0.6, 0.3, 0.1)
 #: Extra weight of a chosen cell; 1 is the item itself once more.
 AMOUNTS = (0.05, 0.5)
 POLICIES = ("stagewise", "end point", "uniform", "random cells", "random item", "random window")
 _CONTROLS = POLICIES[3:]
-_MOST_ITEMS = 40
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A network, the items whose loss counts, and the cells that may be weighed.
-
-    Attributes:
-        start: the network.
-        targets: ``(P,)`` whose mean loss counts.
-        allowed: ``(P,)`` which items may be weighed.
-        share: target loss over the first loss.
-        time: T, when it is reached without intervention, by theory.
-        value: ``(window, P)`` expected gain of time per unit of extra weight on a cell.
-        kernel: ``(P,)`` end-point influence of every item on the targets.
-    """
-
-    start: Network
-    targets: NDArray[np.bool_]
-    allowed: NDArray[np.bool_]
-    share: float
-    time: float
-    value: Array
-    kernel: Array
 
 
 def answer(inquiry: Inquiry) -> StudyResult:
     """Predicted gains, then measured ones, of every policy."""
     draws = 12 if inquiry.quick else 60
-    problems = _problems(inquiry)
+    problems = stated_problems(inquiry)
     cells = [_choices(problem, draws, inquiry.seed) for problem in problems.values()]
     expected = np.stack(
         [[float((p.value * c).sum()) for c in chosen] for p, chosen in zip(problems.values(), cells, strict=True)]
@@ -92,56 +59,6 @@ def answer(inquiry: Inquiry) -> StudyResult:
         "weight; ticks, what first-order theory expected before the run. Left: small weights; right: large ones."
     )
     return StudyResult(_finding(ds), ds, draw, caption, "Rows of dots, one row a problem and policy.", _claims(ds))
-
-
-def _problems(inquiry: Inquiry) -> dict[str, Problem]:
-    """One item as target, with and without its own weight free; the first half of the items, with all weights free."""
-    task = inquiry.task_or("tree")
-    if not 3 <= task.n_items <= _MOST_ITEMS:
-        raise WorkbenchError(f"interventions take a task of 3 to {_MOST_ITEMS} items; {task.name!r} has {task.n_items}")
-    start = network(task, enough(task), "auto", seed=inquiry.seed)
-    one, half = np.arange(task.n_items) == 0, np.arange(task.n_items) < (task.n_items + 1) // 2
-    name = task.items[0]
-    asked = {
-        name: (one, ~one & False | True),
-        f"{name}, by others": (one, ~one),
-        "half of the items": (half, half | True),
-    }
-    return {
-        f"{label}, to {share:.0%}": _problem(start, targets, allowed, share)
-        for label, (targets, allowed) in asked.items()
-        for share in SHARES
-    }
-
-
-def _problem(start: Network, targets: NDArray[np.bool_], allowed: NDArray[np.bool_], share: float) -> Problem:
-    grid = np.linspace(0, theory.settling_time(start), 2001)
-    loss = theory.predict(start, grid).item_losses[:, targets].mean(axis=1)
-    T = _reached(grid, loss, share * loss[0])
-    slope = float(PchipInterpolator(grid, loss)(T, 1))
-    assert start.a0 is not None
-    edges = np.linspace(0, T, WINDOWS + 1)
-    restricted = [
-        theory.trajectory_derivative(
-            start.modes, [T], a0=start.a0, active=start.active, depth=start.depth, window=(float(b), float(e))
-        )[0]
-        for b, e in pairwise(edges)
-    ]
-    # An extra weight w on item i is eps_i = w / P.
-    change = np.stack(restricted)[:, :, targets].mean(axis=2) / start.task.n_items
-    kernel = theory.gradient_kernel(start.modes, theory.mode_strengths(start, [T]))[0]
-    return Problem(start, targets, allowed, share, T, change / slope, kernel[:, targets].mean(axis=1))
-
-
-def _reached(times: Array, losses: Array, goal: float) -> float:
-    """The first time at which the loss is at the goal, by monotone interpolation; infinite if never."""
-    below = np.flatnonzero(losses <= goal)
-    if not below.size or below[0] == 0:
-        return float("inf") if not below.size else float(times[0])
-    k = int(below[0])
-    part = slice(max(0, k - 3), k + 3)
-    roots = PchipInterpolator(times[part], losses[part]).solve(goal, extrapolate=False)
-    return float(roots[0])
 
 
 def _choices(problem: Problem, draws: int, seed: int) -> Array:
@@ -185,7 +102,7 @@ def _gains(problem: Problem, cells: Array) -> Array:
     weights = simulation.ItemWeights(tuple(int(n) for n in begins), phases)
     losses = simulation.retrained_losses(start, schedule, weights)[:, :, problem.targets].mean(axis=2)
     goal = problem.share * losses[0, 0]
-    times = np.array([_reached(schedule.times, losses[:, r], goal) for r in range(losses.shape[1])])
+    times = np.array([time_reached(schedule.times, losses[:, r], goal) for r in range(losses.shape[1])])
     return np.asarray((times[0] - times[1:]).reshape(len(AMOUNTS), -1))
 
 

@@ -14,8 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cophenet, linkage
-from scipy.spatial.distance import squareform
 from scipy.stats import kendalltau
 
 from workbench import theory
@@ -23,7 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.networks import Network, choose_init, network
-from workbench.semantics import SemanticTask
+from workbench.studies.nearest_tree import ultrametric, with_gram
 from workbench.studies.other_networks import turning_time
 from workbench.studies.pairs import enough
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
@@ -93,26 +91,6 @@ def answer(inquiry: Inquiry) -> StudyResult:
         "the pairs that help and harm most.",
         _claims(ds),
     )
-
-
-def ultrametric(gram: Array) -> Array:
-    """The inner products at which average linkage joins two items, ``(P, P)``; a diagonal no less than its row."""
-    P = len(gram)
-    distance = gram.max() - gram
-    np.fill_diagonal(distance, 0.0)
-    joined = gram.max() - squareform(cophenet(linkage(squareform(distance, checks=False), method="average")))
-    off = np.where(np.eye(P, dtype=bool), -np.inf, joined)
-    ideal = np.where(np.eye(P, dtype=bool), 0.0, joined)
-    np.fill_diagonal(ideal, np.maximum(np.diag(gram), off.max(axis=1)))
-    return np.asarray(ideal)
-
-
-def with_gram(task: SemanticTask, gram: Array) -> SemanticTask:
-    """A task on the same inputs whose items have these inner products; negative eigenvalues count as 0."""
-    values, vectors = np.linalg.eigh(gram)
-    Y = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    properties = tuple(f"direction {k + 1}" for k in range(len(Y)))
-    return SemanticTask(f"{task.name}, ideal tree", task.items, properties, Y, X=task.X)
 
 
 def _turns(times: Array, influence: Array, upper: tuple[NDArray[np.intp], NDArray[np.intp]]) -> list[float]:

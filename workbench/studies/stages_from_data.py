@@ -19,25 +19,19 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.signal import find_peaks
 
 from workbench import theory
-from workbench.agreement.events import sign_flips
 from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.networks import Network, network
 from workbench.studies.pairs import EVENTS, enough, events_of, groups_far_first
+from workbench.studies.stage_definitions import DEFINITIONS, first_half, stage_events
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 from workbench.theory.modes.groups import mode_groups
 from workbench.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
-DEFINITIONS = ("loss", "log loss", "mode strengths", "influence peaks", "influence flips", "lambda-hat")
-#: Events closer than this share of their time are one.
-_ONE = 0.08
-#: A peak must stand out by this share of the curve's range.
-_PROMINENCE = 0.01
 _START, _RATE, _MOST_ITEMS = "gaussian:0.02", 0.02, 16
 
 
@@ -54,7 +48,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
     detected: list[list[Array]] = []
     with inquiry.bar("stages", seeds) as advance:
         for run in _runs(starts, last, points):
-            detected.append(_events(run))
+            detected.append(stage_events(run))
             advance(1)
     most = max(len(events) for one in detected for events in one)
     table = np.full((seeds, len(DEFINITIONS), most), np.nan)
@@ -87,16 +81,8 @@ def exact_stages(start: Network, times: Array, levels: list[NDArray[np.intp]]) -
     """``(stage,)`` when the mean strength of a level passes half of its final value, by the exact flow."""
     a = theory.predict(start, times).mode_strengths / (start.modes.s / start.modes.c)
     return np.array(
-        [_first_half(times, np.asarray(a[:, members].mean(axis=1), dtype=np.float64), 1.0) for members in levels]
+        [first_half(times, np.asarray(a[:, members].mean(axis=1), dtype=np.float64), 1.0) for members in levels]
     )
-
-
-def _first_half(times: Array, values: Array, final: float) -> float:
-    above = np.flatnonzero(values >= final / 2)
-    if not above.size or above[0] == 0:
-        return float("nan")
-    roots = CubicSpline(times, values).solve(final / 2, extrapolate=False)
-    return float(roots[0]) if len(roots) else float("nan")
 
 
 def _runs(starts: list[Network], last: float, points: int) -> list[Trajectory]:
@@ -105,51 +91,6 @@ def _runs(starts: list[Network], last: float, points: int) -> list[Trajectory]:
     eta = simulation.learning_rate(starts[0], _RATE)
     schedule = simulation.schedule_near(np.linspace(0, last, points), eta)
     return simulation.train_networks(starts, schedule)
-
-
-def _events(run: Trajectory) -> list[Array]:
-    """Of every definition, ascending."""
-    from workbench.influence import MEASURES
-    from workbench.simulation.sampling.learning_coefficient import gaussian_expectation
-
-    t, task = run.times, run.task
-    product = run.weights[0]
-    for W in run.weights[1:]:
-        product = W @ product
-    sizes: Array = np.linalg.svd(product, compute_uv=False)[:, : run.network.modes.rank].astype(np.float64)
-    K = np.asarray(MEASURES["gradient_kernel"](run).values)
-    off = np.triu(np.ones((task.n_items, task.n_items), dtype=bool), 1)
-    top = np.abs(K[:, off]).max()
-    flips = [sign_flips(t, K[:, i, j], noise=0.01 * top) for i, j in zip(*np.nonzero(off), strict=True)]
-    modes = run.network.modes
-    n_beta = theory.default_n_beta(modes)
-    gamma = 2 * n_beta * float(modes.s[0])
-    llc = np.array([gaussian_expectation(run.at(k), n_beta, gamma) for k in range(len(t))])
-    rest = run.loss - run.loss.min() + 1e-4 * np.ptp(run.loss)
-    halves = [_first_half(t, sizes[:, k], float(sizes[-1, k])) for k in range(sizes.shape[1])]
-    return [
-        _peaks(t, -CubicSpline(t, run.loss)(t, 1)),
-        _peaks(t, -CubicSpline(t, np.log(rest))(t, 1)),
-        _merged(np.array(halves)),
-        _peaks(t, np.abs(K[:, off]).sum(axis=1)),
-        _merged(np.concatenate(flips)),
-        _merged(np.concatenate([_peaks(t, llc), _peaks(t, -llc)])),
-    ]
-
-
-def _peaks(times: Array, values: Array) -> Array:
-    """Times of maxima that stand out."""
-    fine = np.linspace(times[0], times[-1], 2000)
-    curve = CubicSpline(times, values)(fine)
-    return np.asarray(fine[find_peaks(curve, prominence=_PROMINENCE * np.ptp(curve))[0]])
-
-
-def _merged(times: Array) -> Array:
-    """Means of clusters of times that follow each other closely."""
-    t = np.sort(times[np.isfinite(times)])
-    if not t.size:
-        return t
-    return np.array([part.mean() for part in np.split(t, np.flatnonzero(np.diff(t) > _ONE * t[1:]) + 1)])
 
 
 def _assigned(ds: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:

@@ -9,8 +9,6 @@ derivative where two coincide. So a class of pairs splits in proportion to sigma
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -21,9 +19,9 @@ from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.networks import Network, network
 from workbench.semantics import SemanticTask, task_from_spec
+from workbench.studies.gram_perturbation import kernel_slope
 from workbench.studies.pairs import enough
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
-from workbench.theory.modes.strength import mode_state
 
 Array = NDArray[np.float64]
 
@@ -108,35 +106,6 @@ def _directions(task: SemanticTask, levels: NDArray[np.int64], seed: int) -> dic
         "one branch heavier": branch.T @ branch - base,
         "the table's own": (real - even) * np.trace(base) / np.trace(real),
     }
-
-
-def kernel_slope(gram: Array, direction: Array, times: Array, a0: float = 0.01) -> Array:
-    """``(T, P, P)`` derivative of the influence -K by sigma at G, for one-hot items and balanced starts at a0."""
-    P = len(gram)
-    nu, V = np.linalg.eigh(gram)
-    s, c = np.sqrt(np.maximum(nu, 0)) / P, 1 / P
-    inside = V.T @ direction @ V
-
-    def states(values: Array) -> tuple[Array, Array]:
-        return mode_state(times[:, None], np.sqrt(np.maximum(values, 0)) / P, c=c, a0=a0, depth=2)
-
-    def changed(function: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
-        """A function of G, and its derivative along the direction."""
-        a, e = states(nu)
-        f = function(a, e)
-        h = 1e-5 * nu.max()
-        (a1, e1), (a0_, e0) = states(nu + h), states(nu - h)
-        slope = (function(a1, e1) - function(a0_, e0)) / (2 * h)
-        gap = nu[:, None] - nu[None, :]
-        close = np.abs(gap) < 1e-6 * nu.max()
-        divided = np.where(close, slope[:, :, None], (f[:, :, None] - f[:, None, :]) / np.where(close, 1, gap))
-        return (V * f[:, None, :]) @ V.T, V @ (divided * inside) @ V.T
-
-    assert s.min() > 0
-    (f, df), (g, dg) = changed(lambda a, e: e**2), changed(lambda a, e: a)
-    _, dself = changed(lambda a, e: a * e**2)
-    own = np.eye(P) * dself.diagonal(axis1=1, axis2=2)[:, None, :]
-    return np.asarray(-(P**2) * (df * g + f * dg + own))
 
 
 def _trained_kernel(start: Network, times: Array) -> Array:
