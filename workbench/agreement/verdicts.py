@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,8 +15,9 @@ from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, 
 from workbench.agreement.event_table import flip_pairs
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.posterior_verdicts import CHAINS, chain_verdicts, posterior_verdicts
+from workbench.agreement.unclaimed_verdicts import one_sided, unbounded
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
-from workbench.dataset import measure_names, sides_of, variable
+from workbench.dataset import variable
 from workbench.influence import MEASURES, damped_newton, gradient_kernel, local_bif
 from workbench.semantics import Modes
 
@@ -33,23 +33,13 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     """Judge every claim that the dataset can be asked about; each states the smallest error that it would catch."""
     bounded = "a0" in ds.attrs and "no_error_bar" not in ds.attrs
     error = _strength_error(ds) if bounded else 0.0
-    judged = _bounded(ds, error) if bounded else _unbounded(ds)
+    judged = _bounded(ds, error) if bounded else unbounded(ds)
     if local_bif.name in measures_in(ds):
         judged += posterior_verdicts(ds)
     judged += chain_verdicts(ds)
     apart = _led_apart(ds, error)
     judged = judged if apart is None else [_withdrawn(verdict, apart) for verdict in judged]
-    return judged + _one_sided(ds)
-
-
-def _one_sided(ds: xr.Dataset) -> list[Verdict]:
-    """Measures that stand alone, with the reason."""
-    reasons: dict[str, str] = json.loads(ds.attrs.get("not_predicted", "{}"))
-    alone = [name for name in measure_names(ds) if len(sides_of(ds, name)) == 1]
-    return [
-        unclaimed(name, f"{name}: {sides_of(ds, name)[0]} side alone", "-", reasons.get(name, "it has one side"))
-        for name in alone
-    ]
+    return judged + one_sided(ds)
 
 
 def _strength_error(ds: xr.Dataset) -> float:
@@ -248,18 +238,3 @@ def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
         return [unclaimed(key, claim, f"{late(0.0):.2g}", why)]
     why = "learning rate; both sides are read off the same checkpoints"
     return [judge(key, claim, late, FLIP_TOLERANCE, why, altered="every predicted time")]
-
-
-def _unbounded(ds: xr.Dataset) -> list[Verdict]:
-    if "mode_strength_analytic" not in ds:
-        return []
-    final = ds["singular_value"].values / ds.attrs["input_scale"]
-    difference = np.abs(ds["mode_strength_simulated"].values - ds["mode_strength_analytic"].values) / final
-    reason = str(ds.attrs.get("no_error_bar", "unaligned start: no closed-form error bar for the learning rate"))
-    claim = "mode strengths (largest difference / final strength)"
-    judged = [unclaimed("mode_strengths", claim, f"{difference.max():.2g}", reason)]
-    for measure in measures_in(ds):
-        if measure != local_bif.name:
-            error = relative_l2(ds[f"{measure}_analytic"].values, ds[f"{measure}_simulated"].values)
-            judged.append(unclaimed(measure, f"{measure} (relative L2, all pairs)", f"{error:.2g}", reason))
-    return judged

@@ -9,7 +9,6 @@ import numpy as np
 from bokeh.embed import file_html
 from bokeh.layouts import column, row
 from bokeh.models import (
-    CategoricalSlider,
     CDSView,
     ColumnDataSource,
     Div,
@@ -17,7 +16,6 @@ from bokeh.models import (
     HoverTool,
     IntersectionFilter,
     LinearColorMapper,
-    Slider,
     Span,
 )
 from bokeh.plotting import figure
@@ -25,6 +23,7 @@ from bokeh.resources import INLINE
 from matplotlib.colors import to_hex
 
 from workbench.explorer.standalone import MOMENTS, Grid, title_of
+from workbench.explorer.standalone_sliders import choice_slider, moment_slider
 from workbench.figures.style import Style
 
 _STYLE = Style()
@@ -43,12 +42,14 @@ def page(grid: Grid) -> str:
     pick = {name: GroupFilter(column_name=name) for name in ("depth", "a0", "measure", "source", "target", "moment")}
     measures = {name: title_of(name) for name in grid.measures}
     controls = [
-        _choice("layers", [str(depth) for depth in dict.fromkeys(cell.depth for cell in grid.cells)], pick["depth"], 1),
-        _choice("strength at the start", [f"{a0:g}" for a0 in grid.starts], pick["a0"], 2),
-        _choice("measure", list(measures.values()), pick["measure"], 0),
-        _choice("source: more weight on", list(grid.items), pick["source"], 0),
-        _choice("target: loss of", list(grid.items), pick["target"], 1),
-        _moment(pick["moment"]),
+        choice_slider(
+            "layers", [str(depth) for depth in dict.fromkeys(cell.depth for cell in grid.cells)], pick["depth"], 1
+        ),
+        choice_slider("strength at the start", [f"{a0:g}" for a0 in grid.starts], pick["a0"], 2),
+        choice_slider("measure", list(measures.values()), pick["measure"], 0),
+        choice_slider("source: more weight on", list(grid.items), pick["source"], 0),
+        choice_slider("target: loss of", list(grid.items), pick["target"], 1),
+        moment_slider(pick["moment"]),
     ]
     moments = _moments(grid)
     panels = [
@@ -70,22 +71,6 @@ def _about(grid: Grid) -> str:
     task = grid.scene.task
     some = f"{len(grid.items)} of {task.n_items} items can be chosen." if len(grid.items) < task.n_items else ""
     return _ABOUT.format(task=escape(task.name), left_out=some)
-
-
-def _choice(title: str, values: list[str], of: GroupFilter, first: int) -> Any:
-    """A slider over names; its value is the value that the filter keeps."""
-    value = values[min(first, len(values) - 1)]
-    slider = CategoricalSlider(title=title, categories=values, value=value, width=250, visible=len(values) > 1)
-    of.group = value
-    slider.js_link("value", of, "group")
-    return slider
-
-
-def _moment(of: GroupFilter) -> Any:
-    of.group = MOMENTS // 3
-    slider = Slider(title="time, in steps along the axis", start=0, end=MOMENTS - 1, step=1, value=of.group, width=250)
-    slider.js_link("value", of, "group")
-    return slider
 
 
 def _view(pick: dict[str, GroupFilter], *names: str) -> CDSView:
