@@ -38,9 +38,9 @@ from workbench.simulation import (
 )
 from workbench.simulation.influence.trajectory_derivative import trajectory_derivative
 from workbench.simulation.influence.window_removal import window_removal
-from workbench.simulation.training.descent import stepper
 from workbench.simulation.training.optimizers import Adam, GradientDescent, Momentum
 from workbench.simulation.training.recipes import Recipe
+from workbench.simulation.training.steppers import stepper
 from workbench.store import Slot, Store
 from workbench.store import slot as slot_module
 

@@ -16,9 +16,10 @@ from workbench.simulation import (
     train_networks,
 )
 from workbench.simulation.running.place import CPU
-from workbench.simulation.training.descent import descend, stepper
+from workbench.simulation.training.descent import descend
 from workbench.simulation.training.output_basis import output_basis
 from workbench.simulation.training.recipes import ItemWeights, Recipe
+from workbench.simulation.training.steppers import stepper
 from workbench.theory.flow.aligned import mode_residuals, mode_strengths
 from workbench.theory.influence.flips import flip_times
 from workbench.theory.modes.spectrum import hierarchy_spectrum

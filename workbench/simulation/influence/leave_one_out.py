@@ -16,10 +16,11 @@ from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.running.batches import MEMORY, Progress, run_batches, shared_progress
 from workbench.simulation.running.place import CPU, Place
 from workbench.simulation.running.threads import in_threads, torch_threads
-from workbench.simulation.training.descent import bytes_per_run, descend, stepper
+from workbench.simulation.training.descent import bytes_per_run, descend
 from workbench.simulation.training.output_basis import on_outputs, output_basis
 from workbench.simulation.training.recipes import ItemWeights, Recipe, as_recipe
 from workbench.simulation.training.schedule import Schedule
+from workbench.simulation.training.steppers import stepper
 from workbench.store import NOWHERE, Slot
 
 Array = NDArray[np.float64]
