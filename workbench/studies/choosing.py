@@ -70,8 +70,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
         draw,
         "Error of the sampled variances against HMC by n beta and gamma over n beta s_1, at two checkpoints (rows) "
         "and two steps; framed: accepted by a sampling guide's criteria; grey: no posterior. Right: share of pairs "
-        "whose BIF has the sign of the exact derivative, with the draws (thousands) that the median pair needs for a "
-        "signal of 3.",
+        "whose BIF has the sign of the exact derivative, with the draws (powers of ten) that the median pair needs for "
+        "a signal of 3.",
         "Six maps; frames stand around wrong cells as well as right ones.",
         _claims(ds),
     )
@@ -210,12 +210,12 @@ def draw(ds: xr.Dataset) -> Figure:
             figure.colorbar(image, ax=axes[k, 1], label="relative error of variances")
             signs = axes[k, 2].imshow(one["signs"], cmap=PAGE.amount(), vmin=0, vmax=1, origin="lower", aspect="auto")
             figure.colorbar(signs, ax=axes[k, 2], label="share of right signs")
-            needed = 9 / one["snr"].values ** 2 / 1000
+            needed = np.log10(9 / one["snr"].values ** 2)  # at three times the noise
             for (b, r), value in np.ndenumerate(needed):
                 if np.isfinite(value):
-                    axes[k, 2].text(
-                        r, b, f"{value:.2g}", ha="center", va="center", fontsize=PAGE.least, color=PAGE.background
-                    )
+                    ink = PAGE.background if float(one["signs"].values[b, r]) > 0.6 else PAGE.ink
+                    shown = f"$10^{{{value:.0f}}}$"
+                    axes[k, 2].text(r, b, shown, ha="center", va="center", fontsize=PAGE.least, color=ink)
         for ax in axes.ravel():
             PAGE.tidy(ax)
             ax.set_xticks(range(ds.sizes["ratio"]), [f"{x:g}" for x in ds["ratio"].values])
