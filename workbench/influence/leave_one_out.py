@@ -42,8 +42,8 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
     steps = schedule.total + (0 if twice is None else twice.schedule.total)
     with work.bar("leave-one-out, retrain", steps) as advance:
 
-        def change(how: Recipe, slot: Slot) -> Array:
-            losses = simulation.retrained_losses(network, how, runs, place=place, progress=advance, slot=slot)
+        def change(training: Recipe, slot: Slot) -> Array:
+            losses = simulation.retrained_losses(network, training, runs, place=place, progress=advance, slot=slot)
             return losses[:, :1] - losses[:, 1:]
 
         if twice is None:

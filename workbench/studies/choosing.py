@@ -54,8 +54,8 @@ def answer(inquiry: Inquiry) -> StudyResult:
             for b, n_beta in enumerate(n_betas):
                 for r, ratio in enumerate(ratios):
                     gamma = float(ratio * n_beta * start.modes.s[0])
-                    found = _one(path, one, k, float(n_beta), gamma, derivative[k], inquiry)
-                    for name, value in found.items():
+                    cell = _one(path, one, k, float(n_beta), gamma, derivative[k], inquiry)
+                    for name, value in cell.items():
                         arrays[name][k, b, r] = value
                     advance(1)
     dims = ("checkpoint", "n_beta", "ratio")

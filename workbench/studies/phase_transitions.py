@@ -73,8 +73,8 @@ def chains_from_zero(
         # Not adapted: in the burn-in chains may not yet have seen the learned phase, which is more curved.
         sampling = replace(sampling, step=0.5 / (gamma + n_beta * high) ** 0.5)
     planned = plan(zero, n_beta, gamma, sampling, curvatures=np.array([[0.0, high]]))
-    found = sample_local_posterior(zero, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned).estimate
-    return found.covariance[0], found.parts[0]
+    estimate = sample_local_posterior(zero, n_beta=n_beta, gamma=gamma, sampling=sampling, planned=planned).estimate
+    return estimate.covariance[0], estimate.parts[0]
 
 
 def _one_mode(inquiry: Inquiry, advance: object) -> xr.Dataset:

@@ -134,9 +134,9 @@ def _found(ds: xr.Dataset) -> xr.DataArray:
 
 
 def _finding(ds: xr.Dataset) -> str:
-    spread, late, found = ds["offset"].std("seed").mean("stage"), ds["offset"].mean(("seed", "stage")), _found(ds)
+    spread, late, shares = ds["offset"].std("seed").mean("stage"), ds["offset"].mean(("seed", "stage")), _found(ds)
     told = [
-        f"{name} {float(found[d]):.0%} of stages, {float(late[d]):+.2f} late (sd {float(spread[d]):.2f}), "
+        f"{name} {float(shares[d]):.0%} of stages, {float(late[d]):+.2f} late (sd {float(spread[d]):.2f}), "
         f"{float(ds['false_alarms'][:, d].mean()):.1f} false alarms"
         for d, name in enumerate(DEFINITIONS)
     ]
@@ -152,14 +152,14 @@ def _finding(ds: xr.Dataset) -> str:
 
 
 def _claims(ds: xr.Dataset) -> tuple[StudyClaim, ...]:
-    found = {name: float(value) for name, value in zip(DEFINITIONS, _found(ds).values, strict=True)}
+    shares = {name: float(value) for name, value in zip(DEFINITIONS, _found(ds).values, strict=True)}
     strengths = ds["offset"].sel(definition="mode strengths")
     flips = ds["stage_at_event"].sel(kind="flip 1").values
     flips = flips[np.isfinite(flips)]
     return (
         StudyClaim(
             "Singular values of the network's map find every stage, in every seed",
-            found["mode strengths"],
+            shares["mode strengths"],
             ">=",
             0.95,
             "one in twenty may cross its neighbour",
@@ -173,14 +173,14 @@ def _claims(ds: xr.Dataset) -> tuple[StudyClaim, ...]:
         ),
         StudyClaim(
             "The plain loss does not: its curvature shows fewer than all stages",
-            found["loss"],
+            shares["loss"],
             "<=",
             0.75,
             "stages that overlap leave one bend; three of four is the most that is not all on the default tree",
         ),
         StudyClaim(
             "Zeros of d lambda-hat / d log t find fewer stages than singular values do",
-            found["mode strengths"] - found["lambda-hat"],
+            shares["mode strengths"] - shares["lambda-hat"],
             ">=",
             0.05,
             "share of stages; one in twenty",

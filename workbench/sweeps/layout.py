@@ -134,20 +134,20 @@ def _tasks(plan: Plan) -> tuple[list[SemanticTask], list[Settings]]:
 
 def _variables(plan: Plan) -> dict[str, tuple[str, ...]]:
     pair = ("checkpoint", "source", "target")
-    found: dict[str, tuple[str, ...]] = {"time": ("checkpoint",), "singular_value": ("mode",)}
+    dims: dict[str, tuple[str, ...]] = {"time": ("checkpoint",), "singular_value": ("mode",)}
     for side in plan.sides:
-        found[f"loss_{side}"] = ("checkpoint",)
-        found[f"mode_strength_{side}"] = ("checkpoint", "mode")
+        dims[f"loss_{side}"] = ("checkpoint",)
+        dims[f"mode_strength_{side}"] = ("checkpoint", "mode")
     for measure in plan.settings.asked:
         for side in (side for side in measure.sides if side in plan.sides):
-            found[dataset.variable(measure.name, side)] = pair
+            dims[dataset.variable(measure.name, side)] = pair
             if side == "simulated" and measure.sampled:
-                found[f"{dataset.variable(measure.name, side)}_stderr"] = pair
-    found["event_time"] = ("side", "measure", "pairs", "event")
+                dims[f"{dataset.variable(measure.name, side)}_stderr"] = pair
+    dims["event_time"] = ("side", "measure", "pairs", "event")
     if len(plan.sides) == 2:
-        found |= {"relative_l2": ("measure", "pairs"), "same_sign": ("measure", "pairs")}
+        dims |= {"relative_l2": ("measure", "pairs"), "same_sign": ("measure", "pairs")}
     fields = {axis.name for axis in plan.axes}  # what is run over is a coordinate
-    return found | {name: () for name in _CHOSEN if name not in fields}
+    return dims | {name: () for name in _CHOSEN if name not in fields}
 
 
 def arrays_of(comparison: Comparison, layout: Layout) -> Arrays:
