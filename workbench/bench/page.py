@@ -16,7 +16,7 @@ from workbench.bench.method import Method
 from workbench.bench.runner import Evaluation
 from workbench.bench.summary import RANKED_BY, where_it_fails
 from workbench.bench.truth import Truths
-from workbench.report.markup import Markup, element, slug, together, void
+from workbench.report.markup import Markup, document, element, slug, together, void
 from workbench.report.page import CSS
 from workbench.report.tables import table
 
@@ -58,11 +58,6 @@ def leaderboard_page(
     """The page as text; it needs no network."""
     title = "Attribution methods against influence that is exactly known"
     sections = [_method_section(methods[name], truths, evaluations) for name in board.method]
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title),
-        element("style", Markup(CSS + _STYLE)),
-    )
     body = together(
         element("h1", title),
         element("p", _how_to_read(truths)),
@@ -74,9 +69,7 @@ def leaderboard_page(
         *sections,
         element("script", Markup(_SORT)),
     )
-    return str(
-        together(Markup("<!DOCTYPE html>\n"), element("html", element("head", head), element("body", body), lang="en"))
-    )
+    return str(document(title, CSS + _STYLE, body))
 
 
 def _how_to_read(truths: Mapping[str, Truths]) -> str:

@@ -20,7 +20,7 @@ from workbench.language.text import telling_token, text_html
 from workbench.report.directory import MARKER, staged
 from workbench.report.images import illustration
 from workbench.report.introduction import parameters
-from workbench.report.markup import Markup, element, slug, together
+from workbench.report.markup import Markup, document, element, slug, together
 from workbench.report.page import CSS
 from workbench.report.tables import table
 from workbench.store.files import write_file
@@ -102,17 +102,11 @@ def page(
         ),
     )
     links = [element("li", element("a", name, href=f"#{slug(name)}")) for name, _ in sections]
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title),
-        element("style", Markup(CSS)),
-    )
     body = together(
         element("header", element("h1", title), element("nav", element("ol", *links), aria_label="Contents")),
         element("main", *(element("section", element("h2", name), inner, id=slug(name)) for name, inner in sections)),
     )
-    whole = element("html", element("head", head), element("body", body), lang="en")
-    return together(Markup("<!DOCTYPE html>\n"), whole, "\n")
+    return together(document(title, CSS, body), "\n")
 
 
 def _shape_section(ds: xr.Dataset, shape: pd.DataFrame) -> Markup:

@@ -15,12 +15,13 @@ from workbench.figures import Rendered, save
 from workbench.paper.sentence import Sentence
 from workbench.report.directory import MARKER, staged
 from workbench.report.images import illustration
-from workbench.report.markup import Markup, element, slug, together
+from workbench.report.markup import Markup, document, element, slug, together
 from workbench.report.page import CSS
 from workbench.report.tables import table
 from workbench.store.files import write_file
 
 _TITLE = "The abstract, sentence by sentence"
+_STYLE = "nav ol { columns: 1; } .claim { font-size: 1.1rem; font-weight: 600; }"
 _SOURCE = (
     "Lee, Smith, Adam & Hoogland, Influence Dynamics and Stagewise Data Attribution (arXiv 2510.12071). The claims "
     "are in our words. Influence of i on j is the change of j's loss per extra weight on i: negative helps, positive "
@@ -76,18 +77,12 @@ def page(sentences: Sequence[Sentence], drawn: dict[str, Rendered], settings: di
         element("li", element("a", sentence.claim, href=f"#{slug(title)}"), " ", _badge(sentence))
         for sentence, (title, _) in zip(sentences, sections, strict=False)
     ]
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", _TITLE),
-        element("style", Markup(CSS + "nav ol { columns: 1; } .claim { font-size: 1.1rem; font-weight: 600; }")),
-    )
     contents = element("nav", element("ol", *links), aria_label="Contents")
     body = together(
         element("header", element("h1", _TITLE), element("p", _SOURCE, class_="note"), contents),
         element("main", *(element("section", element("h2", name), inner, id=slug(name)) for name, inner in sections)),
     )
-    whole = element("html", element("head", head), element("body", body), lang="en")
-    return together(Markup("<!DOCTYPE html>\n"), whole, "\n")
+    return together(document(_TITLE, CSS + _STYLE, body), "\n")
 
 
 def _badge(sentence: Sentence) -> Markup:

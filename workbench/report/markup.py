@@ -28,6 +28,17 @@ def together(*pieces: str) -> Markup:
     return Markup("".join(piece if isinstance(piece, Markup) else escape(piece, quote=False) for piece in pieces))
 
 
+def document(title: str, css: str, body: Markup) -> Markup:
+    """A whole page that needs no network: title, style and the content of its body."""
+    head = together(
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        element("title", title),
+        element("style", Markup(css)),
+    )
+    whole = element("html", element("head", head), element("body", body), lang="en")
+    return together(Markup("<!DOCTYPE html>\n"), whole)
+
+
 def slug(text: str) -> str:
     """An identifier for links, from a title."""
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower())

@@ -16,7 +16,7 @@ from workbench.report.conclusion import conclusion
 from workbench.report.equations import equation
 from workbench.report.images import illustration
 from workbench.report.introduction import introduction, parameters
-from workbench.report.markup import Markup, element, slug, together
+from workbench.report.markup import Markup, document, element, slug, together
 from workbench.report.tables import table, verdict_class, verdict_table
 from workbench.store.files import write_file
 from workbench.theory.closed_form import ClosedForm
@@ -130,16 +130,7 @@ def write_report(
             *(element("section", element("h2", name), inner, id=slug(name)) for name, inner in sections),
         ),
     )
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title),
-        element("style", Markup(CSS)),
-    )
-    page = together(
-        Markup("<!DOCTYPE html>\n"),
-        element("html", element("head", head), element("body", body), lang="en"),
-        "\n",
-    )
+    page = together(document(title, CSS, body), "\n")
     written = Path(path)
     written.parent.mkdir(parents=True, exist_ok=True)
     write_file(written, page)

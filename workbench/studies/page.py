@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.report.markup import Markup, element, slug, together, void
+from workbench.report.markup import Markup, document, element, slug, together, void
 from workbench.report.page import CSS
 from workbench.studies.answers import Answer, summary_table
 from workbench.studies.study import StudyClaim
@@ -40,20 +40,13 @@ def findings_page(answers: Sequence[Answer], note: str) -> str:
         note: what was asked: task, size and seed.
     """
     title = "Findings about influence over training"
-    head = together(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title),
-        element("style", Markup(CSS + _STYLE)),
-    )
     body = together(
         element("h1", title),
         element("p", f"{note}. Written by workbench {__version__}.", class_="note"),
         _summary(answers),
         *(_section(answer) for answer in answers if not answer.left_out),
     )
-    return str(
-        together(Markup("<!DOCTYPE html>\n"), element("html", element("head", head), element("body", body), lang="en"))
-    )
+    return str(document(title, CSS + _STYLE, body))
 
 
 def _summary(answers: Sequence[Answer]) -> Markup:

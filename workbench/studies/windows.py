@@ -7,6 +7,8 @@ first-order theory, ``1/P`` times the derivative restricted to the window, carri
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -112,26 +114,28 @@ def _guess(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 def _rank_correlations(ds: xr.Dataset) -> xr.DataArray:
     """Spearman, over windows that end before the reading, of the effect with each guess."""
+    return _over_windows(ds, lambda guess, effect: float(spearmanr(guess, effect).statistic))
+
+
+def _damage_at_peak(ds: xr.Dataset) -> xr.DataArray:
+    """Damage in the window where each guess is most helpful, as a share of the worst damage there is."""
+
+    def share(guess: Array, effect: Array) -> float:
+        harmful = -effect.min() > _DAMAGE * np.abs(effect).max()
+        return float(effect[guess.argmin()] / effect.min()) if harmful else float("nan")
+
+    return _over_windows(ds, share)
+
+
+def _over_windows(ds: xr.Dataset, score: Callable[[Array, Array], float]) -> xr.DataArray:
+    """``score(guess, effect)`` over the windows that end before each reading, where there are more than three."""
     values = np.full((len(GUESSES), len(LENGTHS), ds.sizes["reading"], ds.sizes["group"]), np.nan)
     for g, name in enumerate(GUESSES):
         guess = _guess(ds, name).transpose("length", "window", "reading", "group").values
         for x, r, k in np.ndindex(*values.shape[1:]):
             over = ds["end"].values[x] <= ds["reading"].values[r]
             if over.sum() > 3:
-                values[g, x, r, k] = spearmanr(guess[x, over, r, k], ds["effect"].values[x, over, r, k]).statistic
-    return xr.DataArray(values, dims=("guess", "length", "reading", "group"), coords={"guess": list(GUESSES)})
-
-
-def _damage_at_peak(ds: xr.Dataset) -> xr.DataArray:
-    """Damage in the window where each guess is most helpful, as a share of the worst damage there is."""
-    values = np.full((len(GUESSES), len(LENGTHS), ds.sizes["reading"], ds.sizes["group"]), np.nan)
-    for g, name in enumerate(GUESSES):
-        guess = _guess(ds, name).transpose("length", "window", "reading", "group").values
-        for x, r, k in np.ndindex(*values.shape[1:]):
-            over = ds["end"].values[x] <= ds["reading"].values[r]
-            effect = ds["effect"].values[x, over, r, k]
-            if over.sum() > 3 and -effect.min() > _DAMAGE * np.abs(effect).max():
-                values[g, x, r, k] = effect[guess[x, over, r, k].argmin()] / effect.min()
+                values[g, x, r, k] = score(guess[x, over, r, k], ds["effect"].values[x, over, r, k])
     return xr.DataArray(values, dims=("guess", "length", "reading", "group"), coords={"guess": list(GUESSES)})
 
 

@@ -32,10 +32,10 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError
 from workbench.networks import Network
 from workbench.semantics.modes import Modes
-from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
+from workbench.theory.closed_form import ClosedForm, Condition, Step, bare
 from workbench.theory.influence.mode_transport import pair_responses
 from workbench.theory.influence.trajectory_derivative import in_items, started_groups
-from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, residual_form, s, t
+from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, pair_variables, residual_form, s, t
 from workbench.theory.modes.strength import mode_state
 
 Array = NDArray[np.float64]
@@ -181,13 +181,7 @@ def frozen_response_form() -> ClosedForm:
         title="Response of a pair of modes to louder targets of an item, aligned with them from the start",
         quantity=sp.Function("x_ab")(t),
         expression=expression,
-        variables=(
-            VARIABLES[t],
-            Variable(s_a, "singular value of the output's mode", "loss / weight^2"),
-            Variable(s_b, "singular value of the input's mode", "loss / weight^2"),
-            VARIABLES[c],
-            VARIABLES[a0],
-        ),
+        variables=pair_variables(s_a, s_b),
         unit="weight^2",
         source=SOURCE,
         conditions=(

@@ -22,7 +22,7 @@ import sympy as sp
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
 from workbench.theory.influence.sech_integrals import SechConvolution, SechTransform, sech_of, sech_steps
 from workbench.theory.influence.tree_kernel import projector_step, relation
-from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, residual_form, s, t
+from workbench.theory.modes.balanced import VARIABLES, a0, c, mode_strength_form, pair_variables, residual_form, s, t
 
 _NOTES = "derived for this project"
 
@@ -121,13 +121,7 @@ def mode_response_form() -> ClosedForm:
         title="Response of a pair of modes to the weight of an item",
         quantity=sp.Function("m_ab")(t),
         expression=expression,
-        variables=(
-            VARIABLES[t],
-            Variable(s_a, "singular value of the output's mode", "loss / weight^2"),
-            Variable(s_b, "singular value of the input's mode", "loss / weight^2"),
-            VARIABLES[c],
-            VARIABLES[a0],
-        ),
+        variables=pair_variables(s_a, s_b),
         unit="loss / weight^2",
         source=_NOTES,
         conditions=(

@@ -37,6 +37,17 @@ _LEARNABLE = Condition(
 _FORWARD = Condition(bare(t) >= 0, "t >= 0", "give times after the start of training")
 
 
+def pair_variables(s_a: sp.Symbol, s_b: sp.Symbol) -> tuple[Variable, ...]:
+    """Those of a pair of modes: an entry of the map leads from the input's mode to the output's."""
+    return (
+        VARIABLES[t],
+        Variable(s_a, "singular value of the output's mode", "loss / weight^2"),
+        Variable(s_b, "singular value of the input's mode", "loss / weight^2"),
+        VARIABLES[c],
+        VARIABLES[a0],
+    )
+
+
 def _variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
     return tuple(VARIABLES[symbol] for symbol in symbols)
 
