@@ -31,7 +31,7 @@ _COARSE = 0.2
 
 def verdicts(ds: xr.Dataset) -> list[Verdict]:
     """Judge every claim that the dataset can be asked about; each states the smallest error that it would catch."""
-    bounded = "a0" in ds.attrs and "no_error_bar" not in ds.attrs
+    bounded = _a0(ds) is not None and "no_error_bar" not in ds.attrs
     error = _strength_error(ds) if bounded else 0.0
     judged = _bounded(ds, error) if bounded else unbounded(ds)
     if local_bif.name in measures_in(ds):
@@ -40,6 +40,15 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     apart = _led_apart(ds, error)
     judged = judged if apart is None else [_withdrawn(verdict, apart) for verdict in judged]
     return judged + one_sided(ds)
+
+
+def _a0(ds: xr.Dataset) -> float | None:
+    """Initial strength of an aligned network of any depth."""
+    return ds.attrs.get("a0", ds.attrs.get("initial_strength"))
+
+
+def _kernel(ds: xr.Dataset, a: Array) -> Array:
+    return theory.gradient_kernel(_modes_of(ds), a, depth=int(ds.attrs["depth"]))
 
 
 def _strength_error(ds: xr.Dataset) -> float:
@@ -51,7 +60,7 @@ def _strength_error(ds: xr.Dataset) -> float:
 
 def _learned(ds: xr.Dataset) -> NDArray[np.bool_]:
     """``(K,)`` which modes have a hidden unit: those beyond the hidden width start at rounding error."""
-    return np.asarray(ds["mode_strength_analytic"].values[0] > 0.5 * ds.attrs["a0"])
+    return np.asarray(ds["mode_strength_analytic"].values[0] > 0.5 * (_a0(ds) or 0.0))
 
 
 def _led_apart(ds: xr.Dataset, error: float) -> str | None:
@@ -92,9 +101,7 @@ def _bounded(ds: xr.Dataset, expected: float) -> list[Verdict]:
     why = f"first-order effect of the learning rate {eta:.2g}, known in closed form, and 20% for the next order"
     judged = [_strengths(ds, expected, why), _loss(ds, shift, why)]
     if gradient_kernel.name in measures:
-        inherited = relative_l2(
-            theory.gradient_kernel(_modes_of(ds), a), theory.gradient_kernel(_modes_of(ds), a + shift)
-        )
+        inherited = relative_l2(_kernel(ds, a), _kernel(ds, a + shift))
         judged.append(
             judge(
                 gradient_kernel.name,
@@ -148,17 +155,16 @@ def _loss(ds: xr.Dataset, shift: Array, why: str) -> Verdict:
 
 def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
     """``(T, K)`` first-order effect of the learning rate on the mode strengths, over the learning rate."""
-    s, c, a0 = ds["singular_value"].values, ds.attrs["input_scale"], ds.attrs["a0"]
-    shift = theory.step_size_shift(a, np.maximum(s - c * a, 0), eta=1.0, s=s, c=c, a0=a0)
+    s, c, depth = ds["singular_value"].values, ds.attrs["input_scale"], int(ds.attrs["depth"])
+    shift = theory.step_size_shift(a, np.maximum(s - c * a, 0), eta=1.0, s=s, c=c, a0=_a0(ds) or 0.0, depth=depth)
     return np.where(_learned(ds), shift, 0.0)
 
 
 def _newton(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
     modes, times, hidden = _modes_of(ds), ds["time"].values, int(ds.attrs["hidden"])
     damping, active = float(ds[variable(damped_newton.name, "simulated")].attrs["damping"]), min(hidden, modes.rank)
-    exact, moved = (
-        theory.damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active) for x in (a, shifted)
-    )
+    blocks = {"damping": damping, "hidden": hidden, "active": active, "depth": int(ds.attrs["depth"])}
+    exact, moved = (theory.damped_newton(modes, x, times, **blocks) for x in (a, shifted))
     return judge(
         damped_newton.name,
         "the damped influence function follows the closed form (relative L2)",
@@ -195,9 +201,7 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
             altered="an item's influence on itself, were it predicted for another",
         )
     eta, extrapolated = (ds[f"{measure}_simulated"].attrs.get(name, 0) for name in ("eta", "extrapolated"))
-    inherited = relative_l2(
-        theory.gradient_kernel(_modes_of(ds), a), theory.gradient_kernel(_modes_of(ds), a + eta * per_eta)
-    )
+    inherited = relative_l2(_kernel(ds, a), _kernel(ds, a + eta * per_eta))
     if extrapolated:
         once_more = eta / float(ds.attrs["eta"]) * _strength_error(ds)
         return judge(

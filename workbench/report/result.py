@@ -24,10 +24,16 @@ from workbench.store.files import write_file
 from workbench.theory.closed_form import ClosedForm
 from workbench.theory.influence.flips import flip_equation_form
 from workbench.theory.influence.gradient_kernel import kernel_form
+from workbench.theory.influence.transport_forms import pair_transport_form
 from workbench.theory.influence.tree_kernel import tree_kernel_form
 from workbench.theory.modes.balanced import half_rise_form, mode_loss_form, mode_strength_form
+from workbench.theory.modes.depth import depth_time_form, shallow_form
 from workbench.theory.modes.step_size import step_size_form
+from workbench.theory.posterior.deep_forms import deep_block_form, four_measures_form
 from workbench.theory.posterior.hessian import pair_block_form
+
+#: Layers up to which the formulas of one depth are short enough to be read.
+_LONGEST = 5
 
 
 def write_result(
@@ -130,6 +136,9 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
 
 def equations(ds: xr.Dataset) -> list[ClosedForm]:
     """The closed forms behind this comparison, with their derivations."""
+    depth = int(ds.attrs.get("depth", 2))
+    if depth != 2:
+        return _of_depth(depth)
     forms = [mode_strength_form(), half_rise_form(), mode_loss_form(), step_size_form()]
     if "a0" not in ds.attrs:
         return forms
@@ -144,6 +153,16 @@ def equations(ds: xr.Dataset) -> list[ClosedForm]:
     else:
         forms.append(kernel_form())
     return [*forms, pair_block_form()]
+
+
+def _of_depth(depth: int) -> list[ClosedForm]:
+    """Closed forms of other depths than two; beyond five layers those that do not grow with them."""
+    if depth == 1:
+        return [shallow_form(), step_size_form()]
+    if depth > _LONGEST:
+        return [step_size_form(), deep_block_form(depth), four_measures_form()]
+    forms = [depth_time_form(depth), step_size_form(), kernel_form(depth), deep_block_form(depth)]
+    return [*forms, pair_transport_form(depth), four_measures_form()]
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a finite learning rate does to the flow, to first order: the error bar of the simulated mode strengths.
 
-Gradient descent multiplies a balanced mode by ``(1 + eta e)^2`` per step. Against the flow at ``t = eta x step`` it
-lags while the mode is small and leads while it saturates.
+Gradient descent keeps the D equal weights ``w = a^{1/D}`` of a balanced mode equal, ``w -> w + eta w^{D-1} e``. Against
+the flow at ``t = eta x step`` it lags while the mode is small and leads while it saturates.
 """
 
 from __future__ import annotations
@@ -13,43 +13,42 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.theory.closed_form import ClosedForm, Condition, Step, Variable, bare
-from workbench.theory.modes.balanced import VARIABLES, a, a0, c, s
+from workbench.theory.modes.balanced import a, a0, c, s
 
 Array = NDArray[np.float64]
 
 
 @cache
 def step_size_form() -> ClosedForm:
-    """``da = -(eta/2) a e ln[a e^2 / (a0 e0^2)]``: strength under gradient descent minus strength under the flow."""
-    eta, h = sp.symbols("eta h", positive=True)
-    e, e0 = s - c * a, s - c * a0
-    flow = 2 * a * e
-    w = sp.Symbol("w", positive=True)
-    loss = (s - c * w * sp.Symbol("v")) ** 2 / (2 * c)
-    moved = (w - eta * sp.diff(loss, sp.Symbol("v")).subs(sp.Symbol("v"), w)) ** 2
-    one_step = sp.expand(a * (1 + eta * e) ** 2)
-    descent = sp.expand(moved - one_step.subs(a, w**2))
-    # The flow that gradient descent follows to second order: f + eta f1 with f1 = g - f f'/2.
-    g = one_step.coeff(eta, 2)
-    correction = sp.factor(g - flow * sp.diff(flow, a) / 2)
-    exact_flow = a + h * flow + h**2 / 2 * flow * sp.diff(flow, a)
-    modified = exact_flow.subs(h, eta) + eta**2 * correction
-    shift = -eta / 2 * a * e * sp.log(a * e**2 / (a0 * e0**2))
-    # Along the flow d(shift)/dt = (d shift/da) f must equal f' shift + eta f1.
-    left = sp.diff(shift, a) * flow - sp.diff(flow, a) * shift - eta * correction
+    """``da = -(eta/2) D a^{2-2/D} e ln[(a/a0)^{1-1/D} e/e0]``: strength under gradient descent minus under the flow."""
+    eta, w, w0, v = sp.symbols("eta w w0 v", positive=True)
+    D = sp.Symbol("D", positive=True, integer=True)
+    flow, e, e0 = w ** (D - 1) * (s - c * w**D), s - c * a, s - c * a0
+    loss = (s - c * v * w ** (D - 1)) ** 2 / (2 * c)
+    # The flow that gradient descent follows to second order: f + eta f1 with f1 = -f f'/2.
+    correction = -flow * sp.diff(flow, w) / 2
+    modified = w + eta * (flow + eta * correction) + eta**2 / 2 * flow * sp.diff(flow, w)
+    of_weight = -eta / 2 * flow * sp.log(flow / flow.subs(w, w0))
+    # Along the flow d(shift)/dt = (d shift/dw) f must equal f' shift + eta f1.
+    left = sp.diff(of_weight, w) * flow - sp.diff(flow, w) * of_weight - eta * correction
+    shift = -eta / 2 * D * a ** (2 - 2 / D) * e * sp.log((a / a0) ** (1 - 1 / D) * e / e0)
+    of_strength = shift.subs({a: w**D, a0: w0**D}) - D * w ** (D - 1) * of_weight
+    two = -eta / 2 * a * e * sp.log(a * e**2 / (a0 * e0**2))
+    positive = dict(zip((e, e0), sp.symbols("e e0", positive=True), strict=True))
     return ClosedForm(
         name="step_size_shift",
         title="Effect of the learning rate on the strength of a mode, first order",
         quantity=sp.Symbol("delta_a"),
         expression=shift,
         variables=(
-            VARIABLES[a],
+            Variable(a, "strength under the flow", "weight^D"),
             Variable(eta, "learning rate", "time"),
-            VARIABLES[s],
-            VARIABLES[c],
-            VARIABLES[a0],
+            Variable(s, "singular value of Syx", "loss / weight^D"),
+            Variable(c, "input scale", "loss / weight^2D"),
+            Variable(a0, "strength at t = 0", "weight^D"),
+            Variable(D, "number of layers"),
         ),
-        unit="weight^2",
+        unit="weight^D",
         source="derived here, by backward error analysis of gradient descent",
         conditions=(
             Condition(
@@ -59,32 +58,34 @@ def step_size_form() -> ClosedForm:
             ),
         ),
         steps=(
-            Step("One step of gradient descent on a balanced mode, weights w with a = w^2:", one_step, descent),
-            Step(
-                "To second order this is the flow of 2 a e plus eta times",
-                correction,
-                sp.expand(one_step - modified),
-            ),
-            Step("The shift solves the linearised equation driven by that term:", shift, sp.expand(sp.simplify(left))),
-            Step("and vanishes at the start:", sp.S.Zero, shift.subs(a, a0)),
+            Step("Gradient descent moves each weight v of a balanced mode, v = w = a^(1/D), by eta times", flow,
+                 sp.simplify(sp.diff(loss, v).subs(v, w) + flow)),
+            Step("To second order this is the flow of w^(D-1) e plus eta times", correction,
+                 sp.expand(w + eta * flow - modified)),
+            Step("The shift of a weight solves the linearised equation driven by that term:", of_weight,
+                 sp.simplify(sp.expand(left))),
+            Step("and vanishes at the start:", sp.S.Zero, sp.simplify(of_weight.subs(w, w0))),
+            Step("That of the strength is D w^(D-1) times it:", shift,
+                 sp.simplify(sp.powsimp(sp.expand_log(sp.powdenest(of_strength, force=True), force=True)))),
+            Step("For two layers:", two, sp.expand_log((two - shift.subs(D, 2)).subs(positive)).expand()),
         ),
-    )
+    )  # fmt: skip
 
 
 def step_size_shift(
-    strengths: ArrayLike, residuals: ArrayLike, *, eta: float, s: ArrayLike, c: float, a0: float
+    strengths: ArrayLike, residuals: ArrayLike, *, eta: float, s: ArrayLike, c: float, a0: float, depth: int = 2
 ) -> Array:
     """The shift over arrays, from strength and residual so that saturation loses no digits.
 
     Args:
         strengths, residuals: ``(..., K)`` ``a`` and ``e = s - c a``.
-        eta: learning rate. s: ``(K,)``. c: input scale. a0: initial strength.
+        eta: learning rate. s: ``(K,)``. c: input scale. a0: initial strength. depth: number of layers D.
 
     Returns:
         ``(..., K)``; 0 where a mode has saturated or never starts. The error is of order eta^2.
     """
     a_, e_, s_ = (np.asarray(x, dtype=np.float64) for x in (strengths, residuals, s))
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = np.log(a_ / a0) + 2 * np.log(e_ / (s_ - c * a0))
-        shift = -eta / 2 * a_ * e_ * logarithm
+        logarithm = (1 - 1 / depth) * np.log(a_ / a0) + np.log(e_ / (s_ - c * a0))
+        shift = -eta / 2 * depth * a_ ** (2 - 2 / depth) * e_ * logarithm
     return np.asarray(np.where((a_ > 0) & (e_ > 0), shift, 0.0))
