@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import SamplingError
+from workbench.simulation.network.in_modes import ModesModel, worthwhile
 from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.network.restricted import RestrictedModel
 from workbench.simulation.running.threads import in_threads
@@ -214,7 +215,16 @@ def _target(
     star = settings.place.chosen_rows(flat, index)
     model = NetworkModel.of(trajectory.network, settings.place)
     if settings.layer is None:
+        if _in_modes(model, settings):
+            rotating = ModesModel.of(model)
+            return LocalPosterior(rotating, rotating.rotated(star), n_beta, gamma)
         return LocalPosterior(model, star, n_beta, gamma)
     sizes = np.cumsum([0, *(rows * columns for rows, columns in model.shapes)])
     free = slice(int(sizes[settings.layer]), int(sizes[settings.layer + 1]))
     return LocalPosterior(RestrictedModel(model, star, free), star[:, free].contiguous(), n_beta, gamma)
+
+
+def _in_modes(model: NetworkModel, settings: Sampling) -> bool:
+    """Whether chains run in the basis of the task's modes: the same law for a fraction of the work."""
+    isotropic = settings.algorithm.rotates and settings.batch_size is None
+    return isotropic and settings.place.device == "cpu" and worthwhile(model)

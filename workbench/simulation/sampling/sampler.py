@@ -91,6 +91,7 @@ class Sampler:
         usual: a good step for this largest precision.
         extra: ``extra(target, sampling)``, how many more numbers a chain needs in every step.
         mini_batches: whether it takes gradients of some of the items.
+        rotates: whether its steps on all items have the same law in every orthonormal basis of inputs and outputs.
         captured: whether all steps are alike, so that a GPU may replay them as one graph.
         acceptance: ``(B,)`` mean acceptance of the chains of a state, where there is such a thing.
         fused: module with a kernel that does many steps on a GPU.
@@ -105,6 +106,7 @@ class Sampler:
     usual: Callable[[float], float]
     extra: Callable[[LocalPosterior, Sampling], int] = field(default=lambda target, sampling: 0)
     mini_batches: bool = False
+    rotates: bool = False
     captured: bool = True
     acceptance: Callable[[Any], torch.Tensor] | None = None
     fused: str | None = None

@@ -86,5 +86,6 @@ SAMPLER = Sampler(
     usual=lambda precision: 0.1 / precision,
     extra=lambda target, sampling: target.n_items if sampling.batch_size else 0,
     mini_batches=True,
+    rotates=True,
     fused="workbench.simulation.sampling.gpu.fused_sgld",
 )
