@@ -47,9 +47,9 @@ class ModesModel:
     @classmethod
     def of(cls, plain: NetworkModel) -> ModesModel:
         """Of a model that `worthwhile` is true of."""
-        U, s, Vt = np.linalg.svd(plain.Y.double().cpu().numpy(), full_matrices=True)
-        kind = {"dtype": plain.Y.dtype, "device": plain.Y.device}
-        return cls(plain, s=torch.tensor(s, **kind), V=torch.tensor(Vt.T, **kind), U=torch.tensor(U, **kind))
+        left, size, right = np.linalg.svd(plain.Y.double().cpu().numpy(), full_matrices=True)
+        s, V, U = (torch.from_numpy(array).to(plain.Y) for array in (size, np.ascontiguousarray(right.T), left))
+        return cls(plain, s, V, U)
 
     @property
     def sources(self) -> tuple[str, ...]:
