@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper findings test slow check notebooks browser bench peers explore docs dist clean help
+.PHONY: run paper findings test slow check claims notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,16 +25,22 @@ findings: $(VENV)/run.stamp  ## run every study and write docs/findings.md from 
 	$(BIN)/python docs/write_findings.py results/findings
 
 test: $(VENV)/dev.stamp  ## the tests, but for slow ones and those in a browser
-	$(BIN)/python -m pytest -n auto --dist loadscope -m "not browser and not slow"
+	$(BIN)/python -m pytest -p no:nbmake -n auto --dist loadscope -m "not browser and not slow"
 
 slow: $(VENV)/dev.stamp  ## the tests that take more than five seconds: killed runs, full disks, signals, powers
-	$(BIN)/python -m pytest -n auto --dist load -m slow
+	$(BIN)/python -m pytest -p no:nbmake -n auto --dist load -m slow tests
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+claims: $(VENV)/run.stamp  ## every closed form, the main job and every figure, by the program itself; results are thrown away
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
+	$(BIN)/workbench verify --quiet && \
+	$(BIN)/workbench compare --task tree --out "$$out/tree" --quiet && \
+	$(BIN)/workbench figures --out "$$out/figures" --formats png --no-animations
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=240 notebooks

@@ -1,6 +1,7 @@
 """Comparing the two sides: flips, peaks, groups, and verdicts that can fail."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -217,19 +218,23 @@ def test_results_too_large_for_memory_are_refused_with_their_size():
         compare(task_from_spec("tree"), Settings(checkpoints=10_000_000))
 
 
+@cache
+def in_units_of(size):
+    Y = size * np.random.default_rng(3).integers(0, 2, (9, 5)).astype(float)
+    settings = Settings(measures=("gradient_kernel", "local_bif"), checkpoints=5, hidden=6, chains=4, draws=200)
+    return compare(SemanticTask("t", tuple("abcde"), tuple("pqrstuvwx"), Y), settings).dataset
+
+
 @pytest.mark.parametrize("size", [1e-5, 1e4])
 def test_defaults_follow_the_units_of_a_table(size):
-    Y = np.random.default_rng(3).integers(0, 2, (9, 5)).astype(float)
-    names = tuple("abcde"), tuple("pqrstuvwx")
-    how = Settings(measures=("gradient_kernel", "local_bif"), checkpoints=5, hidden=6, chains=4, draws=200)
-    usual, other = (compare(SemanticTask("t", *names, k * Y), how) for k in (1.0, size))
-    a, b = usual.dataset, other.dataset
+    Y = size * np.random.default_rng(3).integers(0, 2, (9, 5)).astype(float)
+    a, b = in_units_of(1.0), in_units_of(size)
     assert a.attrs["n_beta"] == 100 and a.attrs["init"] == "balanced:0.01"
     assert b.attrs["n_beta"] * size**2 == pytest.approx(100, rel=1.0)
     assert 0.1 < b.attrs["gamma"] * size / a.attrs["gamma"] < 10
     assert {v.ruling for v in verdicts(b) if not v.key.startswith("local_bif_slope/")} == {"holds"}
     assert not failed(b)
-    a0 = 0.01 if size > 1 else size * np.linalg.norm(Y, 2) / 500
+    a0 = 0.01 if size > 1 else np.linalg.norm(Y, 2) / 500
     assert float(b.attrs["init"].split(":")[1]) == pytest.approx(a0, rel=0.5)
 
 

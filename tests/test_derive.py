@@ -39,8 +39,12 @@ def test_every_function_that_returns_a_closed_form_is_in_the_catalogue():
 @pytest.mark.parametrize("name", sorted(set(catalogue()) - SLOW))
 def test_a_form_builds_and_every_step_of_its_derivation_checks(name):
     form = find(name).build()
-    assert all(step.passed for step in form.self_check())
-    assert form.text().endswith(f"Source: {form.source}")
+    results = form.self_check()
+    assert results and all(step.passed for step in results), [step for step in results if not step.passed]
+    text = form.text()
+    assert text.endswith(f"Source: {form.source}") and "CHECK FAILED" not in text
+    assert all(str(variable.symbol) in text for variable in form.variables)
+    assert form._repr_latex_().startswith("$") and "=" in form.latex()
 
 
 def test_listing_the_names_builds_nothing():

@@ -136,7 +136,7 @@ def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
-    how = Sampling(sampler=sampler, chains=5, draws=60, seed=5, place=Place(device), traces=True)
+    how = Sampling(sampler=sampler, chains=5, draws=40, seed=5, place=Place(device), traces=True)
     whole = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
     # Four checkpoints of five chains: two checkpoints at a time, three chains of one, and chains one by one.
     for fitting in (11, 3, 1):
