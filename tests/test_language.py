@@ -76,11 +76,15 @@ def test_classes_with_few_tokens_are_refused_by_name():
 
 def test_attention_is_causal_and_a_distribution():
     model, tokens = Transformer(TINY), torch.tensor(corpus(3).tokens)
-    logits, patterns = model.read(tokens)
+    logits, patterns = model(tokens), model.patterns(tokens)
     assert logits.shape == (3, CONTEXT, VOCABULARY) and len(patterns) == 2
     for pattern in patterns:
         assert torch.allclose(pattern.sum(dim=-1), torch.ones(()))
         assert pattern.triu(1).abs().max() == 0
+    layer, x = model.layers[0], torch.randn(3, CONTEXT, TINY.width)
+    v = layer.qkv(layer.norm(x)).chunk(3, dim=-1)[2].view(3, CONTEXT, TINY.heads, -1).transpose(1, 2)
+    written_out = layer.out((layer.pattern(x) @ v).transpose(1, 2).flatten(2))
+    assert torch.allclose(layer(x), written_out, atol=1e-6)  # the fused one looks where the pattern says
     changed = tokens.clone()
     changed[:, 40:] = 0
     assert torch.allclose(model(changed)[:, :40], logits[:, :40], atol=1e-6)

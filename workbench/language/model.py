@@ -1,4 +1,4 @@
-"""An attention-only transformer with its attention written out, so that gradients of many chains can be batched.
+"""An attention-only transformer whose attention is one fused operation, and written out where its pattern is asked for.
 
     x = E[token] + p[position];  for every layer: x <- x + sum_h A_h(ln x) (ln x) V_h O_h;  logits = ln(x) U
 
@@ -9,10 +9,10 @@ heads: one that looks at the previous token and, above it, one that looks where 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from workbench.errors import WorkbenchError
 from workbench.language.corpus import CONTEXT, VOCABULARY
@@ -44,17 +44,26 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(shape.width)
         self.qkv = nn.Linear(shape.width, 3 * shape.width, bias=False)
         self.out = nn.Linear(shape.width, shape.width, bias=False)
-        ahead = torch.full((shape.context, shape.context), -torch.inf).triu(1)
-        self.register_buffer("ahead", ahead, persistent=False)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(B, n, width)`` to what is added to it, and the pattern ``(B, heads, n, n)``."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What is added to ``(B, n, width)``."""
+        q, k, v = self._qkv(x)
+        heads = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        added: torch.Tensor = self.out(heads.transpose(1, 2).flatten(2))
+        return added
+
+    def pattern(self, x: torch.Tensor) -> torch.Tensor:
+        """``(B, heads, n, n)``: how much each position looks at which."""
+        q, k, _ = self._qkv(x)
+        ahead = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+        scores: torch.Tensor = q @ k.mT * q.shape[-1] ** -0.5
+        return scores.masked_fill(ahead, -torch.inf).softmax(dim=-1)
+
+    def _qkv(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values ``(B, heads, n, width / heads)``."""
         B, n, width = x.shape
         q, k, v = self.qkv(self.norm(x)).view(B, n, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        ahead: Any = self.ahead
-        scores = q @ k.mT * (width // self.heads) ** -0.5 + ahead[:n, :n]
-        pattern = scores.softmax(dim=-1)
-        return self.out((pattern @ v).transpose(1, 2).reshape(B, n, width)), pattern
+        return q, k, v
 
 
 class Transformer(nn.Module):
@@ -84,17 +93,25 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits of the next token at every position."""
-        return self.read(tokens)[0]
-
-    def read(self, tokens: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Logits, and the attention pattern ``(B, heads, n, n)`` of every layer."""
-        # By position, not a fresh range: vmap then needs no rule for making one.
-        x, patterns = self.token(tokens) + self.position.weight[: tokens.shape[1]], []
+        x = self._embedded(tokens)
         for layer in self.layers:
-            added, pattern = layer(x)
-            x = x + added
-            patterns.append(pattern)
-        return self.unembed(self.norm(x)), patterns
+            x = x + layer(x)
+        logits: torch.Tensor = self.unembed(self.norm(x))
+        return logits
+
+    def patterns(self, tokens: torch.Tensor) -> list[torch.Tensor]:
+        """The attention pattern ``(B, heads, n, n)`` of every layer."""
+        x, patterns = self._embedded(tokens), []
+        for layer in self.layers:
+            assert isinstance(layer, Attention)
+            patterns.append(layer.pattern(x))
+            x = x + layer(x)
+        return patterns
+
+    def _embedded(self, tokens: torch.Tensor) -> torch.Tensor:
+        # By position, not a fresh range: vmap then needs no rule for making one.
+        embedded: torch.Tensor = self.token(tokens) + self.position.weight[: tokens.shape[1]]
+        return embedded
 
     @property
     def n_weights(self) -> int:
@@ -108,5 +125,7 @@ def token_losses(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def next_token_losses(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """``(B, n - 1)`` from logits ``(B, n, vocabulary)``."""
-    return nn.functional.cross_entropy(logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none")
+    """``(B, n - 1)`` from logits ``(B, n, vocabulary)``; those of the last position are about no token."""
+    following = tokens.roll(-1, dims=1)
+    losses = F.cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+    return losses.view(tokens.shape)[:, :-1]

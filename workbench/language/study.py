@@ -148,4 +148,4 @@ def measure_all(
 
 def _patterns(model: torch.nn.Module, tokens: torch.Tensor) -> list[torch.Tensor]:
     assert isinstance(model, Transformer)
-    return model.read(tokens)[1]
+    return model.patterns(tokens)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch.func import grad, vmap
+from torch.func import vmap
 
 from workbench.errors import WorkbenchError
 from workbench.simulation.module.losses import Data, ModuleLosses, length, rows
@@ -43,32 +43,39 @@ class Chains:
 
 
 def looped(model: ModuleLosses) -> Chains:
-    """One chain after another."""
+    """One chain after another, each put in turn into one copy of the module."""
+    own = model.movable()
 
     def gradients(w: torch.Tensor, data: Data, index: torch.Tensor | None) -> torch.Tensor:
-        chosen = [data if index is None else rows(data, index[chain]) for chain in range(len(w))]
-        return torch.stack([model.gradient(one, batch) for one, batch in zip(w, chosen, strict=True)])
+        values = torch.empty_like(w)
+        for chain, one in enumerate(w):
+            own.gradient(one, data if index is None else rows(data, index[chain]), out=values[chain])
+        return values
 
     def losses(w: torch.Tensor, data: Data) -> torch.Tensor:
-        with torch.no_grad():
-            return torch.stack([torch.cat([model(one, part) for part in _parts(data)]).flatten() for one in w])
+        parts = _parts(data)
+        return torch.stack([torch.cat([own.losses(one, part).flatten() for part in parts]) for one in w])
 
     return Chains("loop", gradients, losses)
 
 
 def batched(model: ModuleLosses) -> Chains:
-    """All chains at once."""
-    own = vmap(grad(model.mean))
-    shared = vmap(grad(model.mean), in_dims=(0, None))
+    """All chains at once.
+
+    The gradient of the sum of their means holds that of each: one level of `torch.func` less than by its `grad`, in
+    half the time where a model is small.
+    """
+    own, shared = vmap(model.mean), vmap(model.mean, in_dims=(0, None))
     values = vmap(model, in_dims=(0, None))
 
     def gradients(w: torch.Tensor, data: Data, index: torch.Tensor | None) -> torch.Tensor:
-        value: torch.Tensor = shared(w, data) if index is None else own(w, rows(data, index))
-        return value
+        leaf = w.detach().requires_grad_()
+        means = shared(leaf, data) if index is None else own(leaf, rows(data, index))
+        return torch.autograd.grad(means.sum(), leaf)[0]
 
     def losses(w: torch.Tensor, data: Data) -> torch.Tensor:
         with torch.no_grad():
-            return torch.cat([values(w, part) for part in _parts(data)], dim=1).flatten(1)
+            return torch.cat([values(w, part).flatten(1) for part in _parts(data)], dim=1)
 
     return Chains("vmap", gradients, losses)
 
