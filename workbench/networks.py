@@ -23,35 +23,47 @@ Activation = Literal["linear", "relu", "tanh"]
 
 #: Squares of ``s / a0`` must stay far from overflow.
 _SMALLEST, _LARGEST = 1e-60, 1e60
+#: Smallest ``|lambda| / a0``: less is a balanced start but for rounding, and the inverse leaves a weight in rounding.
+_LEAST_LAMBDA = 1e-8
 
 
 @dataclass(frozen=True)
 class Init:
-    """How a network starts: ``balanced:a0`` or ``gaussian:sigma``.
+    """How a network starts: ``balanced:a0``, ``unequal:a0:lambda`` or ``gaussian:sigma``.
 
     ``balanced``: all layers aligned with the modes of the task and equal in size, every mode at strength a0
-    (the condition of the closed forms). ``gaussian``: independent normal weights of standard deviation sigma.
+    (the condition of the closed forms). ``unequal``: two aligned layers with ``w2^2 - w1^2 = lambda`` in every mode,
+    from rich (lambda near 0) to lazy. ``gaussian``: independent normal weights of standard deviation sigma.
     """
 
-    kind: Literal["balanced", "gaussian"]
+    kind: Literal["balanced", "unequal", "gaussian"]
     scale: float
+    lam: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> Init:
-        """From ``"balanced:0.01"`` or ``"gaussian:0.01"``."""
-        kind, _, value = text.partition(":")
+        """From ``"balanced:0.01"``, ``"unequal:0.01:0.5"`` or ``"gaussian:0.01"``."""
+        kind, *values = text.split(":")
         try:
-            scale = float(value or 0.01)
+            scale, lam = ([float(value or 0.01) for value in values] + [0.01, 0.0][len(values) :])[:2]
         except ValueError:
-            scale = float("nan")
-        if kind not in ("balanced", "gaussian") or not 0 < scale < np.inf:
-            raise WorkbenchError(f"init {text!r} is unknown; use balanced:a0 or gaussian:sigma, such as balanced:0.01")
+            scale = lam = float("nan")
+        numbers = {"balanced": (0, 1), "gaussian": (0, 1), "unequal": (2,)}
+        if len(values) not in numbers.get(kind, ()) or not 0 < scale < np.inf or not abs(lam) < np.inf:
+            raise WorkbenchError(
+                f"init {text!r} is unknown; use balanced:a0, gaussian:sigma or unequal:a0:lambda, such as balanced:0.01"
+            )
         if not _SMALLEST <= scale <= _LARGEST:
             raise WorkbenchError(f"init {text!r}: give a scale between {_SMALLEST:g} and {_LARGEST:g}")
-        return cls(kind, scale)  # type: ignore[arg-type]
+        if kind == "unequal" and not _LEAST_LAMBDA <= abs(lam) / scale <= 1 / _LEAST_LAMBDA:
+            raise WorkbenchError(
+                f"init {text!r}: give a lambda of size {_LEAST_LAMBDA * scale:g} to {scale / _LEAST_LAMBDA:g}; "
+                f"balanced:{scale:g} is lambda 0"
+            )
+        return cls(kind, scale, lam)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.scale:g}"
+        return f"{self.kind}:{self.scale:g}" + (f":{self.lam:g}" if self.kind == "unequal" else "")
 
 
 def choose_init(task: SemanticTask, text: str = "auto") -> Init:
@@ -179,7 +191,8 @@ def network(
     Args:
         task: what it is to learn.
         hidden: units of all hidden layers, or of each of the D - 1.
-        init: ``"balanced:a0"`` (linear networks), ``"gaussian:sigma"``, or ``"auto"`` (`choose_init`).
+        init: ``"balanced:a0"`` (linear networks), ``"unequal:a0:lambda"`` (two linear layers), ``"gaussian:sigma"``, or
+            ``"auto"`` (`choose_init`).
         depth: D >= 1 layers of weights.
         activation: of the hidden layers.
         seed: of the weights.
@@ -192,9 +205,10 @@ def network(
         layers = tuple(chosen.scale * rng.standard_normal((after, before)) for before, after in pairwise(sizes))
         return Network(task, layers, activation, chosen, seed)
     if activation != "linear":
-        raise ConditionError(
-            "linear hidden layers for balanced initial weights", f"activation {activation!r}", "use gaussian:sigma"
-        )
+        wanted = f"linear hidden layers for {chosen.kind} initial weights"
+        raise ConditionError(wanted, f"activation {activation!r}", "use gaussian:sigma")
+    if chosen.kind == "unequal" and depth != 2:
+        raise ConditionError("depth 2 for layers of unequal size", f"depth {depth}", "use balanced:a0")
     return _aligned(task, widths, chosen, seed, rng)
 
 
@@ -202,7 +216,8 @@ def _aligned(task: SemanticTask, widths: tuple[int, ...], init: Init, seed: int,
     """Layers aligned with the modes and balanced, every mode at ``a0^{1/D}`` in each.
 
     ``W_1 = a0^{1/D} R_1 V_in^T, W_l = a0^{1/D} R_l R_{l-1}^T, W_D = a0^{1/D} U R_{D-1}^T`` with random orthonormal
-    columns R_l; as many modes as the narrowest layer is wide. Source: Saxe, McClelland & Ganguli (2014).
+    columns R_l; as many modes as the narrowest layer is wide. Two layers of unequal size have w1 and w2 in place of
+    the roots, ``w1 w2 = a0, w2^2 - w1^2 = lambda``. Source: Saxe, McClelland & Ganguli (2014).
     """
     modes, depth = singular_modes(task), len(widths) + 1
     largest = float(modes.s[0] / modes.c)
@@ -214,6 +229,11 @@ def _aligned(task: SemanticTask, widths: tuple[int, ...], init: Init, seed: int,
     V_in = task.X @ modes.V[:, :K] / np.sqrt(modes.c * task.n_items)
     frames = tuple(np.linalg.qr(rng.standard_normal((width, width)))[0][:, :K] for width in widths)
     chain = [V_in, *frames, modes.U[:, :K]]
+    if init.kind == "unequal":
+        larger = np.sqrt((np.hypot(init.lam, 2 * init.scale) + abs(init.lam)) / 2)
+        sizes = (larger, init.scale / larger) if init.lam < 0 else (init.scale / larger, larger)
+        layers = tuple(size * after @ before.T for size, (before, after) in zip(sizes, pairwise(chain), strict=True))
+        return Network(task, layers, "linear", init, seed)
     layers = tuple(init.scale ** (1 / depth) * after @ before.T for before, after in pairwise(chain))
     return Network(task, layers, "linear", init, seed, active=K, a0=init.scale, frames=frames)
 

@@ -163,8 +163,11 @@ def _shift_per_eta(ds: xr.Dataset, a: Array) -> Array:
 def _newton(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
     modes, times, hidden = _modes_of(ds), ds["time"].values, int(ds.attrs["hidden"])
     damping, active = float(ds[variable(damped_newton.name, "simulated")].attrs["damping"]), min(hidden, modes.rank)
-    blocks = {"damping": damping, "hidden": hidden, "active": active, "depth": int(ds.attrs["depth"])}
-    exact, moved = (theory.damped_newton(modes, x, times, **blocks) for x in (a, shifted))
+    depth = int(ds.attrs["depth"])
+    exact, moved = (
+        theory.damped_newton(modes, x, times, damping=damping, hidden=hidden, active=active, depth=depth)
+        for x in (a, shifted)
+    )
     return judge(
         damped_newton.name,
         "the damped influence function follows the closed form (relative L2)",

@@ -32,7 +32,7 @@ def refuse_oversized(task: SemanticTask, settings: Settings) -> None:
     sides = sum(len(measure.sides) for measure in settings.asked) * (settings.seeds if settings.seeds > 1 else 0)
     results = 8.0 * T * task.n_items**2 * (sides + sum(measure.arrays for measure in settings.asked))
     # An aligned start draws a rotation of the hidden units; its QR decomposition holds three copies.
-    weights = 16.0 * T * numbers + 24.0 * hidden**2 * (init.kind == "balanced")
+    weights = 16.0 * T * numbers + 24.0 * hidden**2 * (init.kind != "gaussian")
     if results + weights > _RESULT_LIMIT:
         raise WorkbenchError(
             f"{T} checkpoints of {task.n_items} items and {hidden} hidden units take "

@@ -46,7 +46,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "init",
         "word",
-        "balanced:a0 starts every mode at strength a0 (the closed forms' case); gaussian:sigma independent weights; "
+        "balanced:a0 starts every mode at strength a0 (the closed forms' case); unequal:a0:lambda the same with two "
+        "layers of unequal size, w2^2 - w1^2 = lambda; gaussian:sigma independent weights; "
         "auto: balanced:0.01, smaller for a table in small numbers; gaussian for relu and tanh",
         default="auto",
         group=_NETWORK,

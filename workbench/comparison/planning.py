@@ -113,11 +113,12 @@ def choose_schedules(
     """
     end = t_max if t_max is not None else float(f"{settling_time(start):.2g}")
     s, a0 = float(start.modes.s[0]), float(initial_strengths(start)[0])
-    white = start.depth == 2 and start.task.input_scale is not None
+    two = start.depth == 2 and (start.init is None or start.init.kind != "unequal")
+    white = two and start.task.input_scale is not None
     s_max = s if white else 1 / fraction_of_stable(replace(start, activation="linear"), 1.0)
     log_kappa = float(np.log(max(s / (start.modes.c * a0), math.e)))
     sharpness = s_max * log_kappa / 2
-    first = log_kappa / (2 * s) if start.depth == 2 else float(half_rise_times(start).min())
+    first = log_kappa / (2 * s) if two else float(half_rise_times(start).min())
     grid = _grid(start, end, checkpoints, first, spacing)
     runs = start.task.n_items + 1 if retrains else 1
     largest_step = eta if eta is not None else 0.5 / s_max

@@ -67,7 +67,7 @@ def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Measured
 
 def _refuse_size(request: Request, options: Options) -> None:
     task, sizes, needed = request.task, request.sizes, 24.0 * request.n_weights**2
-    if len(sizes) == 3 and request.init.kind == "gaussian" and request.predicted:
+    if len(sizes) == 3 and request.init.kind != "balanced" and request.predicted:
         refuse_if_too_large(task.n_inputs, sizes[1], task.n_outputs, task.n_items)
     elif len(sizes) != 3 and needed > MEMORY_LIMIT:
         raise WorkbenchError(

@@ -143,7 +143,7 @@ def _refuse_size(request: Request, options: Options) -> None:
             f"{chains} chains of {numbers} weights take {human_bytes(needed)} "
             f"(limit {human_bytes(request.memory)}); use fewer `chains` and more `draws`"
         )
-    if request.init.kind == "gaussian" and request.predicted and len(request.sizes) == 3:
+    if request.init.kind != "balanced" and request.predicted and len(request.sizes) == 3:
         refuse_if_too_large(task.n_inputs, request.sizes[1], task.n_outputs, task.n_items)
 
 

@@ -1,7 +1,7 @@
 """``dl_j(t) / d eps_i`` of training on ``L + sum_i eps_i l_i``: the infinitesimal form of leave-one-out.
 
-Analytic: sums over pairs of modes for aligned starts, the linearised flow for all others. Simulated: forward-mode
-derivatives through every step of gradient descent.
+Analytic: sums over pairs of modes for aligned starts, of two layers of unequal size too, the linearised flow for all
+others. Simulated: forward-mode derivatives through every step of gradient descent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
             return theory.trajectory_derivative(
                 network.modes, times, a0=network.a0, active=network.active, depth=network.depth
             )
+        if (unequal := theory.unequal_start(network)) is not None:
+            return theory.unequal_derivative(unequal, times)
         return theory.trajectory_derivative_from_start(network, times, progress=in_parts(advance))
 
 

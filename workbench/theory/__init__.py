@@ -18,6 +18,7 @@ from workbench.theory.flow.balanced_starts import balanced_start, reaches_target
 from workbench.theory.flow.end_to_end import end_to_end_flow
 from workbench.theory.flow.exact_solution import balance_residual, exact_factors, exact_solution
 from workbench.theory.flow.predict import predict, route
+from workbench.theory.flow.unequal_start import unequal_start
 from workbench.theory.flow.weighted_flow import layerwise_flow, weighted_flow
 from workbench.theory.influence.damped_newton import (
     damped_newton,
@@ -35,6 +36,7 @@ from workbench.theory.influence.on_quantities import product_responses, stage_ti
 from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.symmetry import influence_classes
 from workbench.theory.influence.trajectory_derivative import trajectory_derivative
+from workbench.theory.influence.unequal_response import unequal_derivative
 from workbench.theory.influence.window_removal import window_removal
 from workbench.theory.modes.infinite_depth import infinite_depth_strength
 from workbench.theory.modes.rise_time import half_rise_time
@@ -107,6 +109,8 @@ __all__ = [
     "step_size_shift",
     "trajectory_derivative",
     "trajectory_derivative_from_start",
+    "unequal_derivative",
+    "unequal_start",
     "weighted_flow",
     "window_removal",
 ]

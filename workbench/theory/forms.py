@@ -82,6 +82,16 @@ FIXED: dict[str, dict[str, tuple[str, str, str]]] = {
             "gain of a pair of modes in the limit of infinite depth",
         ),
         "unique_gamma": ("posterior.deep_forms", "unique_gamma_form", "gamma beyond which a posterior has one maximum"),
+        "unequal_transport_sum": (
+            "influence.unequal_forms",
+            "unequal_transport_form",
+            "transport of a pair's sum, two layers of unequal size",
+        ),
+        "unequal_transport_difference": (
+            "influence.unequal_forms",
+            "unequal_difference_form",
+            "transport of a pair's difference, two layers of unequal size",
+        ),
         "difference_transport": (
             "influence.transport_forms",
             "difference_transport_form",

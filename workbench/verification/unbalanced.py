@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.influence import damped_newton, gradient_kernel, predict
+from workbench.influence import damped_newton, gradient_kernel
 from workbench.networks import Network, network
 from workbench.semantics import Hierarchy, task_from_spec
+from workbench.theory.flow.exact_solution import exact_solution
+from workbench.theory.flow.unequal_start import unequal_start
+from workbench.theory.influence.sensitivity_flow import trajectory_derivative_from_start
 from workbench.theory.influence.unbalanced import (
     harm_over_help,
     unbalanced_kernel,
     unbalanced_kernel_form,
     unbalanced_newton,
 )
+from workbench.theory.influence.unequal_response import unequal_derivative
 from workbench.theory.modes.unbalanced_weights import mode_weights
 from workbench.verification.claims import Claim, Outcome, compared, pointwise
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
@@ -64,11 +68,23 @@ def _predicted() -> Outcome:
     for lam in (-0.3, 0.3, 3.0):
         (x,), (z,) = mode_weights(np.zeros((1, 1)), modes.s, c=modes.c, a0=0.05, lam=lam)
         layers = ((R * x) @ (task.X @ modes.V / np.sqrt(modes.c * 4)).T, (modes.U * z) @ R.T)
-        path = predict(Network(task, layers), times)
+        path = exact_solution(Network(task, layers), times)
         w1, w2 = mode_weights(times[:, None], modes.s, c=modes.c, a0=0.05, lam=lam)
         outcomes.append(compared(unbalanced_kernel(modes, w1, w2), gradient_kernel(path).values))
         newton = np.stack([unbalanced_newton(modes, *w, damping=2.0) for w in zip(w1, w2, strict=True)])
         outcomes.append(compared(newton, damped_newton(path, damping=2.0).values))
+    return max(outcomes, key=lambda x: x.difference)
+
+
+def _derivative() -> Outcome:
+    """Derivative through training of unequal layers, every mode with a hidden unit and two without one."""
+    times, outcomes = np.array([1.0, 4.0, 9.0, 15.0]), []
+    for hidden, lam in ((4, -0.7), (4, 1e-3), (4, 0.3), (2, 3.0)):
+        start = network(task_from_spec("tree:2,2"), hidden, f"unequal:0.02:{lam:g}")
+        unequal = unequal_start(start)
+        assert unequal is not None
+        by_flow = trajectory_derivative_from_start(start, times, rtol=1e-12)
+        outcomes.append(compared(unequal_derivative(unequal, times), by_flow))
     return max(outcomes, key=lambda x: x.difference)
 
 
@@ -78,8 +94,11 @@ CLAIMS = (
           "automatic differentiation of explicit weights", 1e-12,
           "rounding, times the condition number of H + damping", _unbalanced),
     Claim(_FAMILY, "the modes' sums are what the measures predict for unequal layers by matrices",
-          ("unbalanced_kernel",), "Riccati solution and dense Hessian of workbench.predict, lambda = -.3, .3, 3", 1e-11,
+          ("unbalanced_kernel",), "Riccati solution and dense Hessian of explicit weights, lambda = -.3, .3, 3", 1e-11,
           "rounding, times the condition number of H + damping", _predicted),
+    Claim(_FAMILY, "derivative through training of unequal layers, two quadratures a pair, lambda = -.7, 1e-3, .3, 3",
+          ("unequal_transport_sum", "unequal_transport_difference"), "linearised flow of all weights, DOP853", 1e-9,
+          "the solver's own error at rtol 1e-12", _derivative),
     Claim(_FAMILY, "the cousins' harm over help at lambda = .1, 1, 5", ("unbalanced_kernel",),
           "explicit gradients along DOP853 of all weights", 0.01, "largest values on a grid 0.05 apart", _cousins),
 )  # fmt: skip

@@ -57,5 +57,8 @@ def learning_rate(network: Network, fraction: float, optimizer: Optimizer | None
     if not 0 < fraction < np.inf:
         raise WorkbenchError(f"fraction {fraction:g} of the largest stable learning rate; give a number such as 0.1")
     modes, (_, largest) = network.modes, input_stretch(network.task)
-    curvature = largest * balanced_curvature(float(modes.s[0]), modes.c, network.depth)
+    s, c = float(modes.s[0]), modes.c
+    curvature = largest * balanced_curvature(s, c, network.depth)
+    if network.init is not None and network.init.kind == "unequal":
+        curvature = float(np.hypot(2 * s, c * network.init.lam))  # c (w1^2 + w2^2), lambda is kept
     return fraction * largest_stable_eta(curvature, optimizer)

@@ -50,13 +50,16 @@ def _learned(start: Network, times: ArrayLike) -> tuple[Array, Array]:
 def initial_strengths(start: Network) -> Array:
     """``(K,)`` strength each mode starts with, weight^2; 0 for modes without hidden direction.
 
-    An unaligned network of two layers is projected on the directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean
-    ``sigma^2 N_h / 2`` for Gaussian weights. Its modes then grow as aligned ones do until they meet. Of any other
-    depth or activation every mode gets the root mean square strength of the initial map, in the same sense a guess.
+    Of two layers of unequal size the strength ``w1 w2``. An unaligned network of two layers is projected on the
+    directions that grow: ``|W1 v_a + W2^T u_a|^2 / 4``, of mean ``sigma^2 N_h / 2`` for Gaussian weights. Its modes
+    then grow as aligned ones do until they meet. Of any other depth or activation every mode gets the root mean square
+    strength of the initial map, in the same sense a guess.
     """
     modes = start.modes
     if start.a0 is not None and start.active is not None:
         return np.where(np.arange(len(modes.s)) < start.active, start.a0, 0.0)
+    if start.init is not None and start.init.kind == "unequal":
+        return np.where(np.arange(len(modes.s)) < start.hidden, start.init.scale, 0.0)
     if start.depth != 2 or start.activation != "linear":
         return np.full(len(modes.s), _map_strength(start))
     V_in = start.task.X @ modes.V[:, : len(modes.s)] / np.sqrt(modes.c * start.task.n_items)
@@ -71,6 +74,11 @@ def _map_strength(start: Network) -> float:
     return float(np.sqrt(np.mean((modes.U.T @ here.outputs[0] @ V) ** 2)))
 
 
+def _imbalance(start: Network) -> float:
+    """lambda of an aligned start of unequal layers, else 0."""
+    return start.init.lam if start.init is not None else 0.0
+
+
 def half_rise_times(start: Network) -> Array:
     """``(K,)`` half-rise times: when each stage happens; infinite for modes that are never learned.
 
@@ -80,7 +88,8 @@ def half_rise_times(start: Network) -> Array:
     rising = (a0 > 0) & (2 * c * a0 < s)
     times = np.full(len(s), np.inf)
     if rising.any():
-        times[rising] = half_rise_time(s[rising], c=c, a0=a0[rising], depth=start.depth)
+        lam = _imbalance(start)
+        times[rising] = half_rise_time(s[rising], c=c, a0=a0[rising], depth=start.depth, lam=lam)
     return times
 
 
@@ -112,11 +121,12 @@ def settling_time(start: Network, remaining: float = 0.005) -> float:
     """
     modes, K = start.modes, min(start.hidden, start.modes.rank)
     a0, s = float(initial_strengths(start)[:K].min()), modes.s[:K]
-    a0_safe, depth = min(a0, 0.49 * float(s[-1]) / modes.c), start.depth
+    a0_safe, depth, lam = min(a0, 0.49 * float(s[-1]) / modes.c), start.depth, _imbalance(start)
 
     def excess(t: float) -> float:
-        e = mode_state(t, s, c=modes.c, a0=a0_safe, depth=depth)[1]
+        e = mode_state(t, s, c=modes.c, a0=a0_safe, depth=depth, lam=lam)[1]
         return float((e**2).sum() / (s**2).sum()) - remaining
 
-    longest = float(rise_time(1 - 0.5 * np.sqrt(remaining), s, c=modes.c, a0=a0_safe, depth=depth).max())
+    share = 1 - 0.5 * np.sqrt(remaining)
+    longest = float(rise_time(share, s, c=modes.c, a0=a0_safe, depth=depth, lam=lam).max())
     return 1.25 * float(scipy.optimize.brentq(excess, 0.0, longest))

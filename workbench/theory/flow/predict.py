@@ -11,15 +11,18 @@ from workbench.errors import ConditionError
 from workbench.networks import Network
 from workbench.theory.flow.aligned import aligned_trajectory
 from workbench.theory.flow.exact_solution import balance_residual, exact_solution, measured_lambda, seen_weights
+from workbench.theory.flow.unequal_start import unequal_start, unequal_trajectory
 from workbench.theory.flow.weighted_flow import checked_times, layerwise_flow
 from workbench.trajectory import Trajectory
 
-#: ``modes``: every mode on its closed form. ``matrix``: the Riccati solution. ``layers``: the flow, integrated.
-Route = Literal["modes", "matrix", "layers"]
+#: ``modes``: every mode on its closed form; ``unequal``: the same of two layers of unequal size. ``matrix``: the
+#: Riccati solution. ``layers``: the flow, integrated.
+Route = Literal["modes", "unequal", "matrix", "layers"]
 
 #: The same in words, for the record of a result.
 ROUTES: dict[Route, str] = {
     "modes": "closed form of every mode",
+    "unequal": "closed form of every mode of unequal layers",
     "matrix": "exact matrix (Riccati) solution",
     "layers": "gradient flow of all layers, integrated",
 }
@@ -36,6 +39,8 @@ def route(network: Network) -> Route:
         raise ConditionError(
             "linear hidden layers", f"{network.depth} {network.activation} layers", "train the network: workbench.train"
         )
+    if unequal_start(network) is not None:
+        return "unequal"
     if network.depth != 2 or network.task.input_scale is None:
         return "layers"
     W1, c = seen_weights(network)
@@ -46,12 +51,15 @@ def route(network: Network) -> Route:
 def predict(network: Network, times: ArrayLike) -> Trajectory:
     """The gradient flow of a linear network at ``(T,)`` times, by the `route` that its start allows.
 
-    Exact for every start: aligned (any depth), balanced (two layers), or neither (any depth, any inputs).
+    Exact for every start: aligned (any depth; two layers of unequal size), balanced (two layers), or neither (any
+    depth, any inputs).
     """
     chosen = route(network)
     if chosen == "modes":
         return aligned_trajectory(network, times)
     if chosen == "matrix":
         return exact_solution(network, times)
+    if (unequal := unequal_start(network)) is not None:
+        return unequal_trajectory(network, unequal, checked_times(np.asarray(times, dtype=np.float64)))
     t = checked_times(np.asarray(times, dtype=np.float64))
     return Trajectory(network, "predicted", t, layerwise_flow(network, t))

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError
 from workbench.theory.modes.depth import null_mode_form, root_angles
-from workbench.theory.modes.unbalanced_weights import mode_weights
+from workbench.theory.modes.unbalanced_weights import mode_weights, unequal_residual
 
 Array = NDArray[np.float64]
 #: Strength and residual.
@@ -57,7 +57,7 @@ def mode_strength(
 def mode_state(
     t: ArrayLike, s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, depth: int = 2, lam: ArrayLike = 0.0
 ) -> State:
-    """Strength a(t) and residual ``e = s - c a``, the latter without cancellation at late times (but for lam != 0).
+    """Strength a(t) and residual ``e = s - c a``, the latter without cancellation at late times.
 
     Arguments as in `mode_strength`.
     """
@@ -80,7 +80,10 @@ def mode_state(
     if depth == 2:
         w1, w2 = mode_weights(t_, s_, c=c_, a0=a0_, lam=lam_)
         logistic = (lam_ == 0) & (a0_ > 0) & (s_ > 0)
-        return w1 * w2, np.where(logistic, _logistic_residual(t_, s_, c_, a0_), s_ - c_ * w1 * w2)
+        e = np.where(logistic, _logistic_residual(t_, s_, c_, a0_), s_ - c_ * w1 * w2)
+        rising = (lam_ != 0) & (s_ > 0)
+        e[rising] = unequal_residual(t_[rising], s_[rising], c=c_[rising], a0=a0_[rising], lam=lam_[rising])
+        return w1 * w2, e
     # A negative strength is a positive one with the sign of s reversed.
     side = np.where(a0_ < 0, -1.0, 1.0)
     a, e = _deep(t_, side * s_, c_, side * a0_, int(depth))

@@ -141,6 +141,22 @@ def mode_weights(
     return flip * w1_t, w2_t
 
 
+def unequal_residual(t: ArrayLike, s: ArrayLike, *, c: ArrayLike, a0: ArrayLike, lam: ArrayLike) -> Array:
+    """``e = s - c a`` of two layers with ``w2^2 - w1^2 = lam``, s > 0, all digits late in training; broadcasts.
+
+    With ``Y = (w1 + w2)^2`` of `unbalanced.unbalanced_form` and its end Y*: ``e = (c/4)(Y* - Y)(1 + lam^2/(Y Y*))``,
+    ``Y* - Y = -r (Y* + rest)/(1 - r)``, ``r = (Y0 - Y*)/(Y0 + rest) e^{-kap t}``, ``rest = lam^2/Y*``.
+    """
+    t, s, c, a0, lam = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (t, s, c, a0, lam)))
+    end, kap = 2 * s / c + np.hypot(lam, 2 * s / c), np.hypot(c * lam, 2 * s)
+    large = np.hypot(lam, 2 * a0) + 2 * np.abs(a0)
+    start = np.where(a0 < 0, lam**2 / np.where(large > 0, large, 1.0), large)
+    rest = lam**2 / end
+    r = (start - end) / (start + rest) * np.exp(-kap * t)
+    Y = (end + r * rest) / (1 - r)
+    return np.asarray(-c / 4 * r * (end + rest) / (1 - r) * (1 + rest / np.where(Y > 0, Y, 1.0)))
+
+
 def _along_eigenvectors(a: Array, lam: Array, delta: Array) -> tuple[Array, Array, Array, Array]:
     """``q_+``, ``q_-``, ``w1 + w2`` and ``w2 - w1``, each without cancellation; ``delta = th - pi/4``."""
     large = np.sqrt(np.hypot(lam, 2 * a) + 2 * np.abs(a))
