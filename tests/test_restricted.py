@@ -1,5 +1,7 @@
 """Posteriors of one layer: exact Gaussians, against dense matrices, quadratic expansions and chains."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -110,13 +112,14 @@ def test_both_sides_of_the_measure_take_restrict_and_refuse_a_layer_that_is_not_
         local_bif(path, n_beta=N_BETA, gamma=GAMMA, restrict="W3")
 
 
-def test_the_limits_of_the_study_are_ranks_of_the_hessian():
-    from workbench.studies.complexity import _limits
+@pytest.mark.parametrize("depth", [2, 3])
+def test_the_limits_of_the_study_are_ranks_of_the_hessian(depth):
+    from workbench.studies.complexity_parts import limits
 
     task = workbench.Hierarchy((2, 2)).indicator_task()
-    start = workbench.network(task, hidden=6, init="balanced:0.05")
+    start = workbench.network(task, hidden=6, init="balanced:0.05", depth=depth)
     end = predict(start, np.array([200.0])).at(0)
     H = hessian_products(end, np.eye(end.n_weights))
-    cut = start.weights[0].size
-    ranks = [np.linalg.matrix_rank(block, tol=1e-6) for block in (H[:cut, :cut], H[cut:, cut:])]
-    assert _limits(start) == [rank / 2 for rank in ranks]
+    cuts = np.cumsum([0, *(W.size for W in start.weights)])
+    blocks = [H[a:b, a:b] for a, b in itertools.pairwise(cuts)]
+    assert limits(start).tolist() == [np.linalg.matrix_rank(block, tol=1e-6) / 2 for block in blocks]

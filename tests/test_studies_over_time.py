@@ -128,3 +128,18 @@ def test_branches_of_an_aligned_network_open_when_the_formula_says(start):
     # A spline of 1200 points; the last distance is reached to 1e-4 or better.
     opened = [measured_opening(path, level) for level in range(2)]
     assert opening_times(start.task, 0.01, 2, OPEN) == pytest.approx(opened, rel=1e-3)
+
+
+def test_windows_weigh_an_item_alike_in_theory_and_retraining_and_leaving_it_out_is_window_removal(start):
+    from workbench.studies.window_effects import CHANGES, retrained_effects, weighed_effects
+
+    times, windows = np.array([4.0, 9.0]), [(1.0, 3.0), (6.0, 8.0)]
+    predicted = np.stack([weighed_effects(start, times, windows, weight) for weight in CHANGES.values()])
+    assert predicted[0] == pytest.approx(window_removal(start, times, windows), abs=1e-12)
+    other = weighted_flow(start, times, np.array([[1.0] * 4, [1.0, 2.0, 1.0, 1.0]]), window=windows[1], rtol=1e-11)
+    assert predicted[1, 1, :, 1] == pytest.approx(other[:, 1] - other[:, 0], abs=1e-7)
+    seen = retrained_effects(start, times, windows)
+    # First order of a learning rate of a fiftieth of the largest stable one, and windows on whole steps.
+    assert seen == pytest.approx(predicted, abs=0.06 * np.abs(predicted).max()) and np.abs(predicted[1]).max() > 0
+    # Nothing happens before a window opens.
+    assert np.abs(seen[:, 1, 0]).max() == 0 == np.abs(predicted[:, 1, 0]).max()
