@@ -90,6 +90,27 @@ def test_attention_is_causal_and_a_distribution():
     assert torch.allclose(model(changed)[:, :40], logits[:, :40], atol=1e-6)
 
 
+def test_the_weights_of_one_head_change_no_other_head():
+    model, tokens = Transformer(TINY), torch.tensor(corpus(2).tokens)
+    own = ModuleLosses.at(model, token_losses, None, model.of_head(0, 1))
+    assert own.n_weights == 4 * TINY.width * TINY.width // TINY.heads
+
+    def patterns(w):
+        return torch.func.functional_call(_FirstPatterns(model), own.weights(w), (tokens,))
+
+    before, after = patterns(own.star), patterns(2 * own.star)
+    assert torch.equal(before[:, 0], after[:, 0]) and not torch.allclose(before[:, 1], after[:, 1])
+
+
+class _FirstPatterns(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens):
+        return self.model.patterns(tokens)[0]
+
+
 def test_it_starts_near_the_uniform_distribution_and_learns():
     model, c = Transformer(TINY), corpus(60)
     assert losses_of(model, c).mean() == pytest.approx(np.log(VOCABULARY), abs=0.05)
@@ -242,6 +263,19 @@ def test_a_study_holds_what_it_promises(study):
     assert "n beta multiplies L, the mean of the losses over all tokens" in study.attrs["posterior"]
     assert "negative helps" in study.attrs["sign"]
     assert study["prefix_matching"].dims == ("time", "head")
+    assert study["class_loss_stderr"].dims == ("time", "class") and (study["class_loss_stderr"] > 0).all()
+
+
+def test_the_error_of_a_class_loss_is_that_of_the_means_of_documents():
+    from workbench.language.corpus import Corpus
+    from workbench.language.training import class_mean_errors
+
+    classes = np.tile([0, 0, 1, 1, -1], (6, 1))  # the first token of a document is not predicted
+    losses = np.random.default_rng(0).normal(size=(6, 4)) + np.arange(6)[:, None]
+    errors = class_mean_errors(losses, Corpus(classes, classes, ("a", "b", "none"), ()))
+    by_document = losses[:, 1:3].mean(axis=1)
+    assert errors[1] == pytest.approx(by_document.std(ddof=1) / 6**0.5)
+    assert errors[0] == pytest.approx(losses[:, 0].std(ddof=1) / 6**0.5) and np.isnan(errors[2])
 
 
 def test_a_study_that_was_cut_off_goes_on_to_the_same_numbers(study, tmp_path):

@@ -207,6 +207,44 @@ def test_only_chosen_parameters_move_and_the_module_itself_never():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
+def test_a_part_of_a_parameter_can_be_sampled_and_its_gradient_is_that_part_of_the_whole():
+    Y, model = network()
+    losses, rows = item_losses(Y), torch.arange(4)
+    whole, own = ModuleLosses.at(model, losses), ModuleLosses.at(model, losses, None, ("W1[1:2]", "W1[:, 3:]"))
+    places = torch.tensor([3, 4, 5, 6, 7, 11])  # row 1 and column 3 of the 3 by 4 numbers of W1
+    assert own.n_weights == 6 and torch.equal(own.star, whole.star[places])
+    w = own.star + torch.arange(6)
+    moved = whole.star.clone()
+    moved[places] = w
+    expected = whole.gradient(moved, rows)[places]
+    assert torch.allclose(own.gradient(w, rows), expected, rtol=1e-12)
+    by_copy = torch.empty_like(w)
+    own.movable().gradient(w, rows, out=by_copy)
+    assert torch.allclose(by_copy, expected, rtol=1e-12)
+    traces = []
+    for batching in ("loop", "vmap"):
+        sampling = ModuleSampling(
+            chains=2, draws=8, step=1e-4, burn_in=3, thin=2, batches=4, batching=batching, parameters=("W1[1:2]",)
+        )
+        traces.append(
+            sample_module_posterior(model, losses, None, rows, n_beta=9.0, gamma=500.0, sampling=sampling).traces
+        )
+    assert np.allclose(*traces, rtol=1e-10)
+    for wrong, message in (("W1[9:]", "names no weight"), ("W1[1:2, 0:1, :]", "give slices"), ("W3[1:2]", "no param")):
+        with pytest.raises(WorkbenchError, match=message):
+            ModuleLosses.at(model, losses, None, (wrong,))
+
+
+def test_checkpoints_that_differ_in_what_is_not_sampled_are_refused_side_by_side():
+    Y, model = network()
+    states = [network(seed)[1].state_dict() for seed in (1, 2)]
+    sampling = ModuleSampling(chains=2, draws=8, step=1e-4, burn_in=3, thin=2, batches=4, parameters=("W1",))
+    with pytest.raises(WorkbenchError, match="differ in W2"):
+        sample_module_checkpoints(
+            model, item_losses(Y), states, torch.arange(4), n_beta=1.0, gamma=1.0, sampling=sampling
+        )
+
+
 def test_a_diverged_chain_is_named_with_a_step_that_would_do():
     def run(step):
         sampling = ModuleSampling(chains=2, draws=400, step=step, burn_in=0, thin=1)

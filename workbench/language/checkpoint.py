@@ -16,7 +16,7 @@ from workbench.language.corpus import Corpus, Ints
 from workbench.language.groups import group_influence
 from workbench.language.heads import HeadScores, head_scores, induction_places
 from workbench.language.settings import Posterior
-from workbench.language.training import class_means
+from workbench.language.training import class_mean_errors, class_means
 from workbench.simulation.module import (
     Losses,
     ModuleLosses,
@@ -119,6 +119,7 @@ def _of_chains(chains: ModuleSamples, subject: Subject, groups: NDArray[np.int64
     coefficient = chains.learning_coefficient()
     return {
         "class_loss": class_means(chains.reference, subject.observed),
+        "class_loss_stderr": class_mean_errors(chains.reference, subject.observed),
         "learning_coefficient": coefficient.value[0],
         "learning_coefficient_stderr": coefficient.stderr[0],
         "loss_rise": chains.traces.mean() - chains.reference.mean(),

@@ -19,6 +19,7 @@ from workbench.simulation.module.result import SIGN
 
 _DIMS = {
     "class_loss": ("class",),
+    "class_loss_stderr": ("class",),
     "rhat": ("class",),
     "ess": ("class",),
     "prefix_matching": ("head",),

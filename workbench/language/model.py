@@ -108,6 +108,13 @@ class Transformer(nn.Module):
             x = x + layer(x)
         return patterns
 
+    def of_head(self, layer: int, head: int) -> tuple[str, ...]:
+        """The weights of one head, as `ModuleSampling.parameters` takes them: its queries, keys, values and output."""
+        width, d = self.shape.width, self.shape.width // self.shape.heads
+        a = head * d
+        rows = [f"layers.{layer}.qkv.weight[{k * width + a}:{k * width + a + d}]" for k in range(3)]
+        return (*rows, f"layers.{layer}.out.weight[:, {a}:{a + d}]")
+
     def _embedded(self, tokens: torch.Tensor) -> torch.Tensor:
         # By position, not a fresh range: vmap then needs no rule for making one.
         embedded: torch.Tensor = self.token(tokens) + self.position.weight[: tokens.shape[1]]

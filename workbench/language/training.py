@@ -167,6 +167,16 @@ def class_means(losses: Array, corpus: Corpus) -> Array:
         return np.asarray(np.bincount(targets[inside], losses.ravel()[inside], minlength=G) / count)
 
 
+def class_mean_errors(losses: Array, corpus: Corpus) -> Array:
+    """``(G,)`` standard errors of `class_means` over documents, whose tokens are not independent; nan for none."""
+    means, targets = class_means(losses, corpus), corpus.targets
+    residual = np.where(targets >= 0, losses.reshape(targets.shape) - means[targets], 0.0)
+    of_class = targets[None] == np.arange(len(means))[:, None, None]
+    by_document, D = (of_class * residual).sum(axis=2), len(targets)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.sqrt((by_document**2).sum(axis=1) * D / (D - 1)) / of_class.sum(axis=(1, 2)))
+
+
 #: A class whose loss falls by less than this is not called learned.
 _LEAST_GAIN = 0.3
 

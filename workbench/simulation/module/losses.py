@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import nn
 from torch.func import functional_call
 
 from workbench.errors import WorkbenchError
+from workbench.simulation.module.parameters import Part, chosen_parts
 
 #: ``losses(model, batch)`` gives the loss of every example ``(batch,)`` or of every token ``(batch, tokens)``.
 Losses = Callable[[nn.Module, Any], torch.Tensor]
@@ -46,12 +46,11 @@ class ModuleLosses:
     """A module, its losses, and the parameters that count as its weights.
 
     Attributes:
-        names: of the chosen parameters. shapes: theirs.
+        parts: the chosen parameters, or parts of them.
         star: ``(N,)`` their values at the checkpoint, end to end.
     """
 
-    names: tuple[str, ...]
-    shapes: tuple[torch.Size, ...]
+    parts: tuple[Part, ...]
     star: torch.Tensor
     asked: _Asked
 
@@ -67,29 +66,23 @@ class ModuleLosses:
 
         Args:
             checkpoint: a state dict; None: the weights that the module has.
-            parameters: names of parameters, or patterns such as ``"layers.0.*"``; none: all that can be trained.
+            parameters: names, patterns or slices of parameters, as in `parameters`; none: all that can be trained.
         """
         own = copy.deepcopy(model)
         if checkpoint is not None:
             _load(own, checkpoint)
         own.eval()  # dropout would make a loss random
-        chosen = {
-            name: value
-            for name, value in own.named_parameters()
-            if (not parameters and value.requires_grad) or any(fnmatch(name, pattern) for pattern in parameters)
-        }
-        for pattern in parameters:
-            if not any(fnmatch(name, pattern) for name in chosen):
-                known = ", ".join(name for name, _ in own.named_parameters())
-                raise WorkbenchError(f"no parameter is called {pattern!r}; the module has {known}")
-        if not chosen:
-            raise WorkbenchError("the module has no parameter that can be trained; nothing can be sampled")
-        kinds = {(value.dtype, value.device) for value in chosen.values()}
-        if len(kinds) > 1:
+        parts, values = chosen_parts(own, parameters), dict(own.named_parameters())
+        if len({(values[part.name].dtype, values[part.name].device) for part in parts}) > 1:
             raise WorkbenchError("the chosen parameters differ in type or device; choose some that share both")
-        star = torch.cat([value.detach().reshape(-1) for value in chosen.values()])
+        star = torch.cat([part.taken(values[part.name].detach()) for part in parts])
         own.requires_grad_(False)
-        return cls(tuple(chosen), tuple(value.shape for value in chosen.values()), star, _Asked(own, losses))
+        return cls(parts, star, _Asked(own, losses))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the chosen parameters."""
+        return tuple(part.name for part in self.parts)
 
     @property
     def n_weights(self) -> int:
@@ -97,11 +90,18 @@ class ModuleLosses:
         return self.star.numel()
 
     def weights(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Views of the flat ``(N,)`` vector by parameter."""
-        parts = torch.split(w, [shape.numel() for shape in self.shapes])
-        return {
-            f"model.{name}": part.view(shape) for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
-        }
+        """Parameters by name from the flat ``(N,)`` vector: views of it where a whole parameter is sampled."""
+        pieces = torch.split(w, [part.size for part in self.parts])
+        return {f"model.{part.name}": part.whole(piece) for part, piece in zip(self.parts, pieces, strict=True)}
+
+    def rest(self) -> dict[str, torch.Tensor]:
+        """What is not sampled: parameters and buffers by name, sampled places of a parameter as zeros."""
+        kept = dict(self.asked.model.state_dict())
+        for part in self.parts:
+            whole = kept.pop(part.name)
+            if part.places is not None:
+                kept[part.name] = whole.flatten().index_fill(0, part.places, 0)
+        return kept
 
     def __call__(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
         """``(batch, ...)`` losses at weights ``(N,)``."""
@@ -145,26 +145,36 @@ class MovableModule:
     """
 
     def __init__(self, model: ModuleLosses) -> None:
-        self._asked, self._w = model.asked.copied(), model.star.clone()
+        self._asked, self._parts, self._w = model.asked.copied(), model.parts, model.star.clone()
         named = dict(self._asked.named_parameters())
         self._parameters = [named[name] for name in model.weights(self._w)]
-        for parameter, view in zip(self._parameters, model.weights(self._w).values(), strict=True):
-            parameter.data = view
+        for parameter, values in zip(self._parameters, model.weights(self._w).values(), strict=True):
+            parameter.data = values
             parameter.requires_grad_()
+        pieces = torch.split(self._w, [part.size for part in self._parts])
+        self._copied = [
+            row for row in zip(self._parameters, self._parts, pieces, strict=True) if row[1].places is not None
+        ]
+
+    def _move(self, w: torch.Tensor) -> None:
+        self._w.copy_(w)
+        for parameter, part, piece in self._copied:
+            assert part.places is not None
+            parameter.data.view(-1)[part.places] = piece
 
     def losses(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
         """``(batch, ...)`` losses at weights ``(N,)``."""
-        self._w.copy_(w)
+        self._move(w)
         with torch.no_grad():
             value: torch.Tensor = self._asked(batch)
         return value
 
     def gradient(self, w: torch.Tensor, batch: Data, out: torch.Tensor) -> None:
         """Write the gradient ``(N,)`` of the mean loss at weights ``(N,)`` into ``out``."""
-        self._w.copy_(w)
+        self._move(w)
         mean = self._asked(batch).mean()
-        parts = torch.autograd.grad(mean, self._parameters, allow_unused=True, materialize_grads=True)
-        torch.cat([part.reshape(-1) for part in parts], out=out)
+        gradients = torch.autograd.grad(mean, self._parameters, allow_unused=True, materialize_grads=True)
+        torch.cat([part.taken(g) for part, g in zip(self._parts, gradients, strict=True)], out=out)
 
 
 def _load(model: nn.Module, checkpoint: Mapping[str, torch.Tensor]) -> None:

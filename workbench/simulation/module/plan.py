@@ -30,7 +30,7 @@ class ModuleSampling:
         step: step size eps. burn_in: discarded steps. thin: steps from one draw to the next. None: from the extreme
             curvatures of the loss, as for the networks of this package.
         batch_size: examples of a mini-batch, drawn anew for every chain and step; None: all.
-        parameters: names or patterns of the parameters to be sampled; none: all.
+        parameters: names, patterns or slices (`layers.0.qkv.weight[16:32]`) of what is to be sampled; none: all.
         batching: how chains are moved: ``"auto"`` tries both ways for a moment.
         batches: in time, of every chain, for its Monte Carlo error.
         seed: every chain draws from a stream of its own, numbered by (seed, checkpoint, chain).

@@ -90,16 +90,26 @@ def sample_module_checkpoints(
     """Around every checkpoint as `sample_module_posterior`, all chains of all of them side by side.
 
     That is quicker where one chain alone leaves the processor idle, in models of some thousand weights. All share one
-    step, which ``sampling`` must give together with burn_in and thin.
+    step, which ``sampling`` must give together with burn_in and thin. What is not sampled must be the same in all.
     """
     settings = _settings(sampling, n_beta, gamma, data)
     if None in (settings.step, settings.burn_in, settings.thin):
         raise WorkbenchError("`sampling` leaves step, burn_in or thin open; give all three, for all checkpoints alike")
     each = [ModuleLosses.at(model, losses, checkpoint, settings.parameters) for checkpoint in checkpoints]
+    _check_rest(each)
     centres = torch.stack([own.star for own in each])
     plan = module_plan(each[0], data, n_beta, gamma, settings)
     run = ModuleChains(each[0], centres, data, n_beta, gamma, settings, plan, 0, "")
     return run.to_end(data if observed is None else observed)
+
+
+def _check_rest(each: Sequence[ModuleLosses]) -> None:
+    """All are moved in one module, so that they cannot differ in weights that stay as they are."""
+    for own in each[1:]:
+        first, other = each[0].rest(), own.rest()
+        unlike = [name for name in first if not torch.equal(first[name], other[name])]
+        if unlike:
+            raise WorkbenchError(f"checkpoints differ in {', '.join(unlike)}, not sampled; sample each by itself")
 
 
 def _settings(sampling: ModuleSampling | None, n_beta: float, gamma: float, data: Data) -> ModuleSampling:
