@@ -2,7 +2,7 @@
 
 Quick (the default): metadata, contents, and every command from the installed wheel in an environment that borrows the
 dependencies of this one. ``--full``: environments of their own, without any extra and with each extra alone, for every
-Python that uv finds, and once with the lowest versions that the requirements allow (downloads). Of torch only the build
+Python that is found, and once with the lowest versions that the requirements allow (downloads). Of torch only the build
 that this interpreter has is small; the other Pythons get none, and run what needs none.
 """
 
@@ -131,16 +131,27 @@ def listed(folder: Path, requirement: str) -> Path:
     return path
 
 
+def interpreter(version: str) -> str | None:
+    """A Python of this version that runs: this one, one on the path, or one of pyenv's; None where there is none."""
+    if sys.version.startswith(version + "."):
+        return sys.executable
+    own = sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"))
+    for path in filter(None, [shutil.which(f"python{version}"), *map(str, own)]):
+        asked = subprocess.run([path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True)
+        if not asked.returncode:
+            return asked.stdout.strip()
+    return None
+
+
 def check_everywhere(wheel: Path, folder: Path) -> None:
     """The full form: every Python there is, each extra alone, the lowest versions; what cannot be had is said."""
     for version in PYTHONS:
-        this = sys.version.startswith(version + ".")
-        known = subprocess.run([UV, "python", "find", version], capture_output=True, text=True)
-        if known.returncode and not this:
+        known = interpreter(version)
+        if known is None:
             print(f"Python {version}: not found here, not tested")
             continue
-        python = fresh(wheel, folder / f"py{version}", python=sys.executable if this else version)
-        check_commands(python, folder / f"run{version}", COMMANDS if this else SYMBOLIC)
+        python = fresh(wheel, folder / f"py{version}", python=known)
+        check_commands(python, folder / f"run{version}", COMMANDS if known == sys.executable else SYMBOLIC)
     for extra in EXTRAS:
         run(fresh(wheel, folder / extra, extra), "-c", "import workbench.cli, workbench.comparison", cwd=folder)
         print(f"extra {extra}: installs alone")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import workbench
-from workbench import theory
+from workbench import dataset, theory
 from workbench.agreement import Ruling
 from workbench.agreement.resolution import unresolved
 from workbench.comparison import planning
@@ -102,16 +102,40 @@ def test_a_chain_in_the_basis_of_modes_is_the_same_chain_with_rotated_noise():
     torch.testing.assert_close(states[1].batch.losses(), states[0].batch.losses(), rtol=1e-10, atol=1e-10)
 
 
-def test_large_tables_are_sampled_in_the_basis_of_modes_and_agree_with_the_prediction(monkeypatch):
-    monkeypatch.setattr(in_modes, "_OPERATIONS", 0.0)
-    monkeypatch.setattr(in_modes, "_WORTH", 0.0)
+@pytest.fixture(scope="module")
+def in_modes_sampled():
+    """A small comparison, sampled as large ones are."""
     made = []
-    monkeypatch.setattr(ModesModel, "batch", lambda model, w: made.append(w) or in_modes.ModesBatch(model, w))
-    settings = workbench.Settings(
-        checkpoints=4, t_max=8.0, eta=0.02, hidden=3, measures=("local_bif",), chains=4, draws=400
-    )
-    verdicts = {verdict.key: verdict for verdict in workbench.compare(TASK, settings).verdicts()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_modes, "_OPERATIONS", 0.0)
+        patch.setattr(in_modes, "_WORTH", 0.0)
+        patch.setattr(ModesModel, "batch", lambda model, w: made.append(w) or in_modes.ModesBatch(model, w))
+        settings = workbench.Settings(
+            checkpoints=4, t_max=8.0, eta=0.02, hidden=3, measures=("local_bif",), chains=4, draws=400
+        )
+        result = workbench.compare(TASK, settings)
     assert made
+    return result
+
+
+def test_large_tables_are_sampled_in_the_basis_of_modes_and_agree_with_the_prediction(in_modes_sampled):
+    verdicts = {verdict.key: verdict for verdict in in_modes_sampled.verdicts()}
     # The slope of an item on itself is known to 1.5% here, and the bias of the step is 2.6%.
     assert verdicts["local_bif_slope/item on itself"].ruling is Ruling.HOLDS
     assert verdicts["local_bif_entries"].ruling is Ruling.HOLDS
+
+
+def test_of_large_arrays_only_sampled_ones_are_rounded_and_that_far_below_their_errors(
+    in_modes_sampled, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dataset, "_LARGE", 0)
+    ds = in_modes_sampled.dataset
+    dataset.write(ds, tmp_path / "a.nc")
+    dataset.write(ds, tmp_path / "b.nc")
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+    back = dataset.read(tmp_path / "a.nc")
+    rounded = {name for name in ds if not ds[name].equals(back[name])}
+    sampled = ("local_bif_simulated", "learning_coefficient_simulated")
+    assert rounded and all(name.startswith(sampled) for name in rounded)
+    error, stderr = back["local_bif_simulated"] - ds["local_bif_simulated"], ds["local_bif_simulated_stderr"]
+    assert float((abs(error) / stderr).max()) < 1e-4  # 6e-8 of numbers that are at most 100 errors large

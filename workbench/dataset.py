@@ -27,6 +27,8 @@ from workbench.trajectory import Trajectory
 Array = NDArray[np.float64]
 #: The dataset's file in the directory of a result.
 RESULT = "influence.nc"
+#: Numbers in an array that is worth compressing.
+_LARGE = 10_000
 Variables = dict[str, Any]
 
 
@@ -85,17 +87,23 @@ def network_words(ds: xr.Dataset) -> str:
 
 
 def write(ds: xr.Dataset, path: Path) -> None:
-    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); influence arrays are compressed."""
-    large = {
+    """One netCDF file that opens with xarray and h5netcdf (or netCDF4); large arrays are compressed.
+
+    Those that were sampled are written in float32: its 6e-8 of a number is far below any Monte Carlo error. What was
+    trained stays as it is, since it is held against theory down to rounding.
+    """
+    large = {name: v for name, v in ds.data_vars.items() if v.size > _LARGE and v.dtype.kind == "f"}
+    sampled = tuple(str(name).removesuffix("_stderr") for name in ds if str(name).endswith("_simulated_stderr"))
+    encoding = {
         name: {"zlib": True, "complevel": 4, "shuffle": True}
-        for name, v in ds.data_vars.items()
-        if v.size > 10_000 and v.dtype.kind == "f"
+        | ({"dtype": "float32"} if str(name).startswith(sampled) else {})
+        for name in large
     }
-    write_file(path, netcdf_bytes(ds, large))
+    write_file(path, netcdf_bytes(ds, encoding))
 
 
 def read(path: Path) -> xr.Dataset:
-    """A dataset back from its file, or from the directory of a result, in memory.
+    """A dataset back from its file, or from the directory of a result, in memory; arithmetic with it is in float64.
 
     Raises:
         WorkbenchError: if there is no such file, or it is none that `write` wrote.
@@ -109,7 +117,7 @@ def read(path: Path) -> xr.Dataset:
         raise WorkbenchError(f"{file} is no netCDF file that can be read: {error}") from None
     if "config" not in ds.attrs or not {"time", "item", "mode"} <= set(ds.sizes):
         raise WorkbenchError(f"{file} is no comparison; save one with Comparison.save or `workbench compare`")
-    return ds
+    return ds.map(lambda v: v.astype(np.float64) if v.dtype == np.float32 else v, keep_attrs=True)
 
 
 def of_influence(array: xr.DataArray, measure: Measure) -> Variables:

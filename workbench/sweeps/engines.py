@@ -139,7 +139,7 @@ def _local(workers: int | None) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as machines,
         distributed.Client(machines, set_as_default=False) as client,  # type: ignore[no-untyped-call]

@@ -83,7 +83,7 @@ class _Streams:
     def __init__(self, seed: int, places: NDArray[np.int64], device: torch.device) -> None:
         self._streams = [
             torch.Generator(device=device).manual_seed(
-                int(np.random.SeedSequence((seed, int(k), int(c))).generate_state(1, np.uint64)[0] >> 1)
+                int(np.random.SeedSequence((seed, int(k), int(c))).generate_state(1, np.uint64)[0]) >> 1
             )
             for k, c in places
         ]
