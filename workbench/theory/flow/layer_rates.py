@@ -42,28 +42,47 @@ def _error(flow: ReducedFlow, item_weights: Array) -> Callable[[Any], Any]:
     return lambda W: Syx - W * Sxx + ((targets - W @ inputs) * share) @ across
 
 
+def weighted_covariances(flow: ReducedFlow, item_weights: Array) -> tuple[Any, Any]:
+    """``(R, q, n)`` Syx and ``(R, n, n)`` Sxx of R runs; of a single run without R."""
+    share = (item_weights - 1.0)[:, None, :] / flow.n_items
+    Syx, Sxx = ((x * share) @ flow.inputs.T for x in (flow.targets, flow.inputs))
+    Syx, Sxx = flow.Syx + Syx, np.diag(flow.Sxx) + Sxx
+    return (Syx[0], Sxx[0]) if len(item_weights) == 1 else (Syx, Sxx)
+
+
 def right_hand_side(flow: ReducedFlow, item_weights: Array) -> Callable[[float, Any], Any]:
-    """``(t, y) -> dy/dt``, y the layers of all R runs ``(R, h_l, h_{l-1})`` one after another, flat."""
+    """``(t, y) -> dy/dt``, y the layers of all R runs ``(R, h_l, h_{l-1})`` one after another, flat.
+
+    Overhead is most of the time where layers are small: all products go into arrays that are made once, and of one run
+    they are those of plain matrices.
+    """
     single, R = len(item_weights) == 1, len(item_weights)
-    # Overhead is most of the time where layers are small: of one run, plain matrices and their quicker product.
     product = np.dot if single else np.matmul
     shapes = [W.shape if single else (R, *W.shape) for W in flow.layers]
+    kind = np.result_type(item_weights, np.float64)
     cuts = np.cumsum([0, *(R * W.size for W in flow.layers)]).tolist()
-    parts = [(slice(i, j), shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True)]
+
+    def parts() -> tuple[Any, list[Any]]:
+        whole = np.empty(cuts[-1], dtype=kind)
+        return whole, [whole[i:j].reshape(shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True)]
+
+    y_now, W = parts()
+    dy, dW = parts()
     error_of, depth = _error(flow, item_weights), len(shapes)
+    # W_l .. W_1, then what is left of the error below layer l.
+    reached = [W[0], *(np.empty((*shape[:-1], shapes[0][-1]), dtype=kind) for shape in shapes[1:])]
+    left = [np.empty((*shape[:-2], shape[-1], shapes[0][-1]), dtype=kind) for shape in shapes[1:]]
+    turned, back = [x.swapaxes(-1, -2) for x in reached], [x.swapaxes(-1, -2) for x in W]
 
     def rate(_: float, y: Any) -> Any:
-        dy = np.empty_like(y)
-        W = [y[part].reshape(shape) for part, shape in parts]
-        reached = [W[0]]
-        for layer in W[1:]:
-            reached.append(product(layer, reached[-1]))
+        y_now[:] = y
+        for k in range(1, depth):
+            product(W[k], reached[k - 1], reached[k])
         error = error_of(reached[-1])
         for k in range(depth - 1, 0, -1):
-            part, shape = parts[k]
-            product(error, reached[k - 1].swapaxes(-1, -2), dy[part].reshape(shape))
-            error = product(W[k].swapaxes(-1, -2), error)
-        dy[parts[0][0]] = error.ravel()
-        return dy
+            product(error, turned[k - 1], dW[k])
+            error = product(back[k], error, left[k - 1])
+        dW[0][...] = error
+        return dy.copy()
 
     return rate

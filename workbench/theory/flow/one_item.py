@@ -17,6 +17,7 @@ Items that see the groups alike, such as all items of a tree, share one run.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -74,15 +75,22 @@ def one_item_losses(
     S = flow.Syx
     losses = np.empty((len(t), P, P))
 
+    @cache
+    def items_of(start: int, stop: int) -> tuple[Any, Any, Any]:
+        items = np.flatnonzero((kind >= start) & (kind < stop))
+        # Most often all items, of which no copy is made.
+        every = len(items) == P
+        return slice(None) if every else items, share if every else share[items], rest if every else rest[items]
+
     def record(k: int, runs: slice, layers: Any) -> None:
-        of_runs = np.flatnonzero((kind >= runs.start) & (kind < runs.stop))
+        of_runs, seen_by, left = items_of(runs.start, runs.stop)
         product = layers[0]
         for W in layers[1:]:
             product = W @ product
         # Until the window begins one run stands for all.
         runs_apart = np.broadcast_to(S - c * product, (runs.stop - runs.start, *S.shape))
-        apart = runs_apart[kind[of_runs] - runs.start] @ share[of_runs]
-        losses[k, of_runs] = P / (2 * c) * ((apart**2).sum(axis=1) + alone[k] ** 2 @ rest[of_runs])
+        apart = runs_apart[kind[of_runs] - runs.start] @ seen_by
+        losses[k, of_runs] = P / (2 * c) * (np.einsum("rgj,rgj->rj", apart, apart) + alone[k] ** 2 @ left)
 
     run_losses(flow, omega, t, record, window=checked_window(window), rtol=rtol, progress=progress)
     return losses[back]

@@ -21,9 +21,11 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.networks import Network
 from workbench.parallel import in_threads
-from workbench.theory.flow.layer_rates import right_hand_side
+from workbench.theory.flow.layer_rates import right_hand_side, weighted_covariances
 from workbench.theory.flow.reduction import ReducedFlow, reduced_flow
 from workbench.theory.flow.runge_kutta import march
+from workbench.theory.flow.taylor import layer_series
+from workbench.theory.flow.taylor import march as taylor_march
 
 Array = NDArray[np.float64]
 Layers = tuple[Any, ...]
@@ -34,6 +36,8 @@ Window = tuple[float, float]
 _BATCH = 2**16
 #: States up to this size (all runs together) are integrated at rtol 1e-10, larger ones at 1e-7.
 _SMALL = 10**6
+#: Multiplications in a product of one batch up to which a Taylor series is quicker: eight runs of eight modes.
+_SHORT = 2**12
 #: From begin to end.
 ALWAYS: Window = (0.0, np.inf)
 
@@ -53,9 +57,21 @@ def integrate(
     """
     y = np.concatenate([W.ravel() for W in layers]).astype(np.result_type(item_weights, *layers))
     cuts, shapes = np.cumsum([0, *(W.size for W in layers)]), [W.shape for W in layers]
-    rate = right_hand_side(flow, item_weights)
-    for k, state in march(rate, begin, y, times, rtol=rtol, atol=0.1 * rtol * float(np.abs(y).max(initial=0.0))):
+    if _by_series(flow, item_weights):
+        of_run = [shape[1:] if len(item_weights) == 1 else shape for shape in shapes]
+        series = layer_series(of_run, *weighted_covariances(flow, item_weights))
+        states = taylor_march(series, begin, y, times, rtol=rtol)
+    else:
+        rate, atol = right_hand_side(flow, item_weights), 0.1 * rtol * float(np.abs(y).max(initial=0.0))
+        states = march(rate, begin, y, times, rtol=rtol, atol=atol)
+    for k, state in states:
         yield k, tuple(state[i:j].reshape(shape) for (i, j), shape in zip(pairwise(cuts), shapes, strict=True))
+
+
+def _by_series(flow: ReducedFlow, item_weights: Array) -> bool:
+    """Whether the products of a step are so small that the many of a Taylor series cost no more than their calls."""
+    largest = max(W.size for W in flow.layers) * len(flow.Sxx)
+    return not np.iscomplexobj(item_weights) and len(item_weights) * largest <= _SHORT
 
 
 def follow(
@@ -177,7 +193,11 @@ def run_losses(
                 if progress:
                     progress(done / (R * len(times)))
 
-    in_threads(run, list(batches(flow, R)))
+    if _by_series(flow, item_weights):
+        # Products this small know no threads, and finding the libraries that have some takes a millisecond.
+        run(slice(0, R), Event())
+    else:
+        in_threads(run, list(batches(flow, R)))
 
 
 def layerwise_flow(
