@@ -108,14 +108,14 @@ def fresh(wheel: Path, folder: Path, extra: str = "", python: str = sys.executab
     """An environment of its own with the wheel and one extra; without torch for another Python than this one."""
     run(UV, "venv", "--quiet", "--python", python, folder, HOME=str(folder.parent))
     wanted = [f"{wheel}[{extra}]" if extra else str(wheel)]
-    how: list[str | Path] = ["-c", ROOT / "constraints.txt"]
+    options: list[str | Path] = ["-c", ROOT / "constraints.txt"]
     if lowest:
         # Of a wheel only the wheel itself is direct.
-        how = ["--resolution", "lowest-direct", "-c", listed(folder, pinned_torch())]
+        options = ["--resolution", "lowest-direct", "-c", listed(folder, pinned_torch())]
         wanted += ["-r", str(ROOT / "pyproject.toml")]
     if python != sys.executable:
-        how += ["--overrides", listed(folder, "torch; sys_platform == 'none'")]
-    run(UV, "pip", "install", "--quiet", *how, "--python", folder / "bin/python", *wanted, HOME=str(folder.parent))
+        options += ["--overrides", listed(folder, "torch; sys_platform == 'none'")]
+    run(UV, "pip", "install", "--quiet", *options, "--python", folder / "bin/python", *wanted, HOME=str(folder.parent))
     return folder / "bin/python"
 
 

@@ -27,12 +27,12 @@ def checkpoints(count: int, spec: str = "tree", hidden: int = 16) -> Trajectory:
 
 def sampler(run: Trajectory, chains: int, **settings: object) -> tuple[Callable[[], int], Plan]:
     """A function that samples ``chains`` chains at every checkpoint and returns its chain-steps; and its plan."""
-    how = Sampling(**{"chains": chains, "draws": 60, "force_short": True, **settings})  # type: ignore[arg-type]
-    planned = plan(run, N_BETA, GAMMA, how)
+    sampling = Sampling(**{"chains": chains, "draws": 60, "force_short": True, **settings})  # type: ignore[arg-type]
+    planned = plan(run, N_BETA, GAMMA, sampling)
 
     def sample() -> int:
-        sample_local_posterior(run, n_beta=N_BETA, gamma=GAMMA, sampling=how, planned=planned)
-        return planned.steps(how.draws) * chains * len(run.times)
+        sample_local_posterior(run, n_beta=N_BETA, gamma=GAMMA, sampling=sampling, planned=planned)
+        return planned.steps(sampling.draws) * chains * len(run.times)
 
     return sample, planned
 

@@ -169,8 +169,8 @@ def test_tasks_without_structure_and_with_repeated_rows_work(unstructured):
 
 
 def test_the_unaligned_start_is_predicted_by_the_exact_solution():
-    how = Settings(init="gaussian:0.01", hidden=6, checkpoints=16, measures=("gradient_kernel", "leave_one_out"))
-    ds = compare(task_from_spec("tree:2,2"), how).dataset
+    settings = Settings(init="gaussian:0.01", hidden=6, checkpoints=16, measures=("gradient_kernel", "leave_one_out"))
+    ds = compare(task_from_spec("tree:2,2"), settings).dataset
     errors = error_table(ds).set_index(["measure", "pairs"])["relative_l2"]
     # The imbalance of the start is of order sigma^2 = 1e-4, the learning rate adds 1e-3.
     assert errors.loc[("gradient_kernel", "all pairs")] < 2e-3
@@ -179,8 +179,8 @@ def test_the_unaligned_start_is_predicted_by_the_exact_solution():
 
 
 def test_identical_settings_give_identical_results():
-    how = Settings(checkpoints=6, draws=40, hidden=5, chains=2, t_max=12.0, eta=0.01)
-    first, second = (compare(task_from_spec("tree:2,2"), how).dataset for _ in range(2))
+    settings = Settings(checkpoints=6, draws=40, hidden=5, chains=2, t_max=12.0, eta=0.01)
+    first, second = (compare(task_from_spec("tree:2,2"), settings).dataset for _ in range(2))
     assert first.identical(second)
 
 
@@ -251,8 +251,8 @@ def test_a_flip_that_drowns_in_noise_leaves_a_gap_and_shifts_no_other(predicted,
 
 
 def test_items_without_a_common_mode_have_no_influence_and_no_relative_error():
-    how = Settings(checkpoints=6, draws=200, hidden=5, measures=("gradient_kernel", "local_bif", "leave_one_out"))
-    ds = compare(SemanticTask("one-hot", tuple("abc"), tuple("xyz"), np.eye(3)), how).dataset
+    settings = Settings(checkpoints=6, draws=200, hidden=5, measures=("gradient_kernel", "local_bif", "leave_one_out"))
+    ds = compare(SemanticTask("one-hot", tuple("abc"), tuple("xyz"), np.eye(3)), settings).dataset
     assert {v.ruling for v in verdicts(ds)} <= {"holds", "not claimed"}
     assert any("no influence on each other" in v.claim for v in verdicts(ds))
     errors = error_table(ds).set_index(["measure", "pairs"])["relative_l2"]
@@ -261,8 +261,8 @@ def test_items_without_a_common_mode_have_no_influence_and_no_relative_error():
 
 def test_covariances_of_an_item_with_nothing_to_learn_are_not_claimed():
     Y = np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
-    how = Settings(checkpoints=5, draws=400, hidden=8, measures=("local_bif",))
-    ds = compare(SemanticTask("idle", tuple("abcd"), tuple("xyz"), Y), how).dataset
+    settings = Settings(checkpoints=5, draws=400, hidden=8, measures=("local_bif",))
+    ds = compare(SemanticTask("idle", tuple("abcd"), tuple("xyz"), Y), settings).dataset
     judged = {v.key: v for v in verdicts(ds)}
     left_out = judged["local_bif_entries/order"]
     # At the start: all covariances of d, 4 + 3 entries.
@@ -283,18 +283,18 @@ def test_the_verdict_on_a_dataset_whose_measures_were_swapped_fails():
 
 
 def test_nothing_but_the_chains_is_judged_where_the_learning_rate_is_coarse():
-    how = Settings(checkpoints=8, draws=40, hidden=5, chains=2, eta_fraction=0.9, force_short=True)
-    judged = verdicts(compare(task_from_spec("tree:2,2"), how).dataset)
+    settings = Settings(checkpoints=8, draws=40, hidden=5, chains=2, eta_fraction=0.9, force_short=True)
+    judged = verdicts(compare(task_from_spec("tree:2,2"), settings).dataset)
     assert len(judged) > 4
     assert all("learning rate is coarse" in v.reason and v.allowed == "-" for v in judged if v.key != "chains_agree")
 
 
 def test_a_table_that_may_lack_its_header_is_remarked_on():
     items, Y = tuple("abc"), np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
-    how = Settings(checkpoints=4, hidden=3, measures=("gradient_kernel",))
-    suspicious = compare(SemanticTask("t", items, ("0.5", "12"), Y), how).notes
+    settings = Settings(checkpoints=4, hidden=3, measures=("gradient_kernel",))
+    suspicious = compare(SemanticTask("t", items, ("0.5", "12"), Y), settings).notes
     assert any("no header" in note for note in suspicious)
-    assert not any("no header" in note for note in compare(SemanticTask("t", items, ("0.5", "p"), Y), how).notes)
+    assert not any("no header" in note for note in compare(SemanticTask("t", items, ("0.5", "p"), Y), settings).notes)
 
 
 def test_a_lobe_below_the_floor_is_no_event():

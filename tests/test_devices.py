@@ -87,9 +87,11 @@ def test_chains_on_a_gpu_sample_the_same_posterior(sampler, dtype):
 
 def check_samples(sampler, device, dtype):
     # Other seeds than the reference: rounding alone must not be what makes them agree.
-    how = {"sampler": sampler, "chains": 8, "draws": 200}
-    expected = sample_local_posterior(trained(), sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
-    found = sample_local_posterior(trained(), sampling=Sampling(seed=2, place=Place(device, dtype), **how), **POSTERIOR)
+    options = {"sampler": sampler, "chains": 8, "draws": 200}
+    expected = sample_local_posterior(trained(), sampling=Sampling(seed=1, **options), **POSTERIOR).estimate
+    found = sample_local_posterior(
+        trained(), sampling=Sampling(seed=2, place=Place(device, dtype), **options), **POSTERIOR
+    )
     z = (found.estimate.covariance - expected.covariance) / np.hypot(found.estimate.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.98
     assert 0.7 < z.std() < 1.4
@@ -102,14 +104,14 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
     net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     recipe = Recipe(Schedule.at([0.0, 2.0], 0.02))
     points = train_networks([net], recipe)[0] if deep else trained()
-    how = Sampling(
+    sampling = Sampling(
         chains=3, draws=100, burn_in=10, thin=3, place=Place("cuda"), traces=True, force_short=True, **options
     )
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
-    graphs = sample_local_posterior(points, sampling=how, **POSTERIOR)
+    graphs = sample_local_posterior(points, sampling=sampling, **POSTERIOR)
     monkeypatch.setattr(drivers.Stepwise, "_replay", None)
     with pytest.raises(TypeError):
-        sample_local_posterior(points, sampling=how, **POSTERIOR)
+        sample_local_posterior(points, sampling=sampling, **POSTERIOR)
     init = drivers.Stepwise.__init__
 
     def without_graphs(self, *arguments):
@@ -117,7 +119,7 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
         self._captures = False
 
     monkeypatch.setattr(drivers.Stepwise, "__init__", without_graphs)
-    one_by_one = sample_local_posterior(points, sampling=how, **POSTERIOR)
+    one_by_one = sample_local_posterior(points, sampling=sampling, **POSTERIOR)
     np.testing.assert_array_equal(graphs.traces, one_by_one.traces)
 
 
@@ -126,9 +128,11 @@ def test_steps_in_a_graph_are_the_steps_one_by_one(monkeypatch, options, deep):
 def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
     net = network(TREE, 5, "gaussian:0.5", depth=3, activation="tanh", seed=1)
     points = train_networks([net], Recipe(Schedule.at([0.0, 2.0], 0.02)))[0]
-    how = {"sampler": sampler, "chains": 8, "draws": 100}
-    expected = sample_local_posterior(points, sampling=Sampling(seed=1, **how), **POSTERIOR).estimate
-    found = sample_local_posterior(points, sampling=Sampling(seed=2, place=Place(device), **how), **POSTERIOR).estimate
+    options = {"sampler": sampler, "chains": 8, "draws": 100}
+    expected = sample_local_posterior(points, sampling=Sampling(seed=1, **options), **POSTERIOR).estimate
+    found = sample_local_posterior(
+        points, sampling=Sampling(seed=2, place=Place(device), **options), **POSTERIOR
+    ).estimate
     z = (found.covariance - expected.covariance) / np.hypot(found.stderr, expected.stderr)
     assert (np.abs(z) < 4).mean() >= 0.96
 
@@ -136,12 +140,12 @@ def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
-    how = Sampling(sampler=sampler, chains=5, draws=40, seed=5, place=Place(device), traces=True)
-    whole = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
+    sampling = Sampling(sampler=sampler, chains=5, draws=40, seed=5, place=Place(device), traces=True)
+    whole = sample_local_posterior(trained(), sampling=sampling, **POSTERIOR)
     # Four checkpoints of five chains: two checkpoints at a time, three chains of one, and chains one by one.
     for fitting in (11, 3, 1):
         monkeypatch.setattr(sampling_module, "_chains_at_once", lambda *_, fitting=fitting: fitting)
-        split = sample_local_posterior(trained(), sampling=how, **POSTERIOR)
+        split = sample_local_posterior(trained(), sampling=sampling, **POSTERIOR)
         # Products of one chain may round otherwise than those of many side by side.
         np.testing.assert_allclose(split.estimate.covariance, whole.estimate.covariance, rtol=1e-9)
         np.testing.assert_allclose(split.estimate.stderr, whole.estimate.stderr, rtol=1e-7)
@@ -151,14 +155,14 @@ def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device,
 
 
 def test_the_chains_that_fit_are_counted_by_their_bytes(monkeypatch):
-    how = Sampling(chains=5, draws=60)
+    sampling = Sampling(chains=5, draws=60)
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1e9)
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1e6)
-    some = sampling_module._chains_at_once(trained(), how)
+    some = sampling_module._chains_at_once(trained(), sampling)
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 4e6)
-    assert 1 < some < sampling_module._chains_at_once(trained(), how) <= 4 * some + 4
+    assert 1 < some < sampling_module._chains_at_once(trained(), sampling) <= 4 * some + 4
     monkeypatch.setattr(sampling_module, "_GROUP_BYTES", 1)
-    assert sampling_module._chains_at_once(trained(), how) == 1
+    assert sampling_module._chains_at_once(trained(), sampling) == 1
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -99,8 +99,8 @@ def test_standard_errors_cover_the_truth_in_95_percent_of_repetitions():
 
 def test_standard_errors_cover_on_the_local_posterior_of_a_network():
     again = copies(small_run(), 0, REPETITIONS)
-    how = Sampling(sampler="hmc", chains=4, draws=120, burn_in=60, seed=2)
-    found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=how).estimate
+    sampling = Sampling(sampler="hmc", chains=4, draws=120, burn_in=60, seed=2)
+    found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=sampling).estimate
     # The truth is the mean of the repetitions, whose own error is a thirtieth of each one's.
     off = ~np.eye(SMALL.n_items, dtype=bool)
     for values, stderr in (
@@ -122,8 +122,8 @@ def test_few_draws_have_wider_errors_that_cover(checkpoint, chains, draws):
     Without the widening: 91 to 94% and 87 to 93%.
     """
     again = copies(small_run(), checkpoint, 600)
-    how = Sampling(sampler="hmc", chains=chains, draws=draws, burn_in=60, seed=2, force_short=True)
-    found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=how).estimate
+    sampling = Sampling(sampler="hmc", chains=chains, draws=draws, burn_in=60, seed=2, force_short=True)
+    found = sample_local_posterior(again, n_beta=50.0, gamma=500.0, sampling=sampling).estimate
     z = (found.covariance - found.covariance.mean(axis=0)) / found.stderr
     # Two standard errors of a share of 600, correlated within a repetition.
     assert 0.93 < coverage(z) < 0.965
@@ -225,37 +225,37 @@ def test_the_mean_loss_over_items_has_the_error_of_a_sum_of_correlated_terms():
 def test_kept_traces_are_diagnosed_by_arviz():
     from arviz_stats.base import array_stats
 
-    how = Sampling(chains=3, draws=150, traces=True)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+    sampling = Sampling(chains=3, draws=150, traces=True)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     one = samples.traces[4, :, :, 5]
     assert samples.estimate.rhat[4, 5] == pytest.approx(float(array_stats.rhat(one, method="rank")), rel=1e-12)
     assert samples.estimate.ess[4, 5] == pytest.approx(float(array_stats.ess(one, method="mean")), rel=1e-12)
-    without = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=replace(how, traces=False))
+    without = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=replace(sampling, traces=False))
     # Batch means with 120 batches know the effective sample size to 22%.
     assert np.median(without.estimate.ess / samples.estimate.ess) == pytest.approx(1.0, abs=0.25)
 
 
 def test_the_default_settings_are_long_enough_on_the_default_tree():
     samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0)
-    how, default = samples.plan, Sampling()
+    planned, default = samples.plan, Sampling()
     assert (default.chains, default.draws) == (4, 500)
-    assert default.draws * how.thin >= diagnostics.LENGTH * how.autocorrelation
+    assert default.draws * planned.thin >= diagnostics.LENGTH * planned.autocorrelation
     assert (4 * default.draws / samples.estimate.ess).max() * diagnostics.LENGTH < default.draws
 
 
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 @pytest.mark.parametrize("draws", [40, 300])
 def test_planned_chains_are_long_enough_whatever_the_number_of_draws(sampler, draws):
-    how = plan(trained(), 100.0, 1000.0, Sampling(sampler=sampler, draws=draws))
-    assert draws * how.thin >= diagnostics.LENGTH * how.autocorrelation
+    planned = plan(trained(), 100.0, 1000.0, Sampling(sampler=sampler, draws=draws))
+    assert draws * planned.thin >= diagnostics.LENGTH * planned.autocorrelation
 
 
 def test_a_chain_too_short_is_refused_before_sampling_with_the_length_it_needs():
-    how = Sampling(draws=100, thin=3)
+    sampling = Sampling(draws=100, thin=3)
     with pytest.raises(SamplingError, match=r"use at least \d+ draws") as refused:
-        sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+        sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     needed = int(str(refused.value).split("at least ")[1].split()[0])
-    tau = plan(trained(), 100.0, 1000.0, how).autocorrelation
+    tau = plan(trained(), 100.0, 1000.0, sampling).autocorrelation
     assert needed == np.ceil(50 * tau / 3)
     diagnostics.check_planned_length(needed, 3, tau)
     with pytest.raises(SamplingError):
@@ -263,20 +263,20 @@ def test_a_chain_too_short_is_refused_before_sampling_with_the_length_it_needs()
 
 
 def test_a_short_chain_can_be_forced():
-    how = Sampling(draws=100, thin=3, force_short=True)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+    sampling = Sampling(draws=100, thin=3, force_short=True)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     assert np.isfinite(samples.estimate.covariance).all()
 
 
 def test_a_chain_measured_to_be_too_short_is_refused_with_its_item_and_length():
     # Autocorrelation time 399: 1000 draws are two and a half of them.
-    how = Sampling(draws=1000)
+    sampling = Sampling(draws=1000)
     found = estimated(autoregressive(3, 4, 1000, phi=0.995), 4)
     named = replace(trained(), times=trained().times[:1], weights=tuple(W[:1] for W in trained().weights))
     with pytest.raises(SamplingError, match=r"of the loss of \w+ at t = 0.*use at least (\d+) draws"):
-        diagnostics.check_length(found.ess, how, 1, named)
+        diagnostics.check_length(found.ess, sampling, 1, named)
     enough = estimated(autoregressive(3, 4, 1000, phi=0.6), 4)
-    diagnostics.check_length(enough.ess, how, 1, named)
+    diagnostics.check_length(enough.ess, sampling, 1, named)
 
 
 @pytest.mark.parametrize("thin", [1, 5, 40])
@@ -291,9 +291,9 @@ def test_the_autocorrelation_time_in_steps_undoes_the_thinning(thin):
 def test_the_expected_autocorrelation_time_is_that_of_the_slowest_linear_function():
     # n beta = 0 up to rounding: every direction is the slowest, precision gamma.
     step, gamma = 0.002, 50.0
-    how = plan(trained(), 1e-9, gamma, Sampling(step=step))
+    planned = plan(trained(), 1e-9, gamma, Sampling(step=step))
     phi = 1 - step * gamma / 2
-    assert how.autocorrelation == pytest.approx((1 + phi) / (1 - phi), rel=1e-6)
+    assert planned.autocorrelation == pytest.approx((1 + phi) / (1 - phi), rel=1e-6)
 
 
 def at_the_end():
@@ -306,8 +306,8 @@ def test_at_a_regular_minimum_lambda_hat_is_the_learning_coefficient():
     # W2 W1 = Y of full rank: Y's 28 entries are 28 regular equations, so lambda = 28 / 2 and the multiplicity is 1.
     truth = learning_coefficient((4, 4, SMALL.n_outputs), rank=4)
     assert truth == (14, 1)
-    how = Sampling(sampler="hmc", chains=16, draws=500, seed=3)
-    samples = sample_local_posterior(at_the_end(), n_beta=1e4, gamma=20.0, sampling=how)
+    sampling = Sampling(sampler="hmc", chains=16, draws=500, seed=3)
+    samples = sample_local_posterior(at_the_end(), n_beta=1e4, gamma=20.0, sampling=sampling)
     found = local_learning_coefficient(samples.estimate, 1e4)
     # gamma / (n beta h) is below 1% for every curvature h > 0, which the Gaussian value below takes into account.
     assert abs(found.value[0] - 14) < 0.01 * 14 + 4 * found.stderr[0]
@@ -331,8 +331,8 @@ def test_at_a_minimum_the_gaussian_value_is_half_the_sum_over_curvatures():
 
 def test_the_step_of_sgld_raises_lambda_hat_as_stated():
     end, n_beta, gamma = at_the_end(), 300.0, 300.0
-    how = Sampling(chains=16, draws=500, seed=3)
-    samples = sample_local_posterior(end, n_beta=n_beta, gamma=gamma, sampling=how)
+    sampling = Sampling(chains=16, draws=500, seed=3)
+    samples = sample_local_posterior(end, n_beta=n_beta, gamma=gamma, sampling=sampling)
     found = local_learning_coefficient(samples.estimate, n_beta)
     h = np.linalg.eigvalsh(hessian(SMALL.X, SMALL.Y, end.W1[0], end.W2[0]))
     exact = sample_local_posterior(
@@ -347,8 +347,8 @@ def test_the_step_of_sgld_raises_lambda_hat_as_stated():
 
 @pytest.mark.parametrize("sampler", ["sgld", "hmc"])
 def test_along_the_way_lambda_hat_is_what_the_gaussian_says_and_no_volume(sampler):
-    how = Sampling(sampler=sampler, chains=8, draws=500)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1e4, sampling=how)
+    sampling = Sampling(sampler=sampler, chains=8, draws=500)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1e4, sampling=sampling)
     found = local_learning_coefficient(samples.estimate, 100.0)
     gaussian = [gaussian_expectation(trained().at(k), 100.0, 1e4) for k in range(len(trained().times))]
     # Far-reaching localization: the loss is quadratic within the posterior, up to 1% of its spread; SGLD's bias is 2.6%
@@ -386,9 +386,9 @@ def test_the_singular_minimum_of_a_product_of_two_weights_is_sampled_exactly():
     start = Network(task, (zero[0], zero[0]))
     singular = Trajectory(start, "trained", np.zeros(1), (zero, zero))
     n_beta, gamma = 100.0, 1.0
-    how = Sampling(sampler="hmc", chains=64, draws=1000, burn_in=300, force_short=True)
+    sampling = Sampling(sampler="hmc", chains=64, draws=1000, burn_in=300, force_short=True)
     found = local_learning_coefficient(
-        sample_local_posterior(singular, n_beta=n_beta, gamma=gamma, sampling=how).estimate, n_beta
+        sample_local_posterior(singular, n_beta=n_beta, gamma=gamma, sampling=sampling).estimate, n_beta
     )
     assert found.value[0] == pytest.approx(scalar_product(n_beta, gamma), abs=4 * found.stderr[0])
     assert found.stderr[0] < 0.01

@@ -158,10 +158,10 @@ SHORT = {
 
 
 def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, run):
-    how = Sampling(traces=True, **SHORT)
-    fused = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    sampling = Sampling(traces=True, **SHORT)
+    fused = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
-    stepwise = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    stepwise = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     np.testing.assert_allclose(fused.traces, stepwise.traces, rtol=1e-10)
     np.testing.assert_allclose(fused.estimate.covariance, stepwise.estimate.covariance, rtol=1e-8)
     assert np.ptp(fused.traces) > 0
@@ -169,26 +169,26 @@ def test_sampling_in_the_kernel_is_sampling_step_by_step(monkeypatch, counted, r
 
 def test_which_chains_the_kernel_runs(monkeypatch, counted, run):
     target, places = problem(torch.float64, one_hot=True)
-    how = drivers.Plan(1e-4, 0, 1, 0.0)
-    assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Fused)
+    planned = drivers.Plan(1e-4, 0, 1, 0.0)
+    assert isinstance(drivers.driver(Sampling(), planned, target, places), drivers.Fused)
     for other in (Sampling(sampler="rmsprop"), Sampling(sampler="hmc"), Sampling(batch_size=2)):
-        assert isinstance(drivers.driver(other, how, target, places), drivers.Stepwise)
+        assert isinstance(drivers.driver(other, planned, target, places), drivers.Stepwise)
     wide, out = (torch.zeros(3, *shape, dtype=torch.float64, device=DEVICE) for shape in ((33, 4), (7, 33)))
     too_wide = two_layers(target.model.Y, None, wide, out, **POSTERIOR)
-    assert isinstance(drivers.driver(Sampling(), how, too_wide, places), drivers.Stepwise)
+    assert isinstance(drivers.driver(Sampling(), planned, too_wide, places), drivers.Stepwise)
     monkeypatch.setattr(fused_sgld, "VERSION", (3, 4))
-    assert isinstance(drivers.driver(Sampling(), how, target, places), drivers.Stepwise)
+    assert isinstance(drivers.driver(Sampling(), planned, target, places), drivers.Stepwise)
     single, places = problem(torch.float32, one_hot=True)
-    assert isinstance(drivers.driver(Sampling(), how, single, places), drivers.Fused)
+    assert isinstance(drivers.driver(Sampling(), planned, single, places), drivers.Fused)
 
 
 @pytest.mark.slow
 def test_chains_in_the_kernel_do_not_depend_on_how_they_are_split_bit_by_bit(monkeypatch, counted, run):
-    how = Sampling(traces=True, **SHORT)
-    whole = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    sampling = Sampling(traces=True, **SHORT)
+    whole = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     for fitting in (3, 1):  # one checkpoint at a time, one chain at a time
         monkeypatch.setattr(sampling_module, "_chains_at_once", lambda *_, fitting=fitting: fitting)
-        np.testing.assert_array_equal(sample_local_posterior(run, sampling=how, **POSTERIOR).traces, whole.traces)
+        np.testing.assert_array_equal(sample_local_posterior(run, sampling=sampling, **POSTERIOR).traces, whole.traces)
 
 
 @pytest.mark.slow
@@ -200,10 +200,10 @@ def test_chains_in_the_kernel_go_on_bit_by_bit_where_they_were_cut_off(monkeypat
         raise CutOff
 
     monkeypatch.setattr(Slot, "due", lambda self: self.store is not None)
-    how = Sampling(traces=True, **SHORT)
-    whole = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    sampling = Sampling(traces=True, **SHORT)
+    whole = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     store, told = Store.create(tmp_path / "run", {}), []
-    keep, where = drivers.Fused.advance, {"sampling": how, "slot": Slot(store, "chains"), **POSTERIOR}
+    keep, where = drivers.Fused.advance, {"sampling": sampling, "slot": Slot(store, "chains"), **POSTERIOR}
     monkeypatch.setattr(drivers.Fused, "advance", lambda self, a, b: keep(self, a, b) if a == 0 else stop(a))
     with pytest.raises(CutOff):
         sample_local_posterior(run, **where)
@@ -219,8 +219,8 @@ def test_inputs_that_are_not_one_hot_are_sampled_too(monkeypatch, counted):
     X = 2 * np.linalg.qr(rng.normal(size=(5, 4)))[0]
     task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
     run = train(network(task, 5, "gaussian:0.3"), Schedule.at([0.0, 1.0], 0.02))
-    how = Sampling(traces=True, **SHORT)
-    fused = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    sampling = Sampling(traces=True, **SHORT)
+    fused = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
-    stepwise = sample_local_posterior(run, sampling=how, **POSTERIOR)
+    stepwise = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     np.testing.assert_allclose(fused.traces, stepwise.traces, rtol=1e-10)

@@ -188,8 +188,8 @@ def test_gradients_and_potential_agree_with_autograd():
 
 @pytest.fixture(scope="module")
 def referee():
-    how = Sampling(sampler="hmc", chains=8, draws=1000, seed=7)
-    return sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    sampling = Sampling(sampler="hmc", chains=8, draws=1000, seed=7)
+    return sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
 
 
 def test_the_gaussian_prediction_agrees_with_the_referee(referee):
@@ -209,8 +209,8 @@ def test_the_gaussian_prediction_agrees_with_the_referee(referee):
 
 @pytest.mark.parametrize("batch_size", [None, 4])
 def test_sgld_agrees_with_the_referee_within_its_stated_bias(referee, batch_size):
-    how = Sampling(chains=8, draws=400, seed=1, batch_size=batch_size)
-    samples = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    sampling = Sampling(chains=8, draws=400, seed=1, batch_size=batch_size)
+    samples = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
     exact, found = referee.estimate, samples.estimate
     variance = np.diagonal(exact.covariance, axis1=1, axis2=2)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
@@ -222,27 +222,27 @@ def test_sgld_agrees_with_the_referee_within_its_stated_bias(referee, batch_size
 
 
 def test_hmc_gives_the_same_numbers_however_the_batch_is_split(monkeypatch):
-    how = Sampling(sampler="hmc", chains=2, draws=40, burn_in=20, seed=5)
-    whole = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    sampling = Sampling(sampler="hmc", chains=2, draws=40, burn_in=20, seed=5)
+    whole = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1)
-    split = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    split = sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
     np.testing.assert_allclose(split.estimate.covariance, whole.estimate.covariance, rtol=1e-9)
     np.testing.assert_allclose(split.acceptance, whole.acceptance, rtol=1e-9)
 
 
 def test_the_plan_of_hmc_is_a_quarter_turn_at_the_target_acceptance():
-    how = plan(trained(), N_BETA, GAMMA, Sampling(sampler="hmc"))
-    precision = N_BETA * how.lambda_min.min() + GAMMA
-    angle = how.leapfrogs * hmc.turn(how.step, precision)
-    assert angle == pytest.approx(np.pi / 2, abs=hmc.turn(how.step, precision) / 2)
-    assert how.expected_bias == 0
-    assert how.expected_acceptance == pytest.approx(hmc.TARGET, abs=1e-9)
+    planned = plan(trained(), N_BETA, GAMMA, Sampling(sampler="hmc"))
+    precision = N_BETA * planned.lambda_min.min() + GAMMA
+    angle = planned.leapfrogs * hmc.turn(planned.step, precision)
+    assert angle == pytest.approx(np.pi / 2, abs=hmc.turn(planned.step, precision) / 2)
+    assert planned.expected_bias == 0
+    assert planned.expected_acceptance == pytest.approx(hmc.TARGET, abs=1e-9)
 
 
 def test_a_chain_of_hmc_that_never_accepts_is_refused():
-    how = Sampling(sampler="hmc", chains=1, draws=40, step=0.08, burn_in=5, thin=1)
+    sampling = Sampling(sampler="hmc", chains=1, draws=40, step=0.08, burn_in=5, thin=1)
     with pytest.raises(SamplingError, match=r"accepts 0.0% of its trajectories: step 0.08 is too large"):
-        sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=how)
+        sample_local_posterior(trained(), n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
 
 
 def test_the_bias_of_sgld_is_linear_in_its_step():
@@ -297,9 +297,9 @@ def test_mini_batch_gradients_are_unbiased_with_the_stated_covariance(m):
     np.testing.assert_allclose(gradients.mean(axis=0), gradient(torch.ones(8, dtype=torch.float64)), atol=1e-10)
     Sigma = np.cov(gradients.T, bias=True)
     far_too_local = 1e18  # draws of the weights stay at the checkpoint
-    how = {"n_beta": N_BETA, "gamma": far_too_local, "batch_size": m}
+    options = {"n_beta": N_BETA, "gamma": far_too_local, "batch_size": m}
     one = replace(trained(), times=trained().times[2:3], weights=tuple(W[2:3] for W in trained().weights))
-    found = minibatch.gradient_noise(one, **how)
+    found = minibatch.gradient_noise(one, **options)
     assert found == pytest.approx(np.linalg.eigvalsh(Sigma)[-1], rel=1e-6)
 
 
@@ -311,8 +311,8 @@ def test_a_mini_batch_of_all_items_is_the_full_batch():
         sgld.update(full, target, xi, extra, step)
         sgld.update(batch, target, xi, extra, step)
     torch.testing.assert_close(batch.batch.w, full.batch.w, rtol=1e-12, atol=1e-14)
-    how = {"n_beta": N_BETA, "gamma": GAMMA, "batch_size": 8}
-    assert minibatch.gradient_noise(trained(), **how) == 0.0
+    options = {"n_beta": N_BETA, "gamma": GAMMA, "batch_size": 8}
+    assert minibatch.gradient_noise(trained(), **options) == 0.0
 
 
 #: n beta times the curvatures is below 2% of gamma: every precision is gamma, and the weights stay at the checkpoint.

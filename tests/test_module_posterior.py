@@ -170,14 +170,14 @@ def test_many_checkpoints_side_by_side_are_sampled_as_each_by_itself(batching):
     Y, model = network()
     states = [network(seed)[1].state_dict() for seed in (1, 2, 3)]
     sampling = ModuleSampling(chains=2, draws=8, step=1e-4, burn_in=3, thin=2, batches=4, batching=batching)
-    how = {"n_beta": 30.0, "gamma": 500.0, "sampling": sampling}
-    together = sample_module_checkpoints(model, item_losses(Y), states, torch.arange(4), **how)
+    options = {"n_beta": 30.0, "gamma": 500.0, "sampling": sampling}
+    together = sample_module_checkpoints(model, item_losses(Y), states, torch.arange(4), **options)
     for number, (one, state) in enumerate(zip(together, states, strict=True)):
-        alone = sample_module_posterior(model, item_losses(Y), state, torch.arange(4), number=number, **how)
+        alone = sample_module_posterior(model, item_losses(Y), state, torch.arange(4), number=number, **options)
         assert np.allclose(one.traces, alone.traces, rtol=1e-10) and np.allclose(one.reference, alone.reference)
     with pytest.raises(WorkbenchError, match="give all three"):
         sample_module_checkpoints(
-            model, item_losses(Y), states, torch.arange(4), **how | {"sampling": ModuleSampling(step=1e-4)}
+            model, item_losses(Y), states, torch.arange(4), **options | {"sampling": ModuleSampling(step=1e-4)}
         )
 
 

@@ -96,17 +96,19 @@ def test_samplers_agree_with_the_referee_within_their_stated_bias(depth, activat
     exact = sample_local_posterior(
         points, n_beta=N_BETA, gamma=GAMMA, sampling=Sampling(sampler="hmc", chains=8, draws=400, seed=7)
     ).estimate
-    how = Sampling(chains=12, draws=400, seed=1, **options)
-    if how.batch_size is not None:  # the noise of the batches adds up to 17% at the step planned, in proportion to it
-        how = replace(how, step=plan(points, N_BETA, GAMMA, how).step / 4)
-    samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=how)
+    sampling = Sampling(chains=12, draws=400, seed=1, **options)
+    if (
+        sampling.batch_size is not None
+    ):  # the noise of the batches adds up to 17% at the step planned, in proportion to it
+        sampling = replace(sampling, step=plan(points, N_BETA, GAMMA, sampling).step / 4)
+    samples = sample_local_posterior(points, n_beta=N_BETA, gamma=GAMMA, sampling=sampling)
     variance = np.diagonal(exact.covariance, axis1=1, axis2=2)
     scale = np.sqrt(variance[:, :, None] * variance[:, None, :])
     # Losses are of second order in the weights, so their covariances feel the bias of a variance up to twice.
     bias = (1 + samples.plan.expected_bias) ** 2 - 1
     found, stderr = samples.estimate, np.hypot(exact.stderr, samples.estimate.stderr)
     assert (np.abs(found.covariance - exact.covariance) < bias * scale + 4 * stderr).all()
-    assert bias < (0.08 if how.sampler == "rmsprop" else 0.06)
+    assert bias < (0.08 if sampling.sampler == "rmsprop" else 0.06)
     # The covariances are those of this posterior, known to better than a fifth.
     assert (variance > 5 * np.diagonal(stderr, axis1=1, axis2=2)).all()
 

@@ -168,6 +168,7 @@ def killed_times(started, out: Path, kills: int, expected: xr.Dataset, kill) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # dozens of runs, on a machine that may have other work
 def test_a_run_killed_at_20_random_moments_ends_with_the_same_bits(started, uninterrupted, tmp_path):
     expected, seconds = uninterrupted
     moments = random.Random(20)
@@ -187,6 +188,7 @@ def test_a_run_killed_at_20_random_moments_ends_with_the_same_bits(started, unin
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # dozens of runs, on a machine that may have other work
 def test_a_run_killed_between_any_two_steps_to_the_disk_ends_with_the_same_bits(started, uninterrupted, tmp_path):
     expected, _ = uninterrupted
     steps = random.Random(10)
@@ -255,10 +257,12 @@ def in_two_parts(work, folder: Path, count: int):
 )
 def test_chains_go_on_bit_by_bit(options, tmp_path, monkeypatch):
     trained = train(network(TASK, 6, "balanced:0.01"), Schedule.even(15.0, 3, 0.05))
-    how = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force_short=True, **options)
+    sampling = Sampling(chains=2, draws=200, burn_in=150, thin=2, seed=4, force_short=True, **options)
 
     def work(slot, progress):
-        return sample_local_posterior(trained, n_beta=100.0, gamma=1000.0, sampling=how, slot=slot, progress=progress)
+        return sample_local_posterior(
+            trained, n_beta=100.0, gamma=1000.0, sampling=sampling, slot=slot, progress=progress
+        )
 
     total = []
     whole = work(Slot(), total.append)

@@ -105,8 +105,8 @@ def test_rmsprop_starts_with_the_mean_square_force_of_the_posterior():
 
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop"])
 def test_sampled_covariances_agree_with_the_gaussian_prediction(sampler):
-    how = Sampling(chains=4, draws=400, sampler=sampler, seed=3)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+    sampling = Sampling(chains=4, draws=400, sampler=sampler, seed=3)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     predicted = dense_local_bif(TREE.X, TREE.Y, trained().W1, trained().W2, trained().times, n_beta=100.0, gamma=1000.0)
     z = (-samples.estimate.covariance - predicted) / samples.estimate.stderr
     assert (np.abs(z) < 4).mean() >= 0.99
@@ -115,18 +115,18 @@ def test_sampled_covariances_agree_with_the_gaussian_prediction(sampler):
 
 
 def test_a_gradient_that_is_wrong_would_be_noticed():
-    how = Sampling(chains=4, draws=400, seed=3)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+    sampling = Sampling(chains=4, draws=400, seed=3)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     wrong = dense_local_bif(TREE.X, TREE.Y, trained().W1, trained().W2, trained().times, n_beta=100.0, gamma=700.0)
     z = (-samples.estimate.covariance - wrong) / samples.estimate.stderr
     assert (np.abs(z) < 4).mean() < 0.9
 
 
 def test_the_same_seed_gives_the_same_draws_however_the_batch_is_split(monkeypatch):
-    how = Sampling(chains=2, draws=60, seed=5)
-    whole = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how).estimate
+    sampling = Sampling(chains=2, draws=60, seed=5)
+    whole = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling).estimate
     monkeypatch.setattr(sampling_module, "_GROUP_WEIGHTS", 1)
-    split = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how).estimate
+    split = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling).estimate
     np.testing.assert_allclose(split.covariance, whole.covariance, rtol=1e-9)
     another = Sampling(chains=2, draws=60, seed=6)
     other = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=another).estimate
@@ -145,9 +145,9 @@ def test_repeating_every_item_leaves_the_draws_unchanged():
     single = Trajectory(START, "trained", trained().times[2:3], tuple(W[2:3] for W in trained().weights), trained().eta)
     twin_start = Network(doubled, START.weights)
     twin = Trajectory(twin_start, "trained", single.times, single.weights, trained().eta)
-    how = Sampling(chains=2, draws=60, step=1e-4, burn_in=50, thin=2)
-    once = sample_local_posterior(single, n_beta=100.0, gamma=1000.0, sampling=how).estimate.covariance[0]
-    both = sample_local_posterior(twin, n_beta=100.0, gamma=1000.0, sampling=how).estimate.covariance[0]
+    sampling = Sampling(chains=2, draws=60, step=1e-4, burn_in=50, thin=2)
+    once = sample_local_posterior(single, n_beta=100.0, gamma=1000.0, sampling=sampling).estimate.covariance[0]
+    both = sample_local_posterior(twin, n_beta=100.0, gamma=1000.0, sampling=sampling).estimate.covariance[0]
     np.testing.assert_allclose(both, np.block([[once, once], [once, once]]), rtol=1e-6)
 
 
@@ -250,7 +250,7 @@ def test_chains_that_disagree_raise_rhat():
 
 
 def test_traces_hold_every_draw_when_asked_for():
-    how = Sampling(chains=2, draws=60, traces=True)
-    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=how)
+    sampling = Sampling(chains=2, draws=60, traces=True)
+    samples = sample_local_posterior(trained(), n_beta=100.0, gamma=1000.0, sampling=sampling)
     assert samples.traces.shape == (6, 2, 60, 8)
     np.testing.assert_allclose(samples.traces.mean(axis=(1, 2)), samples.estimate.mean, rtol=1e-12)

@@ -27,14 +27,14 @@ MEASURES = (
 
 @pytest.fixture(scope="module")
 def small():
-    how = Settings(checkpoints=40, draws=300, hidden=5, measures=MEASURES, window=(0.0, 6.0))
-    return compare(task_from_spec("tree:2,2"), how).dataset
+    settings = Settings(checkpoints=40, draws=300, hidden=5, measures=MEASURES, window=(0.0, 6.0))
+    return compare(task_from_spec("tree:2,2"), settings).dataset
 
 
 @pytest.fixture(scope="module")
 def default():
-    how = Settings(checkpoints=30, measures=("gradient_kernel", "local_bif"))
-    return compare(task_from_spec("tree"), how).dataset
+    settings = Settings(checkpoints=30, measures=("gradient_kernel", "local_bif"))
+    return compare(task_from_spec("tree"), settings).dataset
 
 
 def ruling(ds, key):
