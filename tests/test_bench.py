@@ -12,6 +12,7 @@ import torch
 
 from workbench.bench import METHODS, PROBLEMS, Method, Problem, bench, example_gradients, leaderboard, method_from_file
 from workbench.bench.markdown import problem_table
+from workbench.bench.methods.curvature import ByProducts, Diagonalised, hessian_products, mean_loss_hessian
 from workbench.bench.problem import pair_levels, problem_of, queries_of
 from workbench.bench.retraining import by_differentiation, derivative, training_of
 from workbench.bench.runner import evaluate
@@ -111,6 +112,21 @@ def test_the_derivative_of_cross_entropy_and_of_queries_is_the_limit_of_reweight
     # Central differences: the error falls with the square of eps.
     assert error[0] / error[1] == pytest.approx(4, rel=0.1)
     assert error[1] < 1e-2 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", ["relu", "cross_entropy"])
+def test_functions_of_a_hessian_by_its_products_are_those_by_its_eigenvectors(name):
+    problem = replace(PROBLEMS[name], checkpoints=3)
+    run = runs_of(problem, 1, truths_of(problem, 1, no_bar, NOWHERE))[0]
+    network, g = run.checkpoints[1], example_gradients(run.checkpoints[1], run.examples).detach()
+    H, products = mean_loss_hessian(network, run.items), hessian_products(network, run.items)
+    assert torch.allclose(products(g), g @ H, atol=1e-12)
+    exact, polynomials = Diagonalised(H), ByProducts(products, len(H))
+    assert polynomials.low < exact.least and polynomials.least == pytest.approx(exact.least, rel=1e-2)
+    for f in (lambda h: np.exp(-3 * h), lambda h: 1 / (h - 2 * exact.least + 0.1)):
+        expected = exact.function(f, g)
+        # Coefficients below 1e-8 are left out, and there are some dozens.
+        assert (polynomials.function(f, g) - expected).abs().max() < 1e-6 * expected.abs().max()
 
 
 def test_a_query_is_a_new_leaf_beside_its_siblings():

@@ -24,7 +24,7 @@ class Outcome:
     Attributes:
         value: what the function returned; None if it failed.
         failure: why there is no value, in a line; empty if there is.
-        seconds: wall time of the call.
+        seconds: processor time of the call, which other work beside it does not lengthen; by the clock if it was ended.
         megabytes: memory that the call added to the process at its peak.
     """
 
@@ -78,7 +78,7 @@ def _child(compute: Callable[[], Any], answer: Connection) -> None:
 
 def _call(compute: Callable[[], Any]) -> Outcome:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         value, failure = compute(), ""
     except WorkbenchError as error:
@@ -86,6 +86,6 @@ def _call(compute: Callable[[], Any]) -> Outcome:
     except Exception as error:
         text = " ".join(str(error).split())
         value, failure = None, f"raised {type(error).__name__}{': ' + text if text else ''}"[:300]
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Outcome(value, failure, seconds, max(0.0, (peak - before) / 1024))

@@ -58,7 +58,8 @@ pairs are never pooled with another's before they are scored), for every seed; t
 * **agreement, queries**: the same agreement for held-out targets, an unseen child of every lowest branch.
 * **same on shuffled weights**: agreement of the method with itself on networks whose weights are shuffled within each
   layer: near 1, it does not look at the network.
-* **seconds, MB, forward passes**: of one run: wall time, memory added, examples that went forward through a network.
+* **seconds, MB, forward passes**: of one run: processor time, memory added, examples that went forward through a
+  network.
 
 `leave_one_out` keeps the other items' weights, `leave_one_out_renormalised` divides by the items left;
 `window_removal` leaves an item out for the first third of training; `shapley` is the exact Shapley value over all

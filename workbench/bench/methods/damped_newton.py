@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.bench.method import method
-from workbench.bench.methods.curvature import mean_loss_hessian
+from workbench.bench.methods.curvature import Weighted, curvature
 from workbench.bench.run import Run, example_gradients
 
 
@@ -18,10 +18,10 @@ from workbench.bench.run import Run, example_gradients
 )
 def damped_newton(run: Run) -> NDArray[np.float64]:
     """``-g_i . (H + damping)^{-1} g_j``, one damping for all checkpoints: twice the largest ``-lambda_min``."""
-    spectra = [torch.linalg.eigh(mean_loss_hessian(network, run.items)) for network in run.checkpoints]
-    needed = max(max(-float(values[0]) for values, _ in spectra), 1e-3)
+    curvatures = [curvature([Weighted(network)], run.items) for network in run.checkpoints]
+    damping = 2 * max(max(-one.least for one in curvatures), 1e-3)
     influence = []
-    for network, (values, vectors) in zip(run.checkpoints, spectra, strict=True):
-        g = example_gradients(network, run.examples) @ vectors
-        influence.append(-(g[: len(run.items)] / (values + 2 * needed)) @ g.T)
-    return torch.stack(influence).detach().numpy()
+    for network, H in zip(run.checkpoints, curvatures, strict=True):
+        g = example_gradients(network, run.examples).detach()
+        influence.append(-H.function(lambda h: 1 / (h + damping), g[: len(run.items)]) @ g.T)
+    return torch.stack(influence).numpy()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import exprel
 
 from workbench.bench.method import method
-from workbench.bench.methods.curvature import mean_loss_hessian
+from workbench.bench.methods.curvature import Curvature, Diagonalised, Weighted, curvature
 from workbench.bench.run import Run, example_gradients
 
 
@@ -22,8 +24,9 @@ from workbench.bench.run import Run, example_gradients
 def segmentwise_unrolling(run: Run) -> NDArray[np.float64]:
     """``dl_j/deps_i`` of ``dS/dt = -H S - g_i`` with H and g_i constant between checkpoints (means of both ends)."""
     gradients = torch.stack([example_gradients(network, run.examples).detach() for network in run.checkpoints])
-    hessians = torch.stack([mean_loss_hessian(network, run.items) for network in run.checkpoints])
-    return unrolled(gradients, hessians, run.times, range(len(run.times)), len(run.items))
+    halves = ([Weighted(network, 0.5) for network in pair] for pair in pairwise(run.checkpoints))
+    segments = (curvature(pair, run.items) for pair in halves)
+    return _through(segments, gradients, run.times, range(len(run.times)), len(run.items))
 
 
 def unrolled(
@@ -36,23 +39,37 @@ def unrolled(
         hessians: ``(T, n_weights, n_weights)`` curvature of the training loss; a segment has the mean over its time.
         times: ``(T,)``.
     """
+    means = (
+        torch.tensordot(_mean(times, begin, end), hessians[begin : end + 1], dims=1) for begin, end in pairwise(ends)
+    )
+    return _through(map(Diagonalised, means), gradients, times, ends, P)
+
+
+def _through(
+    segments: Iterable[Curvature], gradients: torch.Tensor, times: NDArray[np.float64], ends: Sequence[int], P: int
+) -> NDArray[np.float64]:
     S = torch.zeros_like(gradients[0, :P])
     influence = [S @ gradients[ends[0]].T]
-    for begin, end in pairwise(ends):
-        inside, dt = slice(begin, end + 1), float(times[end] - times[begin])
-        mean = torch.tensor(_trapezoid(times[inside]) / dt)
-        values, vectors = torch.linalg.eigh(torch.tensordot(mean, hessians[inside], dims=1))
-        g = torch.tensordot(mean, gradients[inside, :P], dims=1) @ vectors
+    for (begin, end), H in zip(pairwise(ends), segments, strict=True):
+        dt = float(times[end] - times[begin])
+        g = torch.tensordot(_mean(times, begin, end), gradients[begin : end + 1, :P], dims=1)
         # S(t + dt) = e^{-h dt} S - (1 - e^{-h dt})/h g in every direction of curvature h.
-        decay = torch.exp(-values * dt)
-        gained = torch.where(values.abs() * dt > 1e-9, -torch.expm1(-values * dt) / values, torch.full_like(values, dt))
-        S = ((S @ vectors) * decay - g * gained) @ vectors.T
+        S = H.function(partial(_kept, dt), S) - H.function(partial(_gained, dt), g)
         influence.append(S @ gradients[end].T)
     return np.asarray(torch.stack(influence).numpy())
 
 
-def _trapezoid(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the trapezoidal rule at the times."""
-    half = np.diff(times) / 2
-    weights: NDArray[np.float64] = np.append(half, 0.0) + np.append(0.0, half)
-    return weights
+def _kept(dt: float, h: NDArray[np.float64]) -> NDArray[np.float64]:
+    decayed: NDArray[np.float64] = np.exp(-h * dt)
+    return decayed
+
+
+def _gained(dt: float, h: NDArray[np.float64]) -> NDArray[np.float64]:
+    moved: NDArray[np.float64] = dt * exprel(-h * dt)
+    return moved
+
+
+def _mean(times: NDArray[np.float64], begin: int, end: int) -> torch.Tensor:
+    """Weights of checkpoints in the mean over the time from one to another, by the trapezoidal rule."""
+    half = np.diff(times[begin : end + 1]) / 2
+    return torch.from_numpy((np.append(half, 0.0) + np.append(0.0, half)) / half.sum() / 2)
