@@ -1,5 +1,7 @@
 """Studies: the frame they stand in, and what each must have."""
 
+import logging
+
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
@@ -107,3 +109,14 @@ def test_one_that_cannot_be_asked_of_the_task_is_left_out_with_its_reason(made_u
     left = answered(study, Inquiry(task), skip=True)
     assert "it has to be that tree" in left.left_out and not left.files and left.holds
     assert "left out" in findings_page([left], "note")
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_note_of_a_study_is_printed_before_its_finding_unless_quiet(quiet, made_up, run_cli, monkeypatch):
+    def answer(inquiry):
+        logging.getLogger("workbench").info("expected gain 3")
+        return made_up[0].answer(inquiry)
+
+    monkeypatch.setattr("workbench.studies.study_named", lambda name: Study(name, "Is it so?", answer))
+    told = run_cli("study", "made_up", *quiet).out
+    assert ("note: expected gain 3" in told.split("It is <so>.")[0]) is not bool(quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="directory to write")
     p.add_argument("--force", action="store_true", help="replace an earlier result in DIR")
     p.add_argument("--resume", action="store_true", help="do not run again what a run that was cut off has finished")
-    p.add_argument("--quiet", action="store_true", help="no progress bars")
+    p.add_argument("--quiet", action="store_true", help="no progress bars, and no notes")
     p.set_defaults(run=run)
 
 
@@ -132,6 +133,8 @@ def _answers(
     from workbench.studies import Inquiry
     from workbench.studies.answers import answered
 
+    if args.quiet:
+        logging.getLogger("workbench").setLevel(logging.WARNING)
     torch.set_num_threads(1)  # matrices of a few hundred entries: more threads cost more than they give
     answers = []
     with _bars(chosen, args.quiet) as (bar, advance):

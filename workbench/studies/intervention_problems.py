@@ -11,8 +11,9 @@ from scipy.interpolate import PchipInterpolator
 
 from workbench import theory
 from workbench.errors import WorkbenchError
-from workbench.networks import Network, network
-from workbench.studies.pairs import enough
+from workbench.influence import MEASURES
+from workbench.networks import Network
+from workbench.studies.pairs import usual_networks
 from workbench.studies.study import Inquiry
 
 Array = NDArray[np.float64]
@@ -47,24 +48,32 @@ class Problem:
     kernel: Array
 
 
-def stated_problems(inquiry: Inquiry) -> dict[str, Problem]:
-    """One item as target, with and without its own weight free; the first half of the items, with all weights free."""
-    task = inquiry.task_or("tree")
-    if not 3 <= task.n_items <= _MOST_ITEMS:
-        raise WorkbenchError(f"interventions take a task of 3 to {_MOST_ITEMS} items; {task.name!r} has {task.n_items}")
-    start = network(task, enough(task), "auto", seed=inquiry.seed)
-    one, half = np.arange(task.n_items) == 0, np.arange(task.n_items) < (task.n_items + 1) // 2
-    name = task.items[0]
-    asked = {
-        name: (one, ~one & False | True),
-        f"{name}, by others": (one, ~one),
-        "half of the items": (half, half | True),
-    }
+def stated_problems(inquiry: Inquiry) -> dict[str, dict[str, Problem]]:
+    """By network: one item as target, with and without its own weight free; half of the items, all weights free.
+
+    Raises:
+        WorkbenchError: for tasks that are too small or too large.
+    """
+    networks = usual_networks(inquiry)
+    for one in networks.values():
+        P = one.task.n_items
+        if not 3 <= P <= _MOST_ITEMS:
+            raise WorkbenchError(f"interventions take a task of 3 to {_MOST_ITEMS} items; {one.task.name!r} has {P}")
     return {
-        f"{label}, to {share:.0%}": stated_problem(start, targets, allowed, share)
-        for label, (targets, allowed) in asked.items()
-        for share in SHARES
+        name: {
+            f"{label}, to {share:.0%}": stated_problem(start, targets, allowed, share)
+            for label, (targets, allowed) in _asked(start.task.n_items).items()
+            for share in SHARES
+        }
+        for name, start in networks.items()
     }
+
+
+def _asked(P: int) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Targets and items that may be weighed, ``(P,)`` each."""
+    one, half = np.arange(P) == 0, np.arange(P) < (P + 1) // 2
+    every = np.ones(P, dtype=bool)
+    return {"one item": (one, every), "one item, by others": (one, ~one), "half of the items": (half, every)}
 
 
 def stated_problem(start: Network, targets: NDArray[np.bool_], allowed: NDArray[np.bool_], share: float) -> Problem:
@@ -83,7 +92,7 @@ def stated_problem(start: Network, targets: NDArray[np.bool_], allowed: NDArray[
     ]
     # An extra weight w on item i is eps_i = w / P.
     change = np.stack(restricted)[:, :, targets].mean(axis=2) / start.task.n_items
-    kernel = theory.gradient_kernel(start.modes, theory.mode_strengths(start, [T]))[0]
+    kernel = np.asarray(MEASURES["gradient_kernel"](theory.predict(start, [T])).values)[0]
     return Problem(start, targets, allowed, share, T, change / slope, kernel[:, targets].mean(axis=1))
 
 
