@@ -46,7 +46,7 @@ notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=240 notebooks
 
 browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
-	WORKBENCH_BROWSER=required $(BIN)/python -m pytest tests/test_browser_explorer.py tests/test_explorer_guard.py
+	WORKBENCH_BROWSER=required $(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/test_browser_*.py tests/test_explorer_guard.py tests/test_standalone.py
 
 bench: $(VENV)/dev.stamp  ## measure speed; prints ratios within one run, and writes benchmarks/README.md
 	$(BIN)/python benchmarks/run.py

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import hypothesis
 import pytest
@@ -84,3 +86,48 @@ def run_process():
         return Ran(process.returncode, out, err)
 
     return run
+
+
+# The explorer in a browser: one server and one page a module
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """`workbench explore`, running, with the text of a language model."""
+    from driven_app import language_text, served, what_is_missing
+
+    assert not (missing := what_is_missing()), missing
+    folder = tmp_path_factory.mktemp("language")
+    language_text(folder)
+    with served("--language", str(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(server: Any) -> Iterator[Any]:
+    """Chromium."""
+    from driven_app import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, server: Any) -> Any:
+    """The app's page, whatever the tests before have done with it."""
+    from driven_app import App
+
+    return App(browser, server.link)
+
+
+@pytest.fixture
+def app(page: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The app's page as it begins; a screenshot of its end is kept."""
+    from driven_app import SHOTS
+
+    page.page.set_viewport_size({"width": 1280, "height": 900})
+    page.reset()
+    yield page
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+    assert page.errors == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+#: Where the browser tests leave what they saw.
+SHOTS = Path(__file__).resolve().parent.parent / ".artifacts" / "browser"
 #: A browser that only talks to the app.
 _ARGUMENTS = [
     "--no-sandbox",
@@ -207,11 +210,34 @@ class App:
 
     def at_rest(self) -> None:
         """Wait until the simulation is done and no new picture comes: the last is drawn when the hand rests."""
-        before = ""
-        while self.source() != before:
-            self.settled()
-            before = self.source()
-            self.page.wait_for_timeout(250)
+        self.page.wait_for_function(
+            """() => {
+                const image = document.querySelector('img.widget-image, img.jupyter-widget-image');
+                const fresh = document.querySelector('.workbench-fresh'), now = performance.now();
+                if (!fresh || image.src !== window.seenBefore) { window.seenBefore = image.src; window.since = now; }
+                return now - window.since > 300;
+            }"""
+        )
+
+    def pixels(self) -> Any:
+        """The picture as painted, ``(height, width, 3)``."""
+        import numpy as np
+        from PIL import Image
+
+        # Until the pixels of a new source are there, a browser paints those of the old.
+        painted = "image => image.decode().then(() => new Promise(done => requestAnimationFrame(() => done())))"
+        self.image.evaluate(painted)
+        return np.asarray(Image.open(io.BytesIO(self.image.screenshot())).convert("RGB")).astype(int)
+
+    def one_time(self) -> None:
+        """Wait until the time slider and the line of numbers below the picture say the same time."""
+        self.page.wait_for_function(
+            """() => {
+                const line = [...document.querySelectorAll('.workbench-numbers')].map(e => e.innerText).join();
+                const slider = document.querySelector('.workbench-time .widget-readout').innerText;
+                return parseFloat(line.replace('t = ', '')) === parseFloat(slider);
+            }"""
+        )
 
     def sharp(self, zoom: float = 1.0) -> None:
         """Wait until the picture has as many pixels as its place."""
@@ -237,6 +263,14 @@ class App:
     def handle(self, name: str) -> Any:
         """The handle of a slider."""
         return self.control(name).locator(".noUi-handle")
+
+    def press(self, name: str, key: str) -> None:
+        """Press a key on a slider, once it is there to be pressed: folded controls take no focus."""
+        handle = self.handle(name)
+        handle.wait_for()
+        handle.focus()
+        self.page.wait_for_function("handle => document.activeElement === handle", arg=handle.element_handle())
+        self.page.keyboard.press(key)
 
     def readout(self, name: str) -> float:
         """The number beside a slider."""

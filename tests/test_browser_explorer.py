@@ -6,16 +6,13 @@ Screenshots go to .artifacts/browser.
 
 from __future__ import annotations
 
-import io
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from driven_app import App, Server, chromium, language_text, served, what_is_missing
+from driven_app import SHOTS, App, what_is_missing
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -23,46 +20,8 @@ pytestmark = pytest.mark.browser
 if (missing := what_is_missing()) and os.environ.get("WORKBENCH_BROWSER") != "required":
     pytest.skip(missing, allow_module_level=True)
 
-SHOTS = Path(__file__).resolve().parent.parent / ".artifacts" / "browser"
 GOOD = "item,swims,flies,big\nsalmon,1,0,0\nrobin,0,1,0\nwhale,1,0,1\n"
 BAD = "item,swims\nsalmon,1\nrobin,often\n"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    assert not missing, missing
-    folder = tmp_path_factory.mktemp("language")
-    language_text(folder)
-    with served("--language", str(folder)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser(server: Server) -> Iterator[object]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: object, server: Server) -> App:
-    return App(browser, server.link)
-
-
-@pytest.fixture
-def app(page: App, request: pytest.FixtureRequest) -> Iterator[App]:
-    page.page.set_viewport_size({"width": 1280, "height": 900})
-    page.reset()
-    yield page
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
-    assert page.errors == []
-
-
-def seen(app: App) -> np.ndarray:
-    """The picture as painted, ``(height, width, 3)``."""
-    # Until the pixels of a new source are there, a browser paints those of the old.
-    app.image.evaluate("image => image.decode().then(() => new Promise(done => requestAnimationFrame(() => done())))")
-    return np.asarray(Image.open(io.BytesIO(app.image.screenshot())).convert("RGB")).astype(int)
 
 
 def test_arrow_keys_move_a_focused_slider_and_the_picture_with_it(app: App) -> None:
@@ -71,15 +30,14 @@ def test_arrow_keys_move_a_focused_slider_and_the_picture_with_it(app: App) -> N
     for _ in range(5):
         app.page.keyboard.press("ArrowRight")
     app.new_picture(picture)
-    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
+    app.one_time()
     assert app.readout("flow time") > before
     app.settled()  # time only picks from what was simulated
 
 
 def test_a_simulation_follows_a_key_and_says_when_it_belongs_to_the_sliders(app: App) -> None:
     old = app.settled()
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
+    app.press("depth", "ArrowRight")
     app.settled("stale")
     assert app.readout("depth") == 3
     assert app.settled() != old
@@ -110,9 +68,10 @@ def test_menus_pick_a_pair(app: App) -> None:
 
 
 def test_a_click_on_a_cell_of_the_matrix_picks_its_pair(app: App) -> None:
-    from workbench.explorer import explore
+    from workbench.explorer.state import ExplorerState
+    from workbench.explorer.view import Explorer
 
-    view = explore()  # the same figure, for the place of the cell
+    view = Explorer(ExplorerState(), app=True)  # the same figure, for the place of the cell
     wide, high = app.image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     view.bridge.window = {"width": wide, "height": high, "ratio": 1.0, "night": False}
     ax, order = view.panels.by_name["matrix"].ax, view.scene.order.order
@@ -189,74 +148,20 @@ def test_saved_data_open_as_a_table(app: App, tmp_path: Path) -> None:
 
 def test_an_impossible_combination_says_one_line_and_leaves_the_picture(app: App) -> None:
     # Unequal layers have a closed form at depth 2 alone.
-    app.handle("balance λ").focus()
-    app.page.keyboard.press("ArrowRight")
+    app.press("balance λ", "ArrowRight")
     app.settled("stale")
     app.at_rest()
-    source, before, place = app.source(), seen(app), app.image.bounding_box()
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
+    source, before, place = app.source(), app.pixels(), app.image.bounding_box()
+    app.press("depth", "ArrowRight")
     app.page.locator(".workbench-error").wait_for()
     line = app.error()
     assert "depth 3" in line and "\n" not in line.strip()
     assert app.source() == source and app.image.bounding_box() == place
-    after = seen(app)
+    after = app.pixels()
     assert after.shape == before.shape and (after == before).all()
     app.page.screenshot(path=SHOTS / "an_impossible_combination.png", full_page=True)
     app.page.keyboard.press("ArrowLeft")
     app.page.wait_for_function("document.querySelectorAll('.workbench-error').length === 0")
-
-
-# The page at several widths
-
-SIZES = [(800, 700), (1280, 800), (1366, 768), (1920, 1080)]
-ENDS = [SIZES[0], SIZES[-1]]
-
-
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_the_app_fits_the_window_and_names_every_control(app: App, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
-    app.sharp()
-    narrow = width <= 1010
-    if not narrow:
-        app.page.wait_for_function(  # the kernel draws it anew at the height of the window
-            "height => [...document.querySelectorAll('.workbench-export button')].pop().getBoundingClientRect().bottom"
-            " <= height",
-            arg=height,
-        )
-    assert app.page.evaluate("document.documentElement.scrollWidth") <= width
-    box = app.image.bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= width
-    assert box["width"] > (0.95 if narrow else 0.65) * width
-    assert app.handle("flow time").bounding_box() and app.button("▶ play").is_visible()
-    # Controls fold away where there is no room beside the picture.
-    assert app.control("depth").is_visible() != narrow
-    if narrow:
-        app.button("controls").click()
-        app.control("depth").wait_for()
-    names = "task", "branching", "depth", "hidden", "initial scale", "balance", "step size", "source", "flow time"
-    for name in names:
-        assert app.control(name).is_visible()
-    for label in app.page.locator("label.widget-label:visible").all():
-        assert label.evaluate("e => e.scrollWidth <= e.clientWidth"), label.inner_text()
-    picture = seen(app)
-    assert picture.std() > 10 and (picture == 255).all(axis=2).mean() < 0.98
-
-
-@pytest.mark.parametrize(("width", "height"), ENDS)
-def test_play_moves_time_through_all_panels_and_slider_and_line_never_differ(app: App, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
-    app.sharp()
-    before = app.readout("flow time")
-    app.button("▶ play").click()
-    app.page.wait_for_function(
-        "before => parseFloat(document.querySelector('.workbench-time .widget-readout').innerText) > before + 1",
-        arg=before,
-    )
-    app.button("❚❚ pause").click()
-    app.button("▶ play").wait_for()
-    app.settled()
-    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
 
 
 def test_dragging_inside_the_curves_moves_time(app: App) -> None:
@@ -272,7 +177,7 @@ def test_dragging_inside_the_curves_moves_time(app: App) -> None:
     )
     app.page.mouse.up()
     app.settled()
-    app.page.get_by_text(f"t = {app.readout('flow time'):.4g}:").wait_for()
+    app.one_time()
 
 
 def test_the_value_under_the_pointer_is_read_out(app: App) -> None:
@@ -282,72 +187,15 @@ def test_the_value_under_the_pointer_is_read_out(app: App) -> None:
     app.page.locator(".workbench-pointed", has_text="at t =").wait_for()
 
 
-@pytest.mark.parametrize(("width", "height"), ENDS)
-def test_presets_and_the_tour_explain_what_is_seen(app: App, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
-    app.choose("preset", "depth 1: no influence between items")
-    app.page.locator(".workbench-remark", has_text="exactly 0").wait_for()
-    app.button("tour").click()
-    for k in range(1, 6):
-        app.page.get_by_role("heading", name=f"{k} of 5").wait_for()
-        app.button("next" if k < 5 else "finish").click()
-    app.page.locator(".workbench-tour").wait_for(state="hidden")
-
-
-def test_reload_back_and_undo_keep_the_state(app: App) -> None:
-    def depth(value: int) -> None:
-        app.page.wait_for_function(
-            "value => [...document.querySelectorAll('.widget-readout')].some(e => e.innerText === String(value)"
-            " && e.closest('.widget-inline-hbox').innerText.startsWith('depth'))",
-            arg=value,
-        )
-
-    for k in (3, 4):
-        app.handle("depth").focus()
-        app.page.keyboard.press("ArrowRight")
-        app.page.wait_for_function("k => location.search.includes(`depth=${k}`)", arg=k)
-    app.page.go_back()
-    depth(3)
-    app.button("undo").click()  # the state before going back
-    depth(4)
-    app.page.wait_for_function("location.search.includes('depth=4')")
-    app.page.go_back()
-    depth(3)
-    app.page.reload()
-    app.image.wait_for()
-    depth(3)
-    app.at_rest()
-
-
 def test_a_kept_curve_stays_and_can_stand_beside_the_present_one(app: App) -> None:
     app.button("keep this curve").click()
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
+    app.press("depth", "ArrowRight")
     app.page.wait_for_function("location.search.includes('kept=')")
     app.page.get_by_role("button", name="side by side").click()
     app.settled()
     app.at_rest()
     app.button("drop kept").click()
     app.page.wait_for_function("!location.search.includes('kept=')")
-
-
-@pytest.mark.parametrize(("width", "height"), ENDS)
-def test_dark_and_presentation(app: App, width: int, height: int) -> None:
-    app.page.set_viewport_size({"width": width, "height": height})
-    app.sharp()
-    light = app.source()
-    app.choose("look", "dark")
-    app.page.locator(".workbench-dark").first.wait_for()
-    app.new_picture(light)
-    app.at_rest()
-    assert np.median(seen(app)) < 40
-    app.page.get_by_role("button", name="presentation").click()
-    app.page.locator(".workbench-large").first.wait_for()
-    app.control("depth").wait_for(state="hidden")
-    app.sharp()
-    app.page.screenshot(path=SHOTS / f"presentation_{width}.png", full_page=True)
-    app.page.get_by_role("button", name="presentation").click()
-    app.choose("look", "as the system")
 
 
 def test_everything_has_a_name_for_readers_of_the_screen(app: App) -> None:
@@ -365,11 +213,12 @@ def test_everything_has_a_name_for_readers_of_the_screen(app: App) -> None:
     assert app.page.locator(".workbench-status[aria-live=polite]").count() == 1
 
 
-def test_a_file_too_large_is_said_and_not_sent(app: App) -> None:
+def test_a_file_too_large_is_said_and_not_sent(app: App, tmp_path: Path) -> None:
+    big = tmp_path / "big.csv"
+    big.write_bytes(b"x" * 12_000_000)
     app.choose("task", "uploaded CSV")
     with app.page.expect_file_chooser() as chooser:
         app.page.locator("button.widget-upload, button.jupyter-widget-upload").click()
-    big = {"name": "big.csv", "mimeType": "text/csv", "buffer": b"x" * 12_000_000}
     chooser.value.set_files(big)
     app.page.locator(".workbench-error", has_text="big.csv has 12 MB").wait_for()
     app.choose("task", "tree")
@@ -387,78 +236,6 @@ def test_lectures_and_the_language_model_are_on_the_menu_and_in_the_address(app:
 
 
 def test_a_step_that_is_too_long_turns_the_status_red(app: App) -> None:
-    app.handle("step size").focus()
-    app.page.keyboard.press("End")
+    app.press("step size", "End")
     app.settled("stale")
     assert "diverges" in app.settled() and app.page.locator(".workbench-fresh.workbench-bad").count() == 1
-
-
-# A second window, opened by a link at the zoom of a small laptop; the kernels of both are counted
-
-LINK = "depth=3&source=rose&targets=cat&a0=0.0123&time=7.77"
-
-
-@pytest.fixture(scope="module")
-def other(browser: object, server: Server, page: App) -> Iterator[App]:
-    assert server.comes_to(1) == 1
-    other = App(browser, server.page(LINK), viewport=(853, 512), zoom=1.5)
-    yield other
-    other.page.context.close()
-
-
-def link_of(app: App) -> str:
-    app.button("link").click()
-    return str(app.page.locator("a.workbench-link").get_attribute("href"))
-
-
-def test_a_link_opens_the_same_state_in_another_window(app: App, other: App) -> None:
-    app.choose("source item", "rose")
-    app.handle("depth").focus()
-    app.page.keyboard.press("ArrowRight")
-    app.settled("stale")
-    app.at_rest()
-    # Values between the steps of the sliders, on the nearest of which a browser puts the handles.
-    assert link_of(app).partition("?")[2] + "&a0=0.0123&time=7.77" == LINK
-    # Time stands on a step of its slider, of which there are 400.
-    assert other.readout("depth") == 3 and "t = 7.7" in other.numbers() and "I(rose →" in other.numbers()
-    assert "a0=0.0123" in link_of(other) and "eta" not in link_of(other)
-    assert other.errors == []
-
-
-def test_a_zoom_of_150_percent_is_drawn_sharp(other: App) -> None:
-    other.sharp(1.5)
-    assert other.page.evaluate("document.documentElement.scrollWidth") <= 853
-    other.page.screenshot(path=SHOTS / "zoom_150.png", full_page=True)
-
-
-def test_a_damaged_link_says_so_until_the_user_has_read_it(other: App, server: Server) -> None:
-    other.open(server.page("task=/etc/hosts"))
-    notice = other.page.locator(".workbench-notice")
-    assert "not understood" in notice.inner_text()
-    other.button("▶ play").click()
-    other.button("❚❚ pause").click()
-    other.settled()
-    assert "not understood" in notice.inner_text()
-    other.button("understood").click()
-    notice.wait_for(state="hidden")
-    assert other.errors == []
-
-
-def test_reloads_leave_no_kernels(other: App, server: Server) -> None:
-    for _ in range(4):
-        other.page.reload()
-        other.image.wait_for()
-    assert server.comes_to(2) == 2
-
-
-def test_a_program_that_has_ended_is_said_in_words(other: App, page: App, server: Server) -> None:
-    assert server.comes_to(2) == 2
-    os.kill(max(server.children()), signal.SIGKILL)  # the one started last
-    # Voila starts a dead kernel anew, without the cell's objects: its page gets no more answers either.
-    other.page.locator(".workbench-gone").wait_for()
-    other.page.screenshot(path=SHOTS / "program_has_ended.png")
-
-
-def test_a_closed_window_leaves_no_kernel(other: App, page: App, server: Server) -> None:
-    other.page.close(run_before_unload=True)
-    assert server.comes_to(1) == 1

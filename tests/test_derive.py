@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ import sympy as sp
 import workbench.theory
 from workbench.errors import WorkbenchError
 from workbench.report.derive import as_html, as_latex
+from workbench.report.equations import mathml
+from workbench.report.sentences import sentence
 from workbench.semantics import Hierarchy
 from workbench.theory.catalogue import catalogue, find, listing
 from workbench.theory.printing import LINE, breadth, escape, latex, lines, math_of, plain, words
+from workbench.theory.prose import pieces
 
 #: Forms whose derivation takes sympy longer than a second; their own tests check their steps.
 SLOW = {"scalar_volume", *(f"nu_diffusion_k{k}" for k in range(4))}
@@ -185,10 +189,33 @@ def test_what_is_printed_means_what_is_derived(name):
 
 
 def test_symbols_and_words_of_a_derivation_become_mathematics_and_upright_text():
-    assert math_of("I++_ab") == "I^{++}_{ab}"
-    assert math_of("R_1[e^2]") == r"R_{1}\left[e^{2}\right]"
-    assert r"\epsilon" in math_of("dl_j/deps_i^(2)") and "deps" not in math_of("dl_j/deps_i^(2)")
-    assert words("with kappa_a = k_a^2, 50%") == r"with $\kappa _{a}$ = $k^{2}_{a}$, 50\%"
+    assert math_of("I++_ab") == "I_{a b}^{+ +}"
+    assert math_of("R_1[e^2]") == "R_{1} [ e^{2} ]"
+    assert math_of("dl_j/deps_i^(2)") == r"d l_{j} / d\epsilon_{i}^{2}"
+    assert words("with kappa_a = k_a^2, 50%") == r"with $\kappa_{a} = k_{a}^{2}$, 50\%"
+    assert words("d(w2^2 - w1^2)/dt is") == r"$d ( w_{2}^{2} - w_{1}^{2} ) / d t$ is"
+    assert words("decays as e^{-2 mu t} as D -> oo") == r"decays as $e^{- 2 \mu t}$ as $D \to \infty$"
+
+
+def test_the_letter_a_and_the_word_a_are_told_apart():
+    assert pieces("the strength a = w1 w2 of a mode") == [
+        (False, "the strength "),
+        (True, "a = w1 w2"),
+        (False, " of a mode"),
+    ]
+    assert words("item 1, a learning rate x step, one-step") == "item 1, a learning rate x step, one-step"
+    assert words("in the mode's basis, e = s - c a the rest") == "in the mode's basis, $e = s - c a$ the rest"
+
+
+@pytest.mark.parametrize("name", ["mode_strength", "pair_blocks_depth_3", "four_measures", "riccati_solution"])
+def test_sentences_lose_nothing_and_their_mathematics_is_well_formed(name):
+    form = find(name).build()
+    for text in (form.title, *(step.statement for step in form.steps), *(step.why for step in form.steps)):
+        assert "".join(piece for _, piece in pieces(text)) == text
+        root = ElementTree.fromstring(f"<p>{sentence(text)}</p>")
+        for tag, count in {"msub": 2, "msup": 2, "msubsup": 3, "mfrac": 2}.items():
+            assert all(len(node) == count for node in root.iter(tag)), text
+        assert not re.search(r"[_^]|(?<![a-z])[a-z]*alpha", "".join(root.itertext())), text
     assert latex(sp.Symbol("t_half")) == r"t_{\mathrm{half}}"
 
 
@@ -197,6 +224,12 @@ def test_no_identifier_is_left_raw_in_a_document():
     text = as_latex([find(name).build() for name in names])
     for raw in ("ealpha", "I++", "I+-", "deps", r"\_", "[e}"):
         assert raw not in text.replace(r"\includegraphics", ""), raw
+
+
+def test_a_negative_exponent_has_no_brackets():
+    s, t = sp.symbols("s t", positive=True)
+    assert "(" not in "".join(ElementTree.fromstring(mathml(sp.exp(-2 * s * t))).itertext())
+    assert "(" in "".join(ElementTree.fromstring(mathml(sp.exp(-2 * (s + t) * t))).itertext())
 
 
 def test_long_sums_are_broken_at_their_terms_and_lines_fit_the_page():

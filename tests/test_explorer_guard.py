@@ -113,6 +113,7 @@ def cookie(server: Server) -> str:
     return f"workbench-explorer-{server.address.rpartition(':')[2]}={server.link.rpartition('=')[2]}"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
@@ -138,6 +139,7 @@ def test_foreign_requests_are_refused_and_start_no_kernel(
     assert server.kernels() == before == 0
 
 
+@pytest.mark.browser
 def test_the_printed_link_leads_to_the_app(server: Server) -> None:
     assert ask(server, "GET", server.link.removeprefix(server.address)) == 303
     # Of the app's own files: its page would start a kernel.

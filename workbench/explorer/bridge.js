@@ -1,6 +1,6 @@
 // What only the page knows and no widget tells: the size of the window, its colours, its address; names for readers
 // of the screen; and whether the program behind it still answers.
-const MISSED = 4, BEAT = 4000, REST = 150, NARROW = 1010;
+const MISSED = 4, BEAT = 2500, REST = 150, NARROW = 1010;
 
 function nameParts(root, alt) {
   for (const box of root.querySelectorAll(".widget-inline-hbox, .widget-inline-vbox")) {

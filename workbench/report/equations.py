@@ -9,6 +9,7 @@ import sympy as sp
 
 from workbench.figures.reading import powers
 from workbench.report.markup import Markup, element, together
+from workbench.report.sentences import sentence
 from workbench.theory.closed_form import ClosedForm, Step, StepResult
 from workbench.theory.printing import ordered_terms
 
@@ -66,7 +67,7 @@ def _printer() -> Any:
 def equation(form: ClosedForm, *, unfolded: bool = False) -> Markup:
     """A closed form with its symbols and conditions; the derivation unfolds, or is ``unfolded`` already."""
     body = unfolding(form, unfolded=unfolded)
-    return element("article", element("h3", form.title), body, id=f"equation-{form.name.replace('_', '-')}")
+    return element("article", element("h3", sentence(form.title)), body, id=f"equation-{form.name.replace('_', '-')}")
 
 
 def unfolding(form: ClosedForm, *, unfolded: bool = False) -> Markup:
@@ -77,11 +78,11 @@ def unfolding(form: ClosedForm, *, unfolded: bool = False) -> Markup:
     symbols = [
         together(
             element("dt", mathml(variable.symbol)),
-            element("dd", f"{variable.meaning} [{powers(variable.unit)}]"),
+            element("dd", sentence(variable.meaning), f" [{powers(variable.unit)}]"),
         )
         for variable in form.variables
     ]
-    conditions = [element("li", condition.statement) for condition in form.conditions]
+    conditions = [element("li", sentence(condition.statement)) for condition in form.conditions]
     return together(
         element("div", _equality(form), class_="formula"),
         element("p", f"Unit: {powers(form.unit)}. Source: {form.source}.", class_="note"),
@@ -100,10 +101,10 @@ def _step(step: Step, result: StepResult) -> Markup:
     mark = "" if not result.checked else " ✓ checked by sympy" if result.passed else " ✗ check failed"
     return element(
         "li",
-        step.statement,
+        sentence(step.statement),
         element("span", mark, class_="check" if result.passed else "check bad"),
         element("div", wrapped(step.expression), class_="formula"),
-        element("p", f"Why: {step.why}", class_="note") if step.why else "",
+        element("p", "Why: ", sentence(step.why), class_="note") if step.why else "",
     )
 
 

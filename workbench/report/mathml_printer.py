@@ -41,7 +41,7 @@ class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
         row = self.dom.createElement("mrow")
         if product.could_extract_minus_sign():
             row.appendChild(self.leaf("mo", "-"))
-            row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"]))
+            row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"], strict=True))
             return row
         for factor in product.as_ordered_factors():
             if row.childNodes:

@@ -12,7 +12,7 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.theory.printing import latex, plain
+from workbench.theory.printing import latex, marked, plain
 
 Array = NDArray[np.float64]
 
@@ -171,13 +171,13 @@ class ClosedForm:
     def _repr_markdown_(self) -> str:
         lines = [f"**{self.title}** ({self.source})", "", f"$$ {self.latex()} $$", ""]
         lines += [
-            f"{number}. {step.statement} $\\displaystyle {latex(step.expression)}$"
+            f"{number}. {marked(step.statement)} $\\displaystyle {latex(step.expression)}$"
             + ("" if step.residual is None else " ✓" if step.verify() else " ✗")
-            + (f" *{step.why}*" if step.why else "")
+            + (f" *{marked(step.why)}*" if step.why else "")
             for number, step in enumerate(self.steps, start=1)
         ]
-        lines += [f"- *holds where* {condition.statement}" for condition in self.conditions]
-        lines += [f"- ${latex(variable.symbol)}$: {variable.meaning} [{variable.unit}]" for variable in self.variables]
+        lines += [f"- *holds where* {marked(condition.statement)}" for condition in self.conditions]
+        lines += [f"- ${latex(v.symbol)}$: {marked(v.meaning)} [{marked(v.unit)}]" for v in self.variables]
         return "\n".join(lines)
 
     def text(self) -> str:

@@ -8,6 +8,7 @@ in the place where it stands; what divides a sum with an exponential is drawn to
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
@@ -15,19 +16,13 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE, precedence
 from sympy.printing.str import StrPrinter
 
+from workbench.theory.prose import GREEK, SHORT, pieces
+from workbench.theory.setting import formula
+
 #: Characters of a formula, as `breadth` counts them, that fit a line of a page.
 LINE = 78
 
-_GREEK = frozenset(
-    (
-        *("alpha", "beta", "gamma", "delta", "epsilon", "eps", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu"),
-        *("xi", "pi", "rho", "sigma", "tau", "phi", "psi", "chi", "omega"),
-        *("Gamma", "Delta", "Lambda", "Phi", "Psi", "Sigma", "Omega"),
-    )
-)
 _REGULAR = re.compile(r"[A-Za-z]+(_[A-Za-z0-9]+)*[0-9]*'?")
-_SCRIPTS = r"(?:_\{[^}]*\}|_[A-Za-z0-9]+)?(?:\^\{[^}]*\}|\^\([^)]*\)|\^[A-Za-z0-9]+)?"
-_TOKEN = re.compile(rf"([A-Za-z]+)(\+\+|\+-|--)?({_SCRIPTS})")
 
 
 def ordered_terms(total: Any) -> list[Any]:
@@ -48,7 +43,7 @@ def over_a_sum(product: Any) -> tuple[Any, Any] | None:
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
     def _print_Symbol(self, symbol: Any, style: str = "plain") -> str:
-        if not _REGULAR.fullmatch(symbol.name):
+        if not _REGULAR.fullmatch(symbol.name) or symbol.name.rstrip("_0123456789") in SHORT:
             return math_of(symbol.name)
         written = str(super()._print_Symbol(symbol))
         return re.sub(r"(?<![\\A-Za-z])[A-Za-z]{3,}", lambda word: rf"\mathrm{{{word[0]}}}", written)
@@ -101,42 +96,50 @@ def plain(expression: Any) -> str:
     return str(_Text().doprint(expression))
 
 
+_SYMBOLS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "->": r"\to", "=:": "=:", "+-": r"\pm", "oo": r"\infty"}
+_SYMBOLS |= {"sum": r"\sum", "int": r"\int", ".": r"\cdot", "++": "++", "*": "*"}
+
+
+class _LatexSetting:
+    """Formulas in sentences, as LaTeX."""
+
+    def name(self, base: str) -> str:
+        return rf"\{base} " if base in GREEK else base
+
+    def upright(self, text: str) -> str:
+        known = ("log", "ln", "exp", "cosh", "sinh", "tanh", "sin", "cos", "max", "min")
+        return rf"\{text} " if text in known else rf"\mathrm{{{text}}}"
+
+    def number(self, text: str) -> str:
+        return text
+
+    def operator(self, text: str) -> str:
+        return _SYMBOLS.get(text, text)
+
+    def scripts(self, base: str, below: str, above: str) -> str:
+        lower, upper = rf"_{{{below}}}" if below else "", rf"^{{{above}}}" if above else ""
+        return f"{base.rstrip() or '{}'}{lower}{upper}"
+
+    def root(self, inside: str) -> str:
+        return rf"\sqrt{{{inside}}}"
+
+    def row(self, pieces: Sequence[str]) -> str:
+        return " ".join(piece.strip() for piece in pieces) if len(pieces) > 1 else "".join(pieces).strip()
+
+
 def math_of(text: str) -> str:
-    r"""A formula in plain text as LaTeX: ``I++_ab`` is ``I^{++}_{ab}``, ``dl_j/deps_i`` is ``dl_{j}/d\epsilon_{i}``."""
-    text = text.replace(" sum_", r" sum_")
-    written = _TOKEN.sub(_token, text).replace("[", r"\left[").replace("]", r"\right]")
-    return re.sub(r"(?<=\S) (?=\S)", r"\\, ", written) if " " in text else written
+    r"""A formula in plain text as LaTeX: ``I++_ab`` is ``I_{ab}^{++}``, ``deps_i`` is ``d \epsilon_{i}``."""
+    return formula(text, _LatexSetting())
+
+
+def marked(text: str) -> str:
+    """A sentence for Markdown: the formulas in it stand between dollar signs."""
+    return "".join(f"${math_of(piece)}$" if maths else piece for maths, piece in pieces(text))
 
 
 def words(text: str) -> str:
     """A sentence for LaTeX, escaped outside of the formulas in it, which become mathematics."""
-    pieces, end = [], 0
-    for word in re.finditer(rf"(?<![A-Za-z\\])[A-Za-z]+(?:\+\+|\+-|--)?{_SCRIPTS}", text):
-        letters = re.match("[A-Za-z]+", word[0])
-        if letters is None or (letters[0] == word[0] and word[0] not in _GREEK):
-            continue
-        pieces += [escape(text[end : word.start()]), f"${math_of(word[0])}$"]
-        end = word.end()
-    return "".join([*pieces, escape(text[end:])])
-
-
-def _token(word: re.Match[str]) -> str:
-    letters, signs, scripts = word[1], word[2] or "", word[3]
-    base = letters
-    if letters == "deps":
-        base = r"d\epsilon "
-    elif letters in _GREEK:
-        base = r"\epsilon " if letters == "eps" else rf"\{letters} "
-    elif letters == "sum":
-        base = r"\sum"
-    elif len(letters) > 3 or letters in ("Cov", "Var", "log", "exp", "max", "min", "sqrt"):
-        base = rf"\mathrm{{{letters}}}"
-    above = re.search(r"\^(\{[^}]*\}|\([^)]*\)|[A-Za-z0-9]+)", scripts)
-    below = re.search(r"_(\{[^}]*\}|[A-Za-z0-9]+)", scripts)
-    upper = signs + (above[1].strip("{}") if above else "")
-    lower = below[1].strip("{}") if below else ""
-    lower = rf"\mathrm{{{lower}}}" if re.fullmatch("[A-Za-z]{3,}", lower) and lower not in _GREEK else lower
-    return base + (rf"^{{{upper}}}" if upper else "") + (rf"_{{{lower}}}" if lower else "")
+    return "".join(f"${math_of(piece)}$" if maths else escape(piece) for maths, piece in pieces(text))
 
 
 _ESCAPED = {
