@@ -208,8 +208,19 @@ class App:
         except TimeoutError:
             self.open(self._begun)
 
+    def answered(self) -> None:
+        """Wait until the program has dealt with all that the page has sent so far."""
+        before = self.page.evaluate(
+            "() => { const e = document.querySelector('[data-answers]'); e.click(); return e.dataset.answers; }"
+        )
+        self.page.wait_for_function(
+            "before => document.querySelector('[data-answers]').dataset.answers !== before", arg=before
+        )
+
     def at_rest(self) -> None:
         """Wait until the simulation is done and no new picture comes: the last is drawn when the hand rests."""
+        self.answered()
+        self.page.evaluate("window.seenBefore = null")
         self.page.wait_for_function(
             """() => {
                 const image = document.querySelector('img.widget-image, img.jupyter-widget-image');

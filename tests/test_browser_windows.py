@@ -6,6 +6,7 @@ Screenshots go to .artifacts/browser.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from driven_app import SHOTS, App, Server, what_is_missing
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -94,6 +96,9 @@ def test_dark_and_presentation(app: App, width: int, height: int) -> None:
     app.new_picture(light)
     app.at_rest()
     assert np.median(app.pixels()) < 40
+    # No white frame either: every edge of the window is dark.
+    window = np.asarray(Image.open(io.BytesIO(app.page.screenshot())).convert("L")).astype(int)
+    assert max(edge.max() for edge in (window[:2], window[-2:], window[:, :2], window[:, -2:])) < 90
     app.page.get_by_role("button", name="presentation").click()
     app.page.locator(".workbench-large").first.wait_for()
     app.control("depth").wait_for(state="hidden")

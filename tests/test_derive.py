@@ -253,3 +253,9 @@ def test_every_step_of_every_derivation_is_checked_by_sympy(run_cli):
     assert ran.code == 0
     counted = re.search(r"^(\d+) closed forms: sympy confirms (\d+) of (\d+) steps$", ran.out, re.M)
     assert counted and counted[2] == counted[3] and int(counted[1]) == len(catalogue())
+
+
+def test_every_step_says_why():
+    for name, entry in catalogue().items():
+        if name not in SLOW and not name.endswith(("_depth_4", "_depth_5")):
+            assert all(step.why for step in entry.build().steps), name

@@ -37,7 +37,7 @@ from workbench.explorer.scene import scene_of
 from workbench.explorer.simulate import Simulated, simulate
 from workbench.explorer.state import OPTIONS, PANELS
 from workbench.explorer.theme import look
-from workbench.explorer.verdict import verdict
+from workbench.explorer.verdict import at_checkpoints, verdict
 from workbench.explorer.view import Explorer
 from workbench.explorer.words import picture_in_words
 
@@ -136,6 +136,8 @@ def test_colours_stand_out_from_the_background(night: bool) -> None:
     [
         {},
         {"depth": 3, "eta": 0.1},
+        {"depth": 3},
+        {"depth": 6},
         {"depth": 1},
         {"lam": 2.0, "eta": 0.1},
         {"measure": "leave_one_out", "eta": 0.05},
@@ -148,8 +150,8 @@ def test_colours_stand_out_from_the_background(night: bool) -> None:
 def test_what_the_step_size_explains_is_expected_and_an_error_of_the_theory_is_not(changes: dict[str, Any]) -> None:
     state = ExplorerState(**changes)
     scene = scene_of(state)
-    found = curves(state, scene)
-    run = simulate(state, scene, found.end, lambda fraction: None)
+    run = simulate(state, scene, curves(state, scene).end, lambda fraction: None)
+    found = at_checkpoints(state, scene, run)
     assert run.eta == state.eta
     said = verdict(state, scene, run, found)
     assert said.expected, said.line
@@ -166,7 +168,7 @@ def test_a_step_beyond_the_largest_curvature_is_said_to_diverge_and_one_below_it
         state = ExplorerState(eta=eta)
         scene = scene_of(state)
         run = simulate(state, scene, curves(state, scene).end, lambda fraction: None)
-        said = verdict(state, scene, run, curves(state, scene))
+        said = verdict(state, scene, run, at_checkpoints(state, scene, run))
         assert ("diverges" in said.line) == diverges
         if diverges:
             assert not said.expected and f"{1 / scene.modes.s[0]:.3g}" in said.line

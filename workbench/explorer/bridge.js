@@ -83,11 +83,15 @@ function render({ model, el }) {
     name();
   };
   begin();
+  // A click, which only a program can make here, asks for an answer: all that was sent before has then been dealt with.
+  el.dataset.answers = 0;
+  on(el, "click", () => model.send({ beat: true }));
   model.on("change:alt", name);
   model.on("msg:custom", (message) => {
     if (message.show) {
       setTimeout(() => root.querySelector(message.show)?.scrollIntoView({ block: "nearest", behavior: "smooth" }), 120);
     }
+    if (message.beat) el.dataset.answers++;
     if (message.copy) navigator.clipboard?.writeText(message.copy);
   });
   // The input of an upload is not in the page: it is met when a file has been chosen.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workbench.explorer.model import Curves
 from workbench.explorer.runner import REST, Runner
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Progress, Simulated, simulate
 from workbench.explorer.state import ExplorerState
 from workbench.explorer.status import Status
-from workbench.explorer.verdict import Verdict, verdict
+from workbench.explorer.verdict import Verdict, at_checkpoints, verdict
 
 if TYPE_CHECKING:
     from workbench.explorer.view import Explorer
@@ -41,13 +40,13 @@ class Follower:
             self.runner.start(lambda _: None, rest)  # the picture is redrawn in order when the hand rests
             return
         self.status.stale()
-        self.runner.start(partial(_simulate_and_judge, view.state, view.scene, view.curves), rest)
+        self.runner.start(partial(_simulate_and_judge, view.state, view.scene, view.curves.end), rest)
 
     def settle(self) -> None:
         """Finish the simulation of the state now, whether or not an event loop is running."""
         view = self.view
         if view.stale:
-            self.runner.run_now(partial(_simulate_and_judge, view.state, view.scene, view.curves))
+            self.runner.run_now(partial(_simulate_and_judge, view.state, view.scene, view.curves.end))
 
     def cancel(self) -> None:
         """Stop; the old points stay, faded."""
@@ -72,7 +71,7 @@ class Follower:
 
 
 def _simulate_and_judge(
-    state: ExplorerState, scene: Scene, curves: Curves, progress: Progress
+    state: ExplorerState, scene: Scene, end: float, progress: Progress
 ) -> tuple[Simulated, Verdict]:
-    simulated = simulate(state, scene, curves.end, progress)
-    return simulated, verdict(state, scene, simulated, curves)
+    simulated = simulate(state, scene, end, progress)
+    return simulated, verdict(state, scene, simulated, at_checkpoints(state, scene, simulated))

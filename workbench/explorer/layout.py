@@ -25,6 +25,8 @@ _MARGINS = {
     "matrix": (6.6, 4.6, 2.4, 6.4),
     "representation": (1.2, 0.8, 2.4, 3.2),
 }
+#: In rows lower than so many ems the matrix has no names under its columns.
+_SHORT, _NAMELESS = 17.0, (6.6, 4.6, 2.4, 1.2)
 _MARGIN = (4.6, 0.8, 2.4, 3.2)
 #: Room for legend and formula at the foot of the figure, in ems; below a width of so many ems they take more lines.
 _FOOT, _NARROW_FOOT, NARROW = 4.4, 7.6, 48
@@ -59,6 +61,7 @@ class Layout:
 
     Attributes:
         cells: what each panel has to itself, with the room for its names.
+        short: whether rows are too low for names under the columns of a matrix.
     """
 
     places: tuple[Box, ...]
@@ -66,6 +69,7 @@ class Layout:
     width: float
     height: float
     em: float
+    short: bool = False
 
 
 @cache
@@ -76,13 +80,14 @@ def layout(panels: Sequence[str], window: Window) -> Layout:
     high = max(_ROW * em, (window.height - foot) / len(rows))
     high = min(high, 0.62 * width)
     height = len(rows) * high + foot
-    places, cells = [], []
+    places, cells, short = [], [], high < _SHORT * em
+    margins = _MARGINS | {"matrix": _NAMELESS} if short else _MARGINS
     for k, row in enumerate(rows):
         whole, left = sum(_SIZES[_kind(name)][1] for name in row), 0.0
         top = k * high
         for name in row:
             wide = width * _SIZES[_kind(name)][1] / whole
-            before, after, above, below = (em * x for x in _MARGINS.get(_kind(name), _MARGIN))
+            before, after, above, below = (em * x for x in margins.get(_kind(name), _MARGIN))
             places.append(
                 (
                     (left + before) / width,
@@ -93,7 +98,7 @@ def layout(panels: Sequence[str], window: Window) -> Layout:
             )
             cells.append((left / width, 1 - (top + high) / height, wide / width, high / height))
             left += wide
-    return Layout(tuple(places), tuple(cells), width, height, em)
+    return Layout(tuple(places), tuple(cells), width, height, em, short)
 
 
 def _kind(name: str) -> str:

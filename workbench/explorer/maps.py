@@ -41,7 +41,7 @@ class TreeMap:
         for i, name in enumerate(scene.task.items):
             ax.text(-0.1, self.row[i], text(name, max(letters, 6)), color=colours[i], va="center", fontsize=font)
         kind = "tree" if order.kind == "tree" else "clustering"
-        title(ax, f"{kind} of the items: ● source  ○ target", style)
+        title(ax, f"{kind}: ● source  ○ target", style)
         size = min(8.0, 0.8 * font)  # not larger than a row
         self.source = ax.plot([], [], "o", color=style.ink, ms=size)[0]
         self.targets = ax.plot([], [], "o", color=style.ink, ms=size, mfc=style.background, mew=1.6)[0]
@@ -70,9 +70,12 @@ class TreeMap:
 
 
 class MatrixMap:
-    """Influence of every item on every other at the chosen time; an item's on itself is far larger and left out."""
+    """Influence of every item on every other at the chosen time; an item's on itself is far larger and left out.
 
-    def __init__(self, ax: Any, scene: Scene, colours: list[str], style: Style) -> None:
+    Where there is no room for names under the ``columns``, those at the rows, in the same order, are for both.
+    """
+
+    def __init__(self, ax: Any, scene: Scene, colours: list[str], style: Style, columns: bool) -> None:
         self.ax, self.scene, self.style, order = ax, scene, style, scene.order.order
         self.order, P = order, scene.task.n_items
         self.largest = 0.0
@@ -96,6 +99,8 @@ class MatrixMap:
             names = [text(scene.task.items[order[k]], 13) for k in some]
             ax.set_xticks(some, names, rotation=90, fontsize=_LEGIBLE)
             ax.set_yticks(some, names, fontsize=_LEGIBLE)
+        if not columns:
+            ax.tick_params(labelbottom=False)
         labels = zip((*ax.get_xticklabels(), *ax.get_yticklabels()), 2 * list(ax.get_xticks()), strict=True)
         for label, row in labels:
             label.set_color(colours[order[int(row)]])
@@ -144,7 +149,7 @@ class MatrixMap:
     def draw_background(self, frame: Frame) -> None:
         """Title; the bar follows the image."""
         when = "all times" if frame.state.scale == "whole" else "now"
-        title(self.ax, f"row on column, colours: {when}", self.style)
+        title(self.ax, f"row on column, {when}", self.style)
 
     def pair_at(self, column: float, row: float) -> tuple[int, int]:
         """Source and target of the cell at a place."""

@@ -106,8 +106,13 @@ def check_possible(state: ExplorerState, scene: Scene) -> None:
 def curves(state: ExplorerState, scene: Scene) -> Curves:
     """The curves of theory for a state; a `WorkbenchError` in one line where there are none."""
     check_possible(state, scene)
+    end = _end(state, scene, scene.groups(width(state, scene)))
+    return curves_at(state, scene, np.linspace(0.0, end, POINTS), np.linspace(0.0, end, COARSE))
+
+
+def curves_at(state: ExplorerState, scene: Scene, t: Array, coarse: Array) -> Curves:
+    """What theory predicts at flow times ``t``; at those of ``coarse`` influence by a measure that takes longer."""
     groups = scene.groups(width(state, scene))
-    t = np.linspace(0.0, _end(state, scene, groups), POINTS)
     first, second, a = _weights(state, scene, groups, t)
     e = groups.s - scene.c * a
     loss = (e**2 @ groups.size) / (2 * scene.c) + scene.rest_loss
@@ -115,8 +120,8 @@ def curves(state: ExplorerState, scene: Scene) -> Curves:
         influence_times = t
         influence = kernel_in_groups(state.depth, scene.task.n_items, groups, e, a, first, second)
     else:
-        influence_times = np.linspace(0.0, t[-1], COARSE)
-        influence = _influence(state, scene, influence_times)
+        influence_times = coarse
+        influence = _influence(state, scene, coarse)
     return Curves(t, a, e, loss, _half_rise(state, scene, groups), influence_times, influence, first, second)
 
 

@@ -67,7 +67,7 @@ class StrengthPanel:
     def draw_background(self, frame: Frame) -> None:
         """Limits, title, and the names of the modes at their final strengths, where there is room."""
         self.axis.limits(frame, 0.0, self.top)
-        title(self.ax, "progressive learning of the modes", self.style)
+        title(self.ax, "modes, learned in turn", self.style)
         for name in self.names:
             name.remove()
         groups, style = frame.groups, self.style

@@ -28,7 +28,7 @@ _TEMPLATE = """\
 {{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/all.min.css', 'data:text/css,')
   | replace('https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free@^5/css/v4-shims.min.css', 'data:text/css,') }}
 <style>
-  #rendered_cells { padding: 0 2px; }
+  #rendered_cells { padding: 0 2px !important; }
   html, body.jp-Notebook { height: auto !important; overflow: auto !important; padding: 0 !important; }
   body.jp-Notebook .jp-LabShell, body.jp-Notebook .lm-BoxPanel, body.jp-Notebook .lm-BoxPanel-child {
     position: static !important; contain: none !important;

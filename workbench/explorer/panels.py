@@ -74,6 +74,7 @@ class Panels:
         self.style = look(places.em, places.width, night=night)
         figure.set_dpi(96 * window.ratio)
         figure.set_size_inches(places.width / 96, places.height / 96)
+        self._columns = not places.short
         self.colours = self.style.item_colours(scene.order.branch, scene.order.place)
         self._keys: dict[str, Hashable] = {}
         self._common: Hashable = None
@@ -103,7 +104,7 @@ class Panels:
             case "tree":
                 return TreeMap(ax, scene, colours, style)
             case "matrix":
-                return MatrixMap(ax, scene, colours, style)
+                return MatrixMap(ax, scene, colours, style, self._columns)
             case "strengths":
                 return StrengthPanel(ax, scene, style)
             case "loss":
@@ -181,7 +182,7 @@ class Panels:
         """Beside each other, panels say whose curves are theirs."""
         if frame.state.beside and frame.kept and name.partition("@")[0] != "tree":
             what = f"kept ({frame.kept[-1].label})" if name.endswith("@kept") else "now"
-            title(panel.ax, f"{what}: {panel.ax.get_title(loc='left')}", self.style)
+            title(panel.ax, f"{what}: {panel.ax.get_title(loc='left').partition(',')[0]}", self.style)
 
     @contextmanager
     def captioned(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ class Status:
     def __init__(self, cancel: Callable[[], None], again: Callable[[], None]) -> None:
         self.word = ""
         self.line = widgets.HTML()
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="100px", flex="0 0 auto"))
+        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(width="80px", flex="0 0 auto"))
         self.cancel = button("cancel", "stop the simulation", cancel)
         self.again = button("simulate", "run the simulation of this state", again)
         self.error, self.remarks, self._notice = widgets.HTML(), widgets.HTML(), widgets.HTML()

@@ -19,8 +19,13 @@ _CSS = """
   background: var(--bg); color: var(--ink); font-size: var(--em); padding: 4px 8px; overflow: visible; }
 .workbench.workbench-dark { --bg: #16161a; --ink: #ececf1; --quiet: #b4b4bf; --edge: #50505c; --field: #25252c;
   --good: #7fd6a0; --wait: #f0c060; --bad: #ff9a8f; --accent: #8cc2ff; color-scheme: dark; }
+.workbench-dark select { background-image: linear-gradient(45deg, transparent 50%, var(--ink) 50%),
+  linear-gradient(135deg, var(--ink) 50%, transparent 50%) !important; background-size: 5px 5px !important;
+  background-position: right 13px center, right 8px center !important; background-repeat: no-repeat !important; }
+.workbench-dark select[multiple] { background-image: none !important; }
 .workbench.workbench-large { --em: 18px; }
-body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.workbench-dark) .jp-Cell {
+body:has(.workbench-dark), body:has(.workbench-dark) .jp-LabShell, body:has(.workbench-dark) .jp-Cell,
+body:has(.workbench-dark) #rendered_cells {
   background: #16161a !important; }
 .workbench, .workbench * { --jp-widgets-color: var(--ink); --jp-widgets-label-color: var(--ink);
   --jp-widgets-readout-color: var(--ink); --jp-widgets-font-size: var(--em); --jp-widgets-input-color: var(--ink);

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.explorer.model import Curves, kernel_in_groups, width
+from workbench.explorer.model import Curves, curves_at, kernel_in_groups, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import ExplorerState
@@ -43,8 +43,13 @@ class Verdict:
     expected: bool
 
 
+def at_checkpoints(state: ExplorerState, scene: Scene, simulated: Simulated) -> Curves:
+    """What theory predicts at the very times: a line between two points of the curves can be further off than a step."""
+    return curves_at(state, scene, simulated.times, simulated.influence_times)
+
+
 def verdict(state: ExplorerState, scene: Scene, simulated: Simulated, curves: Curves) -> Verdict:
-    """Largest deviation of simulation from theory, and whether step size or chance explain it."""
+    """Largest deviation of simulation from theory `at_checkpoints`, and whether step size or chance explain it."""
     if state.activation != "linear":
         return _nonlinear(state, simulated, curves)
     finite = np.isfinite(simulated.strengths).all() and np.isfinite(simulated.influence).all()
@@ -77,7 +82,7 @@ def verdict(state: ExplorerState, scene: Scene, simulated: Simulated, curves: Cu
         else f"more than a step of {simulated.eta:.3g} explains"
     )
     return Verdict(
-        f"off by at most {_percent(deviation)} of the largest influence, strengths {_percent(strengths)}: {reason}",
+        f"off by up to {_percent(deviation)} of the largest influence, strengths {_percent(strengths)}: {reason}",
         explained,
     )
 

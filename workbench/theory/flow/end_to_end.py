@@ -124,6 +124,7 @@ def _balance_step() -> Step:
         "X^T B^T E F^T: d(X^T X - Y Y^T)/dt is",
         sp.S.Zero,
         sp.expand(change),
+        why="balance of neighbouring layers is conserved, whatever stands around them",
     )
 
 
@@ -152,6 +153,7 @@ def _product_step(depth: int = 3) -> Step:
         "W^T W; of three such layers dW/dt = sum_l W_{>l} (dW_l/dt) W_{<l} less the end-to-end flow is",
         sp.zeros(2),
         (moved - formula).applyfunc(sp.expand),
+        why="the product of the layers then moves by an equation of its own",
     )
 
 
@@ -191,12 +193,19 @@ def end_to_end_form() -> ClosedForm:
                 "In the singular vectors of W the sum over layers is geometric, with q = (b/a)^(2/D) and D = n terms:",
                 sp.Sum(a ** (2 * (D - 1 - k) / D) * b ** (2 * k / D), (k, 0, D - 1)) * E,
                 geometric,
+                why="each layer contributes a power of the two singular values",
             ),
-            Step("so that the rate is", expression, sp.powsimp(sp.expand(expression / E * (x - y)) - a**2 + b**2)),
+            Step(
+                "so that the rate is",
+                expression,
+                sp.powsimp(sp.expand(expression / E * (x - y)) - a**2 + b**2),
+                why="the geometric sum, written without a quotient of small numbers",
+            ),
             Step(
                 "For b -> a it is D a^(2 - 2/D) E, the equation of a mode of its own; for three layers:",
                 3 * one ** sp.Rational(4, 3),
                 sp.simplify(limit - 3 * one ** sp.Rational(4, 3)),
+                why="the limit must be the rate of a single mode",
             ),
         ),
     )

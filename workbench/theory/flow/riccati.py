@@ -37,26 +37,31 @@ def riccati_steps() -> tuple[Step, ...]:
             "Gradient flow of the loss |Syx - W2 W1|^2/2 (c = 1), first layer:",
             W1_dot[0, 0],
             (W1_dot - W2.T * (S - W2 * W1)).applyfunc(sp.expand),
+            why="both layers are one matrix Q in what follows; this is the half of its flow that belongs to the first",
         ),
         Step(
             "Balance is conserved: d(W2^T W2 - W1 W1^T)/dt is",
             sp.S.Zero,
             (W2_dot.T * W2 + W2.T * W2_dot - W1_dot * W1.T - W1 * W1_dot.T).applyfunc(sp.expand),
+            why="the matrix version of equal weights that stay equal",
         ),
         Step(
             "With B = W2^T W2 - W1 W1^T - lambda I, dQ/dt = F Q - Q Q^T Q/2 + diag(-I, I) Q B/2; F =",
             F,
             (Q_dot - (F * Q - Q * Q.T * Q / 2 + flipped)).applyfunc(sp.expand),
+            why="what breaks the closed equation is the imbalance B alone",
         ),
         Step(
             "so balance, B = 0, gives the Riccati equation d(QQ^T)/dt =",
             f * x + x * f - x**2,
             sp.expand((f * q - q * q_T * q / 2) * q_T + q * (q_T * f - q_T * q * q_T / 2) - with_x.subs(x, q * q_T)),
+            why="for the product Q Q^T, which holds the network's map and both layers' overlaps, the flow closes",
         ),
         Step(
             "Its solution at any size, with M = I + Q0^T Phi Q0 and dM/dt = Q0^T e^{2Ft} Q0:",
             solution,
             sp.expand(solution_dot - (f * solution + solution * f - solution * solution)),
+            why="Riccati equations are linear ones in disguise: growth e^{Ft} divided by what it has built",
         ),
     )
 
@@ -86,14 +91,30 @@ def eigenvalue_form() -> ClosedForm:
         source="Domine et al. (2024); derived for this project",
         conditions=(Condition(bare(s) >= 0, "s >= 0", "singular values are not negative"),),
         steps=(
-            Step("In the singular vectors of Syx, F falls into blocks; of one mode with weights w1, w2:", block, left),
-            Step("with characteristic polynomial zero at +-mu:", mu, sp.expand((block - mu * sp.eye(2)).det())),
+            Step(
+                "In the singular vectors of Syx, F falls into blocks; of one mode with weights w1, w2:",
+                block,
+                left,
+                why="modes do not mix, so a block of two by two per mode says all",
+            ),
+            Step(
+                "with characteristic polynomial zero at +-mu:",
+                mu,
+                sp.expand((block - mu * sp.eye(2)).det()),
+                why="the growth rate is larger than s: imbalance makes learning faster",
+            ),
             Step(
                 "With s = mu sin 2 theta, lambda = -2 mu cos 2 theta the vector of +mu is",
                 up,
                 sp.simplify(rotated * up - mu * up),
+                why="the angle is how the growing direction is shared between the two layers",
             ),
-            Step("and that of -mu is", down, sp.simplify(rotated * down + mu * down)),
+            Step(
+                "and that of -mu is",
+                down,
+                sp.simplify(rotated * down + mu * down),
+                why="the two directions are perpendicular, as F is symmetric",
+            ),
         ),
     )
 
@@ -133,12 +154,14 @@ def riccati_form() -> ClosedForm:
                 "Explicitly for F = diag(mu, -mu), which does not commute with Q0 Q0^T: the solution",
                 X[0, 0],
                 X[0, 0] - expression,
+                why="one mode in its own basis, where sympy can check every entry",
             ),
             Step(
                 "put back into the Riccati equation leaves",
                 sp.S.Zero,
                 (sp.diff(X, t) - F * X - X * F + X * X).applyfunc(sp.simplify),
+                why="a check that needs none of the steps above",
             ),
-            Step("and starts at Q0 Q0^T:", q * q.T, X.subs(t, 0) - q * q.T),
+            Step("and starts at Q0 Q0^T:", q * q.T, X.subs(t, 0) - q * q.T, why="the solution is that of this start"),
         ),
     )

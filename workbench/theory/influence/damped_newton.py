@@ -80,13 +80,18 @@ def damped_pair_form() -> ClosedForm:
         steps=(
             *pair_force_steps(),
             Step("The even block with damping is diagonal plus c x x^T:", even,
-                 (even - sp.diag(*rest[1]) - c * x * x.T).applyfunc(sp.expand)),
-            Step("so x^T (B+ + d)^-1 x is", inverse[1], sp.simplify(solved(even) - inverse[1])),
-            Step("and in the odd block", inverse[-1], sp.simplify(solved(odd) - inverse[-1])),
+                 (even - sp.diag(*rest[1]) - c * x * x.T).applyfunc(sp.expand),
+             why="a diagonal and one outer product: its inverse is known in closed form"),
+            Step("so x^T (B+ + d)^-1 x is", inverse[1], sp.simplify(solved(even) - inverse[1]),
+             why="by the formula of Sherman and Morrison"),
+            Step("and in the odd block", inverse[-1], sp.simplify(solved(odd) - inverse[-1]),
+             why="the same with the other sign"),
             Step("Weighted with the squared forces (e_a +- e_b)^2 / 2 and P^2:", expression,
-                 sp.expand(expression - P**2 / 2 * sum((e_a + k * e_b) ** 2 * inverse[k] for k in (1, -1)))),
+                 sp.expand(expression - P**2 / 2 * sum((e_a + k * e_b) ** 2 * inverse[k] for k in (1, -1))),
+             why="the influence of a pair: how much both items pull, over how stiff the pair is"),
             Step("A mode with itself contributes half of what two equal ones do:", same,
-                 sp.simplify(expression.subs({b: a, e_b: e_a}) / 2 - same)),
+                 sp.simplify(expression.subs({b: a, e_b: e_a}) / 2 - same),
+             why="two modes meet twice, as (a, b) and (b, a); a mode meets itself once"),
         ),
     )  # fmt: skip
 

@@ -175,7 +175,12 @@ def flip_equation_form(cover: tuple[int, ...], m: int) -> ClosedForm:
                 sp.simplify(sp.diff(residual, t) + 2 * (s - residual) * residual),
                 "with every residual known in time, the sign of the influence is a question of one equation",
             ),
-            Step("so in time R_m[e^2] is", expression, expression - of_e.subs(in_time)),
+            Step(
+                "so in time R_m[e^2] is",
+                expression,
+                expression - of_e.subs(in_time),
+                why="its zero is the time of the flip",
+            ),
         ),
     )
 
@@ -222,9 +227,13 @@ def flip_limit_form() -> ClosedForm:
                 "s_{m+1}^2 with beta^2 = M_{m-1}/(M_{m-1} - M_m): it vanishes when the level's residual is",
                 beta * s_next,
                 sp.simplify(shared * above * below / (above - below) - (e_m**2 - s_next**2 * above / (above - below))),
+                why="from a vanishing start levels are learned in turn: above all is learned, below nothing is",
             ),
             Step(
-                "The residual has this value at", expression, sp.simplify(residual.subs(t, expression)) - beta * s_next
+                "The residual has this value at",
+                expression,
+                sp.simplify(residual.subs(t, expression)) - beta * s_next,
+                why="the time at which a level has learned so much follows from its own curve",
             ),
         ),
     )

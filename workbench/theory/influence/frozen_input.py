@@ -129,12 +129,14 @@ def _rotation_steps() -> tuple[Step, ...]:
     printed = [M[0, 1] / (s_b - s_a), M[1, 0] / (s_a - s_b)]
     return (
         Step("In modes dSyx = M; to first order dU = U A, dV = V B with A S + dS - S B = M; off the diagonal A_ab =",
-             left, (A * S - S * B + sp.diag(M[0, 0], M[1, 1]) - M).applyfunc(sp.simplify)),
-        Step("and B_ab =", right, sp.simplify((A * S - S * B - M)[0, 1])),
+             left, (A * S - S * B + sp.diag(M[0, 0], M[1, 1]) - M).applyfunc(sp.simplify),
+             why="louder targets change the task alone: the singular vectors turn by first-order perturbation"),
+        Step("and B_ab =", right, sp.simplify((A * S - S * B - M)[0, 1]), why="the same on the side of the inputs"),
         Step("The rotation M_ab/(s_b - s_a) is antisymmetric for symmetric M only: A_ab + A_ba would be",
-             (M[0, 1] - M[1, 0]) / (s_b - s_a), sp.simplify(sum(printed) - (M[0, 1] - M[1, 0]) / (s_b - s_a))),
+             (M[0, 1] - M[1, 0]) / (s_b - s_a), sp.simplify(sum(printed) - (M[0, 1] - M[1, 0]) / (s_b - s_a)),
+             why="a formula often quoted holds for symmetric changes only, and this one is not"),
         Step("where M is symmetric, both agree:", printed[0],
-             sp.simplify((left - printed[0]).subs(M[1, 0], M[0, 1]))),
+             sp.simplify((left - printed[0]).subs(M[1, 0], M[0, 1])), why="a check in the case where it does hold"),
     )  # fmt: skip
 
 
@@ -156,16 +158,18 @@ def _response_steps(strengths: tuple[Any, Any], expression: Any) -> tuple[Step, 
 
     return (
         Step("M_ab = P v_ai v_bi s_a, since y_i and x_i are U s v_i and V v_i; so dW = A G + G' - G B has x_ab =", x,
-             sp.expand(sp.together(x.subs(in_time) - expression))),
+             sp.expand(sp.together(x.subs(in_time) - expression)), why="the change is that of one item's row"),
         Step("x_ab + x_ba =", even, sp.simplify(x + x.subs({s_a: s_b, s_b: s_a, g_a: g_b, g_b: g_a}, simultaneous=True)
-                                               - even)),
+                                               - even), why="sum and difference have equations of their own"),
         Step("x_ab - x_ba =", odd, sp.simplify(x - x.subs({s_a: s_b, s_b: s_a, g_a: g_b, g_b: g_a}, simultaneous=True)
-                                              - odd)),
+                                              - odd), why="the other half"),
         Step("The sum obeys the linearised flow with s_a + s_b for e_a + e_b: what is left is", sp.S.Zero,
-             left_over(even, 1)),
-        Step("and the difference with s_a - s_b:", sp.S.Zero, left_over(odd, -1)),
+             left_over(even, 1),
+             why="a check against the response to more weight, which has residuals in place of singular values"),
+        Step("and the difference with s_a - s_b:", sp.S.Zero, left_over(odd, -1), why="the same for the difference"),
         Step("At t = 0 it does not vanish: the network starts aligned with the perturbed task, x_ab(0) =",
-             -a0 * (s_b - s_a) / (s_b + s_a), sp.simplify(x.subs({g_a: a0, g_b: a0}) + a0 * (s_b - s_a) / (s_b + s_a))),
+             -a0 * (s_b - s_a) / (s_b + s_a), sp.simplify(x.subs({g_a: a0, g_b: a0}) + a0 * (s_b - s_a) / (s_b + s_a)),
+             why="so it is another measure: its network knows from the start what the item will weigh"),
     )  # fmt: skip
 
 
@@ -218,10 +222,13 @@ def equal_frozen_response_form() -> ClosedForm:
         ),
         steps=(
             Step("As s_b -> s_a, where no rotation is definite, the response of the pair tends to", s * slope,
-                 sp.simplify(sp.limit(sp.simplify(apart), near, 0) - s * slope)),
-            Step("which for a(t) is", expression, sp.simplify(s * sp.diff(a, s) - expression)),
+                 sp.simplify(sp.limit(sp.simplify(apart), near, 0) - s * slope),
+             why="the limit exists although the rotation does not: equal modes have no directions of their own"),
+            Step("which for a(t) is", expression, sp.simplify(s * sp.diff(a, s) - expression),
+             why="with the strength of a mode inserted"),
             Step("More weight on the item itself gives 2 a e t alone; the unperturbed Sxx adds",
                  a * (1 - decayed) / (1 + kappa * decayed),
-                 sp.simplify(expression - 2 * a * e * t - a * (1 - decayed) / (1 + kappa * decayed))),
+                 sp.simplify(expression - 2 * a * e * t - a * (1 - decayed) / (1 + kappa * decayed)),
+             why="the difference between the two measures is in the inputs"),
         ),
     )  # fmt: skip

@@ -169,11 +169,13 @@ def kernel_form(depth: int = 2) -> ClosedForm:
                 "Two items, modes mean and contrast; differentiate the losses of an explicit network, pair (1, 2):",
                 expression,
                 sp.expand(explicit(0, 1) + expression),
+                why="a check against derivatives of an explicit network, which know nothing of modes",
             ),
             Step(
                 "and pair (1, 1), where the inputs overlap too:",
                 -sp.factor(modes(0, 0)),
                 sp.expand(explicit(0, 0) - modes(0, 0)),
+                why="an item shares its input with itself alone, so the first layer has its part here",
             ),
         ),
     )

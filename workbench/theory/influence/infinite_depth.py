@@ -72,17 +72,25 @@ def infinite_depth_gain_form() -> ClosedForm:
                     * (a ** sp.Rational(2, 3) - b ** sp.Rational(2, 3))
                     - (a**2 - b**2)
                 ),
+                why="each layer carries the pair through its own mixture of both weights",
             ),
             Step(
                 "With h = 1/D its denominator over h is the slope of a^(2h) - b^(2h) at h = 0:",
                 2 * sp.log(a / b),
                 sp.expand_log(slope - 2 * sp.log(a / b), force=True),
+                why="as layers are added the sum becomes an integral",
             ),
             Step(
                 "so that it tends to",
                 expression,
                 sp.simplify(sp.expand_log(expression, force=True) * slope - (a**2 - b**2)),
+                why="the integral of a geometric sequence is a logarithmic mean",
             ),
-            Step("For equal modes, in units of a^2:", sp.S.One, limit - 1),
+            Step(
+                "For equal modes, in units of a^2:",
+                sp.S.One,
+                limit - 1,
+                why="where both modes agree the mean is their common value",
+            ),
         ),
     )

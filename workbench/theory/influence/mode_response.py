@@ -63,15 +63,21 @@ def linearised_steps() -> tuple[Step, ...]:
     p_dot = e_a * g + e_b * h - total * p + phi * e_a * total
     return (
         Step("Upweighting item i adds phi e_a in row a to Syx; with S = c Q Q^T the flow dS/dt is",
-             sp.Symbol("F S + S F - S^2"), (moved - written).applyfunc(sp.expand)),
-        Step("To first order entry (a, b) of W2 W1 changes by p at the rate", p_dot, sp.expand(dp - p_dot)),
+             sp.Symbol("F S + S F - S^2"), (moved - written).applyfunc(sp.expand),
+             why="more weight on an item is a slightly different task; the response of learning to it is linear"),
+        Step("To first order entry (a, b) of W2 W1 changes by p at the rate", p_dot, sp.expand(dp - p_dot),
+             why="the response mixes modes that do not mix without it"),
         Step("p + q (entries ab and ba) and g + h (of W1^T W1, W2 W2^T) obey one equation, so both are",
-             phi * sp.Symbol("I++_ab"), sums.applyfunc(sp.expand)),
+             phi * sp.Symbol("I++_ab"), sums.applyfunc(sp.expand),
+             why="two sums with one equation and one start are one function: half of the unknowns are gone"),
         Step("Of the antisymmetric parts u = p - q + g - h =: 2 phi I+-_ab has", u_dot,
-             sp.expand(dp - dq + dg - dh - u_dot)),
-        Step("and v = p - q - g + h =: -2 phi I+-_ba has", v_dot, sp.expand(dp - dq - dg + dh - v_dot)),
+             sp.expand(dp - dq + dg - dh - u_dot),
+             why="the other half separates as well: each is driven by one residual"),
+        Step("and v = p - q - g + h =: -2 phi I+-_ba has", v_dot, sp.expand(dp - dq - dg + dh - v_dot),
+             why="by exchange of the two modes"),
         Step("so that p = phi m_ab with m_ab =", sp.Symbol("(I++_ab + I+-_ab - I+-_ba)/2"),
-             sp.expand(p - ((p + q) + (u + v) / 2) / 2)),
+             sp.expand(p - ((p + q) + (u + v) / 2) / 2),
+             why="the response is the sum of a symmetric and an antisymmetric part"),
     )  # fmt: skip
 
 
@@ -138,10 +144,11 @@ def mode_response_form() -> ClosedForm:
             *linearised_steps(),
             *sech_steps(),
             Step("By variation of constants, with kappa_a = k_a^2, I++_ab =", both,
-                 _left_over(both_left, (s_a, s_b))),
-            Step("and I+-_ab =", one_ab, _left_over(one_left, (s_a, s_b))),
+                 _left_over(both_left, (s_a, s_b)), why="the source, carried forward from when it acted"),
+            Step("and I+-_ab =", one_ab, _left_over(one_left, (s_a, s_b)), why="the same with the other sign"),
             Step("Both vanish at t = 0, where the convolutions do:", sp.S.Zero,
-                 sp.Matrix([sp.simplify(x.subs(t, 0)) for x in (both, one_ab)])),
+                 sp.Matrix([sp.simplify(x.subs(t, 0)) for x in (both, one_ab)]),
+             why="weights on items change nothing before training begins"),
         ),
     )  # fmt: skip
 
@@ -168,10 +175,12 @@ def equal_mode_response_form() -> ClosedForm:
             Step("For e_a = e_b the antisymmetric parts are not driven and m_aa = I++_aa / 2 obeys dm/dt =",
                  2 * (e_k - alpha_k) * half + 2 * e_k * alpha_k,
                  sp.expand((2 * (e_k - alpha_k) * 2 * half + 4 * e_k * alpha_k) / 2
-                           - 2 * (e_k - alpha_k) * half - 2 * e_k * alpha_k)),
+                           - 2 * (e_k - alpha_k) * half - 2 * e_k * alpha_k),
+             why="a mode cannot be rotated into itself"),
             Step("solved by 2 alpha e t:", expression,
                  sp.simplify(sp.diff(2 * alpha * residual * t, t)
-                             - 2 * (residual - alpha) * 2 * alpha * residual * t - 2 * alpha * residual)),
+                             - 2 * (residual - alpha) * 2 * alpha * residual * t - 2 * alpha * residual),
+             why="the weight makes the mode's clock run faster: the slope 2 a e, times t"),
         ),
     )  # fmt: skip
 
@@ -186,7 +195,10 @@ def _loss_step() -> Step:
     in_modes = -(P**2) / c * sum(v[a] * v[b] * u[a] * u[b] * e[a] * m[a, b] for a in (0, 1) for b in (0, 1))
     moved = sp.diff((r.T * r)[0] / 2, eps).subs(eps, 0)
     return Step(
-        "dl_j = -r_j . (dW x_j) in modes, here two, u of item j and v of i:", in_modes, sp.expand(moved - in_modes)
+        "dl_j = -r_j . (dW x_j) in modes, here two, u of item j and v of i:",
+        in_modes,
+        sp.expand(moved - in_modes),
+        why="the change of a loss is the change of the weights as seen from the item's error",
     )
 
 
@@ -224,6 +236,11 @@ def tree_derivative_form(cover: tuple[int, ...], m: int) -> ClosedForm:
         steps=(
             _loss_step(),
             projector_step(cover, m),
-            Step("Summed by parts:", expression, sp.expand(expression - by_projectors)),
+            Step(
+                "Summed by parts:",
+                expression,
+                sp.expand(expression - by_projectors),
+                why="levels share one curve, so differences between neighbouring levels are all that is left",
+            ),
         ),
     )

@@ -62,12 +62,14 @@ def stage_time_response_form() -> ClosedForm:
         ),
         steps=(
             Step("The weight adds eps r_i x_i^T to the target; its entry of mode k, with residual s_k, is eps times",
-                 P * fixed * w**2, sp.simplify(pulled - P * fixed * w**2)),
+                 P * fixed * w**2, sp.simplify(pulled - P * fixed * w**2),
+             why="to a mode an item is the part of it that lies along the mode"),
             Step("so da/dt = f(a) becomes (1 + eps P v^2) f(a) to first order, and dX/dt = f' X + P v^2 f of the"
-                 " response is solved by the clock P v^2 t f(a):", clock, sp.simplify(left.doit())),
+                 " response is solved by the clock P v^2 t f(a):", clock, sp.simplify(left.doit()),
+             why="the item makes the mode's clock run faster by its share P v^2"),
             Step("At a fixed strength dt = -X / f(a), at the half-rise time:", expression,
                  sp.simplify(-clock / rate(strength) + P * v**2 * u).subs(u, half)
-                 + sp.simplify(expression + P * v**2 * half)),
+                 + sp.simplify(expression + P * v**2 * half), why="what a faster clock gains until then"),
         ),
     )  # fmt: skip
 

@@ -104,15 +104,18 @@ def sech_steps() -> tuple[Step, ...]:
             "Coefficient of z^n in 2F1(1, r; 1+r; z); successive ones have the ratio (n + r)/(n + 1 + r):",
             coefficient,
             sp.simplify(coefficient.subs(n, n + 1) / coefficient - (n + r) / (n + 1 + r)),
+            why="the integral that is needed next is a Gauss function; this is its series",
         ),
         Step(
             "so (z d/dz + r) 2F1 = r sum z^n, coefficient by coefficient:",
             r / (1 - z),
             sp.simplify((n + r) * coefficient - r),
+            why="which gives its derivative without a limit",
         ),
         Step(
             "The pulse of a mode integrates to Gauss functions (p = +- s_b/s_a): int e^{px} sech x dx =",
             antiderivative,
             (2 * sp.exp((1 + p) * x) / (1 + sp.exp(2 * x)) - sp.exp(p * x) / sp.cosh(x)).rewrite(sp.exp),
+            why="a mode acts while it is being learned, a pulse in time; the other mode weighs it by an exponential",
         ),
     )

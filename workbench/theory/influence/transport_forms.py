@@ -95,24 +95,38 @@ def pair_transport_form(depth: int) -> ClosedForm:
                 "and x_ba mix, their sum moves by r_+ times itself, with r_+ =",
                 plus,
                 sp.simplify(forward + backward - plus * (x + y)),
+                why="how a small disturbance that carries mode a into mode b is carried along",
             ),
-            Step("and their difference by r_-:", minus, sp.simplify(forward - backward - minus * (x - y))),
+            Step(
+                "and their difference by r_-:",
+                minus,
+                sp.simplify(forward - backward - minus * (x - y)),
+                why="sum and difference do not mix",
+            ),
             Step(
                 "r_+ is the logarithmic derivative of a_a - a_b less (s_a - s_b) P_ab/(a_a - a_b):",
                 P / (a - b),
                 sp.simplify((speed_a - speed_b - (s_a - s_b) * P) / (a - b) - plus),
+                why="what is left over from a derivative has to be integrated; the rest is known at once",
             ),
             Step(
                 "and r_- that of a_a + a_b less (s_a + s_b) P_ab/(a_a + a_b):",
                 P / (a + b),
                 sp.simplify((speed_a + speed_b - (s_a + s_b) * P) / (a + b) - minus),
+                why="the same for the difference",
             ),
             Step(
                 "A source f is carried by Psi, dPsi/dt = r Psi: the integral below moves by r times itself and f",
                 carried,
                 sp.simplify(sp.diff(carried, t).subs(sp.diff(psi, t), r * psi) - r * carried - source(t)),
+                why="what acted in the past counts with how it has been carried since",
             ),
-            Step("Equal modes are carried by da/dt, whose logarithmic derivative is", own, sp.simplify(equal - own)),
+            Step(
+                "Equal modes are carried by da/dt, whose logarithmic derivative is",
+                own,
+                sp.simplify(equal - own),
+                why="a disturbance along the mode itself is a shift in time",
+            ),
         ),
     )
 
@@ -154,16 +168,19 @@ def difference_transport_form() -> ClosedForm:
                 "For four layers P_ab/(a_a + a_b) is a sum over the two modes:",
                 w_a**2 + w_b**2,
                 sp.simplify(_gain(w_a**2, w_b**2, 3) / (w_a**4 + w_b**4) - (w_a**2 + w_b**2)),
+                why="each mode then contributes an integral of its own",
             ),
             Step(
                 "Along a mode, dw/dt = w^3 (s - c w^4), the integral of w^2 is a logarithm:",
                 clock,
                 sp.simplify(sp.diff(clock, w) * w**3 * (s - c * w**4) - w**2),
+                why="time is replaced by the weight, along which the integral is elementary",
             ),
             Step(
                 "so the transport is a product of powers, whose logarithmic derivative is r_-:",
                 expression,
                 sp.simplify(sp.powdenest(moved.subs(at, simultaneous=True), force=True) - _rates(4)[1]),
+                why="the exponential of logarithms",
             ),
         ),
     )

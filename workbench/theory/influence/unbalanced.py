@@ -119,10 +119,13 @@ def unbalanced_kernel_form() -> ClosedForm:
         source="derived for this project",
         steps=(
             Step("Differentiate the losses of an explicit network of two items, pair (1, 2):", expression,
-                 sp.expand((gradients[0].T * gradients[1])[0] + expression)),
+                 sp.expand((gradients[0].T * gradients[1])[0] + expression),
+             why="a check against derivatives of an explicit network, which know nothing of modes"),
             Step("and pair (1, 1), where the second layer adds its own:", -own,
-                 sp.expand((gradients[0].T * gradients[0])[0] - own)),
+                 sp.expand((gradients[0].T * gradients[0])[0] - own),
+             why="one-hot items share no input, so that this part is on the diagonal alone"),
             Step("Late residuals decay at sqrt(c^2 lambda^2 + 4 s^2), slower the weaker the mode; its slope in s is",
-                 sp.diff(slow, s), sp.simplify(sp.diff(slow, s) - 4 * s / slow)),
+                 sp.diff(slow, s), sp.simplify(sp.diff(slow, s) - 4 * s / slow),
+             why="late influence is about what is learned last, the weakest mode"),
         ),
     )  # fmt: skip

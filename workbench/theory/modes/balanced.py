@@ -52,12 +52,17 @@ def _variables(*symbols: sp.Symbol) -> tuple[Variable, ...]:
     return tuple(VARIABLES[symbol] for symbol in symbols)
 
 
-def mode_loss_step(statement: str, product: Any, why: str = "") -> Step:
+def mode_loss_step(statement: str, product: Any) -> Step:
     """The loss of one mode, whose layers multiply to ``product``, from that of a network with one input and output."""
     P = sp.Symbol("P", positive=True)
     x, y = sp.sqrt(c * P), s * sp.sqrt(P / c)
     loss = (s - c * product) ** 2 / (2 * c)
-    return Step(statement, loss, sp.expand((y - product * x) ** 2 / (2 * P) - loss), why)
+    return Step(
+        statement,
+        loss,
+        sp.expand((y - product * x) ** 2 / (2 * P) - loss),
+        "the data enter through s and c alone, so one input and one output stand for the whole mode",
+    )
 
 
 @cache
@@ -68,11 +73,7 @@ def flow_steps() -> tuple[Step, ...]:
     w1_dot, w2_dot = -sp.diff(loss, w1), -sp.diff(loss, w2)
     product = sp.expand(w1_dot * w2 + w1 * w2_dot).subs(w2, w1)
     return (
-        mode_loss_step(
-            "Loss of one mode, as a function of its two weights:",
-            w1 * w2,
-            "the data enter through s and c alone, so one input and one output stand for the whole mode",
-        ),
+        mode_loss_step("Loss of one mode, as a function of its two weights:", w1 * w2),
         Step(
             "Gradient flow of the first weight:",
             sp.factor(w1_dot),
@@ -138,7 +139,7 @@ def mode_strength_form() -> ClosedForm:
                 sp.diff(solution, t) - rate.subs(a, solution),
                 "a check that needs none of the steps above",
             ),
-            Step("and at t = 0 the strength is", a0, solution.subs(t, 0) - a0),
+            Step("and at t = 0 the strength is", a0, solution.subs(t, 0) - a0, why="it is the solution of this start"),
         ),
     )
 
@@ -199,7 +200,12 @@ def half_rise_form() -> ClosedForm:
         ),
         source=SAXE,
         steps=(
-            Step("The final strength is", s / c, sp.limit(strength, t, sp.oo) - s / c),
+            Step(
+                "The final strength is",
+                s / c,
+                sp.limit(strength, t, sp.oo) - s / c,
+                why="there the residual s - c a is 0 and learning stops",
+            ),
             Step(
                 "Half of it is reached at",
                 expression,
@@ -229,7 +235,10 @@ def mode_loss_form() -> ClosedForm:
         steps=(
             mode_loss_step("The loss (1/2P) sum |y - W x|^2 on the aligned manifold, mode by mode:", a),
             Step(
-                "With the residual inserted:", expression, sp.simplify(expression - (s - c * strength) ** 2 / (2 * c))
+                "With the residual inserted:",
+                expression,
+                sp.simplify(expression - (s - c * strength) ** 2 / (2 * c)),
+                why="the loss of a mode is its squared residual: it falls twice as fast as the residual does",
             ),
             Step(
                 "It falls at the squared gradient, dL/dt = -2 a e^2:",

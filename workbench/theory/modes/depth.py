@@ -42,16 +42,18 @@ def depth_flow_steps(depth: int) -> tuple[Step, ...]:
     balance = [w * rate - weights[0] * rates[0] for w, rate in zip(weights, rates, strict=True)]
     rate = depth * a ** (2 - sp.Rational(2, depth)) * (s - c * a)
     return (
-        mode_loss_step(f"Loss of one mode of a network with {depth} layers:", product),
+        mode_loss_step(f"Loss of one mode of a network with {depth} layer{'s'[: depth - 1]}:", product),
         Step(
             "Every difference of squared weights is conserved; w_l dw_l/dt - w_1 dw_1/dt is",
             sp.S.Zero,
             sp.Matrix(balance).applyfunc(sp.expand),
+            why="the loss depends on the product alone, so scaling one weight up and another down changes nothing",
         ),
         Step(
             "so equal weights stay equal, w_l = u, and the strength a = u^D grows at the rate",
             rate,
             sp.expand(growth.subs(dict.fromkeys(weights, u)) - depth * u ** (2 * depth - 2) * (s - c * u**depth)),
+            why="one number describes all layers; the power of a holds deep networks back for longer",
         ),
     )
 
@@ -75,8 +77,9 @@ def shallow_form() -> ClosedForm:
                 "Linear equation; its solution leaves",
                 sp.S.Zero,
                 sp.diff(expression, t) - (s - c * expression),
+                why="without a hidden layer nothing holds a mode back: no plateau, every mode at the same rate c",
             ),
-            Step("and starts at", a0, expression.subs(t, 0) - a0),
+            Step("and starts at", a0, expression.subs(t, 0) - a0, why="the solution is that of this start"),
         ),
     )
 
@@ -101,8 +104,9 @@ def null_mode_form(depth: int) -> ClosedForm:
                 "With s = 0 the solution leaves",
                 sp.S.Zero,
                 sp.diff(expression, t) + depth * c * expression ** (n + 1),
+                why="the slope shrinks with the weights: what is not in the data fades as a power of time",
             ),
-            Step("and starts at", a0, expression.subs(t, 0) - a0),
+            Step("and starts at", a0, expression.subs(t, 0) - a0, why="the solution is that of this start"),
         ),
     )
 
@@ -142,25 +146,23 @@ def _primitive_steps(depth: int, sign: int) -> tuple[Step, ...]:
     )
     remainder = sp.rem(sp.expand(partial), sp.cyclotomic_poly(order, w), w) / depth
     turned = sp.exp(-2 * sp.I * angle) / (sp.exp(sp.I * angle) - x)
-    real = -sp.cos(2 * angle) * sp.log((x - sp.cos(angle)) ** 2 + sp.sin(angle) ** 2) / 2 - sp.sin(
-        2 * angle
-    ) * sp.atan2(x * sp.sin(angle), 1 - x * sp.cos(angle))
+    turn = sp.atan2(x * sp.sin(angle), 1 - x * sp.cos(angle))
+    real = -sp.cos(2 * angle) * sp.log((x - sp.cos(angle)) ** 2 + sp.sin(angle) ** 2) / 2 - sp.sin(2 * angle) * turn
+    split = sign * (rest - x ** (depth - 3))
     both = sp.expand((turned + sp.conjugate(turned)) / 2, complex=True)
     return (
-        Step(
-            "Split off the polynomial part of the integrand of K:",
-            -sign * x ** (depth - 3) + sign * rest,
-            sp.simplify(integrand - (-sign * x ** (depth - 3) + sign * rest)),
-        ),
+        Step("Split off a polynomial in K:", split, sp.simplify(integrand - split), why="it is integrated at once"),
         Step(
             f"Partial fractions over w_k^{depth} = {sign}; the last term is (1/D) sum_k w_k^-2/(w_k - x):",
             sp.Sum(w**-2 / (w - x), (k, 1, depth)) / depth,
             sp.expand(remainder - sign * x ** (depth - 3)),
+            why="each root of the denominator gives a fraction with a logarithm as its integral",
         ),
         Step(
             "With w = e^{i phi} the real part of a term integrates to",
             real,
             sp.simplify(sp.diff(real, x) - both),
+            why="roots come in conjugate pairs, whose logarithms add up to a logarithm and an angle",
         ),
     )
 
@@ -205,6 +207,7 @@ def depth_time_form(depth: int, sign: int = 1) -> ClosedForm:
                 "With y = (s/(c a))^(1/D) the time is the integral of",
                 scale * integrand,
                 sp.powsimp(sp.simplify(slope - scale * integrand), force=True),
+                why="the rate depends on a alone, so time is an integral over strengths, rational in y",
             ),
             *_primitive_steps(depth, sign),
         ),
@@ -217,13 +220,11 @@ def explicit_time_form(depth: int) -> ClosedForm:
     u = sp.Symbol("u", positive=True)
     if depth not in (3, 4):
         raise ConditionError("depth 3 or 4", f"depth {depth}", "use depth_time_form")
-    cubic = (
-        -1 / u - sp.log(sp.Abs(1 - u)) / 3 + sp.log(1 + u + u**2) / 6 - sp.atan((2 * u + 1) / sp.sqrt(3)) / sp.sqrt(3)
-    )
+    bend = sp.atan((2 * u + 1) / sp.sqrt(3)) / sp.sqrt(3)
+    cubic = -1 / u - sp.log(sp.Abs(1 - u)) / 3 + sp.log(1 + u + u**2) / 6 - bend
     quartic = -1 / (2 * u**2) + sp.log(sp.Abs((1 + u**2) / (1 - u**2))) / 4
     expression = cubic if depth == 3 else quartic
-    # The derivative of ln|x| is that of ln x on either side of 0.
-    slope = sp.diff(expression.replace(sp.Abs, lambda x: x), u)
+    slope = sp.diff(expression.replace(sp.Abs, lambda x: x), u)  # of ln|x| as of ln x, on either side of 0
     return ClosedForm(
         name=f"phi_{depth}",
         title=f"Time function of a mode at depth {depth}, in elementary functions",
@@ -237,6 +238,7 @@ def explicit_time_form(depth: int) -> ClosedForm:
                 "The derivative of Phi is u^{1-D}/(1 - u^D):",
                 u ** (1 - depth) / (1 - u**depth),
                 slope - u ** (1 - depth) / (1 - u**depth),
+                why="it is the rate of the mode in units of its final strength, so Phi is the clock of the rise",
             ),
         ),
     )

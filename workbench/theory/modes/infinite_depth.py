@@ -49,16 +49,19 @@ def infinite_depth_form() -> ClosedForm:
                 "D a^{2-2/D} (s - c a) dt = a^2 (s - c a) dt' as D -> oo; dt'/da =",
                 1 / (a**2 * (s - c * a)),
                 sp.simplify(sp.diff(expression, a) - 1 / (a**2 * (s - c * a))),
+                why="counted in D times the flow time, the rate of a mode has a limit as layers are added",
             ),
             Step(
                 "With c a/s = 1/(1 + z) this is z + ln z = z0 + ln z0 - s^2 t'/c, so",
                 explicit,
                 sp.simplify(sp.expand_log(s**2 / c * inverse - (z0 + sp.log(z0) - z - sp.log(z)), force=True)),
+                why="the equation of Lambert's W: t(a) turned into a(t)",
             ),
             Step(
                 "Put back into the equation of motion, what is left is",
                 sp.S.Zero,
                 sp.simplify(sp.diff(explicit, t) - explicit**2 * (s - c * explicit)),
+                why="a check that needs none of the steps above",
             ),
         ),
     )

@@ -139,6 +139,7 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
                 f"The Gram matrix of the items, {explain}; its entry for item 1 with itself:",
                 gram[0, 0],
                 (gram - _gram_of_properties(hierarchy, kind, symbols)).applyfunc(sp.expand),
+                why="what two items have in common was decided at the nodes above both",
             )
         ]
         if column is not None:
@@ -147,7 +148,12 @@ def hierarchy_spectrum(hierarchy: Hierarchy, kind: str = "indicator") -> Hierarc
                 [sp.nsimplify(round(x / np.abs(basis[basis[:, column] != 0, column]).min())) for x in basis[:, column]]
             )
             steps.append(
-                Step(f"applied to a Haar vector of level {k} gives back that vector times", exact, gram * v - exact * v)
+                Step(
+                    f"applied to a Haar vector of level {k} gives back that vector times",
+                    exact,
+                    gram * v - exact * v,
+                    why="a Haar vector weighs branches against each other: what they share cancels",
+                )
             )
         forms.append(
             ClosedForm(

@@ -41,12 +41,19 @@ def unbalanced_flow_steps() -> tuple[Step, ...]:
             "The imbalance is conserved: d(w2^2 - w1^2)/dt is",
             sp.S.Zero,
             sp.expand(w2 * w2_dot - w1 * w1_dot),
+            why="the loss depends on the product alone; what one layer gains in squared weight, the other gains too",
         ),
-        Step("The strength a = w1 w2 grows at the rate", rate, sp.expand(w1_dot * w2 + w1 * w2_dot - rate)),
+        Step(
+            "The strength a = w1 w2 grows at the rate",
+            rate,
+            sp.expand(w1_dot * w2 + w1 * w2_dot - rate),
+            why="each layer's growth is driven by the other, so the sum of squared weights is the speed of learning",
+        ),
         Step(
             "and w1^2 + w2^2 = sqrt(lambda^2 + 4 a^2), since",
             (w1**2 + w2**2) ** 2,
             sp.expand((w1**2 + w2**2) ** 2 - (w2**2 - w1**2) ** 2 - 4 * w1**2 * w2**2),
+            why="with the imbalance fixed the speed is a function of a alone: one equation is left",
         ),
     )
 
@@ -87,28 +94,38 @@ def unbalanced_form() -> ClosedForm:
                 "With Y = (w1 + w2)^2 = 2a + sqrt(lambda^2 + 4a^2) the strength is",
                 strength,
                 sp.expand((Y - 2 * strength) ** 2 - lamda**2 - 4 * strength**2),
+                why="in Y the square root of the speed disappears",
             ),
             Step(
                 "and with e = s - c a the rate of Y is",
                 2 * Y * e,
                 sp.simplify(length * e / sp.diff(strength, Y) - 2 * Y * e),
+                why="Y grows at the rate of a balanced mode",
             ),
-            Step("Y rests where e = 0, at Y* =", fixed, sp.radsimp(s - c * strength.subs(Y, fixed))),
+            Step(
+                "Y rests where e = 0, at Y* =",
+                fixed,
+                sp.radsimp(s - c * strength.subs(Y, fixed)),
+                why="learning ends where nothing is left to learn",
+            ),
             Step(
                 "The rate is quadratic in Y: r = (Y - Y*)/(Y + lambda^2/Y*) decays as e^{-kap t}, with kap =",
                 kap,
                 sp.radsimp(kap_star.subs(Y_star, fixed) - c * (fixed - 2 * s / c)),
+                why="a quadratic rate between its two roots is an exponential in the ratio of the distances to them",
             ),
-            Step("and Y follows from r:", in_r, sp.simplify(left)),
+            Step("and Y follows from r:", in_r, sp.simplify(left), why="the ratio solved for Y"),
             Step(
                 "which at t = 0 is Y0:",
                 start,
                 sp.simplify(in_r.subs(r, (Y - Y_star) / (Y + lamda**2 / Y_star)) - Y),
+                why="the solution is that of this start",
             ),
             Step(
                 "Rich limit lambda -> 0: the logistic curve",
                 mode_strength_form().expression,
                 sp.simplify((Y_t / 4).subs(lamda, 0) - mode_strength_form().expression),
+                why="without imbalance the formula must be the balanced one",
             ),
         ),
     )
@@ -141,17 +158,25 @@ def lazy_limit_form() -> ClosedForm:
                 sp.simplify(
                     sp.sqrt(size**2 + 4 * strength**2) / size * (s - c * strength) - rate.subs(shrink, 1 / size)
                 ),
+                why="a layer that begins large hardly changes and sets the pace alone",
             ),
-            Step("In the limit epsilon -> 0:", s - c * strength, rate.subs(shrink, 0) - (s - c * strength)),
+            Step(
+                "In the limit epsilon -> 0:",
+                s - c * strength,
+                rate.subs(shrink, 0) - (s - c * strength),
+                why="the pace is constant: a linear network, all modes at once, no stages",
+            ),
             Step(
                 "The first correction is of second order in epsilon; the first-order term is",
                 sp.S.Zero,
                 sp.diff(rate, shrink).subs(shrink, 0),
+                why="a lazy network is close to its limit already at moderate imbalance",
             ),
             Step(
                 "The limit equation is linear; its solution leaves",
                 sp.S.Zero,
                 sp.diff(expression, t) - size * (s - c * expression),
+                why="a check by differentiation",
             ),
         ),
     )
@@ -186,7 +211,8 @@ def stable_manifold_form() -> ClosedForm:
                 "At lambda = 0 and a < 0 the rate is -2 a (s - c a); the solution leaves",
                 sp.S.Zero,
                 sp.diff(expression, t) + 2 * expression * (s - c * expression),
+                why="from the wrong side the mode runs to 0, where a balanced network stays for ever",
             ),
-            Step("and starts at", -b0, expression.subs(t, 0) + b0),
+            Step("and starts at", -b0, expression.subs(t, 0) + b0, why="the solution is that of this start"),
         ),
     )

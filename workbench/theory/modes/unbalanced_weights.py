@@ -65,13 +65,20 @@ def unbalanced_weight_form() -> ClosedForm:
                 "e^{Ft} = cosh(mu t) + F sinh(mu t)/mu and M = 1 + c Q0^T Phi Q0 give",
                 grown / sp.sqrt(M),
                 sp.expand((w1 * (1 + E) / 2 + (s * w2 - L * w1) * h - grown).subs(in_E)),
+                why="the general solution in matrices, for a single mode: F has the eigenvalues +mu and -mu",
             ),
             Step(
                 "Put into dw1/dt = w2 (s - c w1 w2), with mu^2 = s^2 + L^2 and 2L = c (w2^2 - w1^2):",
                 sp.S.Zero,
                 sp.rem(sp.expand(left), s**2 + L**2 - mu**2, s),
+                why="a check that needs none of the steps above",
             ),
-            Step("At t = 0 it is", w1, (grown / sp.sqrt(M)).subs({E: 1, h: 0}) - w1),
+            Step(
+                "At t = 0 it is",
+                w1,
+                (grown / sp.sqrt(M)).subs({E: 1, h: 0}) - w1,
+                why="the solution is that of this start",
+            ),
         ),
     )
 

@@ -51,23 +51,36 @@ def coexistence_strength_form() -> ClosedForm:
         conditions=(_FIRST_ORDER,),
         source=NOTES,
         steps=(
-            Step("Depth of the learned minimum relative to a = 0:", gain, sp.expand(gain - _depth_gained())),
+            Step(
+                "Depth of the learned minimum relative to a = 0:",
+                gain,
+                sp.expand(gain - _depth_gained()),
+                why="two minima, learned and unlearned: which is deeper decides",
+            ),
             Step(
                 "It is stationary where this vanishes:",
                 slope,
                 sp.powsimp(sp.expand(sp.diff(gain, a) - slope)),
+                why="the condition of a minimum",
             ),
             Step(
                 "so the penalty gamma a^(2/D) there is",
                 charge,
                 sp.powsimp(sp.expand(charge - a * slope)) - gamma * a ** (2 / D),
+                why="the penalty is eliminated, and with it the temperature",
             ),
             Step(
                 "and the depth, divided by a, is",
                 balance,
                 sp.expand(balance * a - gain - D / 2 * (gamma * a ** (2 / D) - charge)),
+                why="what is left depends on the strength alone",
             ),
-            Step("which is 0 at", strength, sp.simplify(balance.subs(a, strength))),
+            Step(
+                "which is 0 at",
+                strength,
+                sp.simplify(balance.subs(a, strength)),
+                why="both minima are equally deep: the mode jumps to this strength",
+            ),
         ),
     )
 
@@ -94,17 +107,25 @@ def coexistence_temperature_form() -> ClosedForm:
                 "The learned phase at coexistence has strength",
                 strength,
                 sp.simplify(strength - coexistence_strength_form().expression),
+                why="from the condition of equal depth",
             ),
             Step(
                 "It is stationary there at",
                 temperature,
                 sp.powsimp(sp.simplify(sp.expand_power_base(slope.subs(at).subs(D, m + 2), force=True))),
+                why="the temperature that belongs to it",
             ),
             Step(
                 "where it is as deep as a = 0:",
                 sp.S.Zero,
                 sp.powsimp(sp.simplify(sp.expand_power_base(gain.subs(at).subs(D, m + 2), force=True))),
+                why="a check that needs none of the steps above",
             ),
-            Step("As D goes to 2 it becomes the continuous threshold,", gamma / s, sp.simplify(two - gamma / s)),
+            Step(
+                "As D goes to 2 it becomes the continuous threshold,",
+                gamma / s,
+                sp.simplify(two - gamma / s),
+                why="without a jump at two layers, with one beyond",
+            ),
         ),
     )

@@ -49,7 +49,12 @@ def _rest_step(statement: str, shown: Any, residual: Any) -> Step:
     u, v, s = sp.symbols("u v s", positive=True)
     energy = n_beta * (s - c * u * v) ** 2 / (2 * c) + gamma / 2 * (u**2 + v**2)
     left = sp.expand(sp.diff(energy, u).subs(v, u) - u * (gamma - n_beta * (s - c * u**2)))
-    return Step(statement, shown, sp.Matrix([left, residual]))
+    return Step(
+        statement,
+        shown,
+        sp.Matrix([left, residual]),
+        "the penalty holds it back by this much, so that its losses keep a slope",
+    )
 
 
 @cache
@@ -65,16 +70,19 @@ def pair_force_steps() -> tuple[Step, ...]:
             "l_i changes by -P v_ai v_bi (e_a F_ab + e_b F_ba), F = Z A + A X; in (Z_ab, X_ab, Z_ba, X_ba):",
             force,
             _item_force() - force,
+            why="the slope of an item's loss in the four weights that carry mode a into mode b",
         ),
         Step(
             "Its even part:",
             (e_a + e_b) / sp.sqrt(2) * x,
             sp.expand(even * force - (e_a + e_b) / sp.sqrt(2) * x),
+            why="even and odd weights have blocks of their own, so the slope is split in the same way",
         ),
         Step(
             "Its odd part:",
             (e_a - e_b) / sp.sqrt(2) * x,
             sp.expand(odd * force - (e_a - e_b) / sp.sqrt(2) * x),
+            why="the remainder",
         ),
     )
 
@@ -107,14 +115,30 @@ def learned_pair_form() -> ClosedForm:
         steps=(
             *pair_force_steps(),
             _rest_step("A learned mode rests where its residual is", e, gamma - n_beta * e),
-            Step("Alone it adds 2 P^2 e^2 a / (n beta (3 c a - s) + gamma) =", expression, alone - expression),
-            Step("For two of them B+ + e has rank one:", precision, sp.expand(precision - c * x * x.T)),
+            Step(
+                "Alone it adds 2 P^2 e^2 a / (n beta (3 c a - s) + gamma) =",
+                expression,
+                alone - expression,
+                why="from the formula of one mode",
+            ),
+            Step(
+                "For two of them B+ + e has rank one:",
+                precision,
+                sp.expand(precision - c * x * x.T),
+                why="one of its two directions is free: it changes both layers and not their product",
+            ),
             Step(
                 "Its pseudo-inverse leaves out the gauge direction, on which no loss depends:",
                 pseudo_inverse,
                 sp.simplify(precision * pseudo_inverse * precision - precision),
+                why="fluctuations there are free and change nothing",
             ),
-            Step("so the pair has (the odd part has no force)", 2 * expression, pair - 2 * expression),
+            Step(
+                "so the pair has (the odd part has no force)",
+                2 * expression,
+                pair - 2 * expression,
+                why="forces and stiffness of the pair put together",
+            ),
         ),
     )
 
@@ -148,8 +172,13 @@ def unlearned_pair_form() -> ClosedForm:
         steps=(
             *pair_force_steps(),
             _rest_step("The learned mode rests at", a, gamma - n_beta * (s_k - c * a)),
-            Step("The even block leaves x = (0, sqrt a) the precision", s_k - s_other, even - (s_k - s_other)),
-            Step("and the odd block", s_k + s_other, odd - (s_k + s_other)),
-            Step("Their sum:", expression, sp.simplify(from_blocks - expression)),
+            Step(
+                "The even block leaves x = (0, sqrt a) the precision",
+                s_k - s_other,
+                even - (s_k - s_other),
+                why="the unlearned mode is at 0, so that only the learned one is a lever",
+            ),
+            Step("and the odd block", s_k + s_other, odd - (s_k + s_other), why="the same for the odd half"),
+            Step("Their sum:", expression, sp.simplify(from_blocks - expression), why="the covariance of the pair"),
         ),
     )

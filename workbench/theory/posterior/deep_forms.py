@@ -78,6 +78,7 @@ def _exponent_step() -> Step:
         "the product below; exchanged, l = D - 1 - k, it depends on n = m + k alone:",
         coupling,
         sp.simplify(sp.powsimp(exchanged / (w_a ** (2 * D - 2 - n) * w_b ** (n - D))) - 1),
+        why="between two layers the loss bends through the residual, times the weights of the layers in between",
     )
 
 
@@ -89,8 +90,7 @@ def deep_block_form(depth: int) -> ClosedForm:
     exchange = sp.Matrix(depth, depth, lambda row, column: int(row + column == depth - 1))
     plus, minus = (sp.eye(depth).row_join(sign * exchange) / sp.sqrt(2) for sign in (1, -1))
     own = sp.Symbol("w", positive=True)
-    together = even.subs({w_b: own, w_a: own, e_b: e_a})
-    ones = sp.ones(depth, 1)
+    together, ones = even.subs({w_b: own, w_a: own, e_b: e_a}), sp.ones(depth, 1)
     along = depth * c * own ** (2 * depth - 2) - (depth - 1) * e_a * own ** (depth - 2)
     expression = sp.factor((j.T * even * j)[0])
     return ClosedForm(
@@ -111,15 +111,32 @@ def deep_block_form(depth: int) -> ClosedForm:
                 "leaves the Hessian as it is, so that even and odd combinations do not mix:",
                 H,
                 (plus * H * minus.T).applyfunc(sp.expand),
+                why="a check against derivatives of an explicit network",
             ),
-            Step("Block of the even combinations, c j j^T - M:", even, (plus * H * plus.T - even).applyfunc(sp.expand)),
-            Step("and of the odd ones, c j j^T + M:", odd, (minus * H * minus.T - odd).applyfunc(sp.expand)),
+            Step(
+                "Block of the even combinations, c j j^T - M:",
+                even,
+                (plus * H * plus.T - even).applyfunc(sp.expand),
+                why="what the outputs see, less what the residuals bend",
+            ),
+            Step(
+                "and of the odd ones, c j j^T + M:",
+                odd,
+                (minus * H * minus.T - odd).applyfunc(sp.expand),
+                why="the same with the other sign",
+            ),
             Step(
                 "A mode with itself: all layers together are an eigenvector, of curvature",
                 along,
                 (together * ones - along * ones).applyfunc(sp.expand),
+                why="to scale all layers at once is the one direction that changes the strength",
             ),
-            Step("Along j the even block has", expression, sp.expand(expression - (j.T * even * j)[0])),
+            Step(
+                "Along j the even block has",
+                expression,
+                sp.expand(expression - (j.T * even * j)[0]),
+                why="the curvature that a step along the gradient meets",
+            ),
         ),
     )
 
@@ -161,22 +178,26 @@ def four_measures_form() -> ClosedForm:
                 "(first-order BIF), or the integral of Psi (j.j) over the past (derivative). Strong damping leaves",
                 jj,
                 sp.limit(d * damped, d, sp.oo) - jj,
+                why="measures differ in the operator between two equal forces; strong damping leaves a multiple of 1",
             ),
-            Step("strong localisation", jj, sp.limit(gamma * sampled, gamma, sp.oo) - jj),
+            Step("strong localisation", jj, sp.limit(gamma * sampled, gamma, sp.oo) - jj, why="a stiff prior damps"),
             Step(
                 "and a short past, r the rate of Psi, t times the kernel:",
                 eps**2 * jj,
                 sp.simplify(sp.limit(history / t, t, 0) - eps**2 * jj),
+                why="a past too short to change anything is one step",
             ),
             Step(
                 "In three layers j.j is the sum below; for any depth it is (w_a^2D - w_b^2D)/(w_a^2 - w_b^2):",
                 sum(x**2 for x in blocks(3)[2]),
                 sp.simplify(sum(x**2 for x in blocks(3)[2]) - gain.subs(D, 3)),
+                why="one term a layer: what reaches it from below times what reaches it from above",
             ),
             Step(
                 "Both signs together give the pair's term of the kernel:",
                 expression,
                 sp.expand(expression + P**2 / 2 * (even + odd) * gain),
+                why="and this is the kernel, found before without any operator",
             ),
         ),
     )
@@ -215,13 +236,15 @@ def unique_gamma_form() -> ClosedForm:
                 "On equal layers of weight u the posterior exp(-n beta L - gamma |w - u*|^2 / 2) is stationary where "
                 "this vanishes, a polynomial of degree 2D - 1; from the energy of three layers:",
                 force,
-                sp.expand(at_three),
-            ),
+                sp.expand(at_three), why="a second maximum needs this polynomial to have three roots"),
             Step("It rises everywhere if gamma/n beta exceeds the largest slope of u^(D-1) (s - c u^D):", slope,
-                 sp.simplify(sp.diff(u ** (D - 1) * (s - c * u**D), u) - slope)),
-            Step("which is largest at c u^D =", steepest, sp.simplify(steepest - s * (D - 2) / (2 * (2 * D - 1)))),
+                 sp.simplify(sp.diff(u ** (D - 1) * (s - c * u**D), u) - slope),
+             why="one that rises everywhere has one root: one maximum"),
+            Step("which is largest at c u^D =", steepest, sp.simplify(steepest - s * (D - 2) / (2 * (2 * D - 1))),
+             why="the slope of the slope vanishes there"),
             Step("and there is", expression, sp.simplify(
-                (D - 1) * s - (2 * D - 1) * steepest - D * s / 2)),
-            Step("For D -> 2 it is s, what two layers need:", s, sp.limit(expression.subs({s: 1, c: 1}), D, 2) - 1),
+                (D - 1) * s - (2 * D - 1) * steepest - D * s / 2), why="the largest slope, which is the bound"),
+            Step("For D -> 2 it is s, what two layers need:", s, sp.limit(expression.subs({s: 1, c: 1}), D, 2) - 1,
+             why="at two layers the posterior is known in closed form, and agrees"),
         ),
     )  # fmt: skip

@@ -60,19 +60,36 @@ def pair_block_form() -> ClosedForm:
         unit="loss / weight^2",
         source=_NOTES,
         steps=(
-            Step("Second variation of the loss of two modes:", second, sp.expand(varied - second)),
+            Step(
+                "Second variation of the loss of two modes:",
+                second,
+                sp.expand(varied - second),
+                why="the curvature is what damps a Newton step and holds a posterior together",
+            ),
             Step(
                 "Its block in (Z_ab, X_ab, Z_ba, X_ba):",
                 block,
                 block - sp.hessian(sp.expand(varied), variables).subs(dict.fromkeys((z_aa, x_aa, z_bb, x_bb), 0)) / 2,
+                why="of all weights only these four carry one mode into the other",
             ),
-            Step("Even combinations (Z_ab + X_ba, X_ab + Z_ba)/sqrt 2:", B_plus, plus * block * plus.T - B_plus),
-            Step("Odd combinations (Z_ab - X_ba, X_ab - Z_ba)/sqrt 2:", B_minus, minus * block * minus.T - B_minus),
-            Step("Even and odd do not mix:", sp.zeros(2), plus * block * minus.T),
+            Step(
+                "Even combinations (Z_ab + X_ba, X_ab + Z_ba)/sqrt 2:",
+                B_plus,
+                plus * block * plus.T - B_plus,
+                why="exchanging the layers leaves the block as it is, so it falls into two halves",
+            ),
+            Step(
+                "Odd combinations (Z_ab - X_ba, X_ab - Z_ba)/sqrt 2:",
+                B_minus,
+                minus * block * minus.T - B_minus,
+                why="the other half",
+            ),
+            Step("Even and odd do not mix:", sp.zeros(2), plus * block * minus.T, why="by the same exchange"),
             Step(
                 "The smaller eigenvalue of the even block:",
                 low,
                 sp.expand((B_plus - low * sp.eye(2)).det()),
+                why="where it is below 0 the network stands on a saddle: damping must exceed its size",
             ),
         ),
     )

@@ -120,18 +120,31 @@ def scalar_volume_form() -> ClosedForm:
                 "For w1 below sqrt(eps) every w2 counts, above it those below sqrt(eps) / w1:",
                 volume,
                 volume - (root + sp.integrate(root / w, (w, root, 1))),
+                why="an area, cut where one of the two weights stops mattering",
             ),
-            Step("Its zeta function, the integral of (w1 w2)^(2z),", zeta, zeta - 1 / (2 * z + 1) ** 2),
+            Step(
+                "Its zeta function, the integral of (w1 w2)^(2z),",
+                zeta,
+                zeta - 1 / (2 * z + 1) ** 2,
+                why="the way a volume vanishes is read off the poles of its zeta function",
+            ),
             Step(
                 "is the Mellin transform of the density of states dV/d eps:",
                 from_density,
                 from_density - zeta,
+                why="both hold the same; a check of the volume",
             ),
             Step(
                 "Its pole nearest 0 is at z = -1/2, so lambda is",
                 sp.Rational(1, 2),
                 sp.limit(volume * eps ** -sp.Rational(1, 2) / sp.log(eps), eps, 0) + sp.Rational(1, 2),
+                why="the learning coefficient: how fast the volume shrinks with the loss",
             ),
-            Step("The pole is double, so the multiplicity is", sp.Integer(2), zeta * (2 * z + 1) ** 2 - 1),
+            Step(
+                "The pole is double, so the multiplicity is",
+                sp.Integer(2),
+                zeta * (2 * z + 1) ** 2 - 1,
+                why="which is the logarithm in the volume: two ways to make the product small meet at 0",
+            ),
         ),
     )

@@ -101,12 +101,23 @@ def loss_off_form() -> ClosedForm:
         source="derived for this project, by the law of total covariance given the hidden unit",
         conditions=(Condition(bare(v) > 0, "1/gamma > 0", "without localization there is no posterior"),),
         steps=(
-            Step("It is the mean of the product less the product of the means:", expression, expression - exact),
-            Step("To first order it is the gradient kernel:", kernel, series.coeff_monomial(v) - kernel),
+            Step(
+                "It is the mean of the product less the product of the means:",
+                expression,
+                expression - exact,
+                why="with the loss off the weights are normal around the checkpoint, so all moments are known",
+            ),
+            Step(
+                "To first order it is the gradient kernel:",
+                kernel,
+                series.coeff_monomial(v) - kernel,
+                why="small fluctuations see slopes alone: the covariance is the inner product of gradients",
+            ),
             Step(
                 "The second order has the Hessians and the slopes of their traces:",
                 curved + slopes,
                 series.coeff_monomial(v**2) - curved - slopes,
+                why="wider ones see curvature, which can change the sign",
             ),
         ),
     )

@@ -67,23 +67,32 @@ def prior_spread_form() -> ClosedForm:
                 "Given |w_1|, a is normal; its absolute moment z is that of one weight,",
                 moment_of_weight,
                 sp.gammasimp(moment_of_weight.subs(z, 2)) - 1 / gamma,
+                why="a product of a normal vector with one of given length is normal",
             ),
             Step(
                 "times that of the length of the first layer,",
                 moment_of_layer,
                 sp.gammasimp(moment_of_layer.subs(z, 2)) - hidden / gamma,
+                why="lengths of normal vectors have known moments, and moments of products multiply",
             ),
             Step(
                 "The density with a Bessel function of order (N_h - 1)/2; its integral less 1 is",
                 density,
                 sp.gammasimp(moment.subs(z, 0)) - 1,
+                why="a candidate must be a density first",
             ),
             Step(
                 "has the same Mellin transform, so it is the density of a:",
                 moment,
                 sp.gammasimp(moment / product) - 1,
+                why="moments of every order determine the density",
             ),
-            Step("At z = 2:", hidden / gamma**2, sp.gammasimp(product.subs(z, 2)) - hidden / gamma**2),
+            Step(
+                "At z = 2:",
+                hidden / gamma**2,
+                sp.gammasimp(product.subs(z, 2)) - hidden / gamma**2,
+                why="the mean square is what a prior of this width means for a mode",
+            ),
         ),
     )
 

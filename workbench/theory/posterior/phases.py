@@ -72,13 +72,25 @@ def total_covariance_form() -> ClosedForm:
                 "E[l_i l_j], phase by phase; in each it is the covariance and the product of the means:",
                 second_moment,
                 sp.expand(second_moment - p * iU * jU - (1 - p) * iV * jV - p * C_U - (1 - p) * C_V),
+                why="a mixture of phases: an average over them",
             ),
-            Step("E[l_i] E[l_j]:", means, sp.expand(means - (p * iU + (1 - p) * iV) * (p * jU + (1 - p) * jV))),
-            Step("Their difference, sorted:", expression, sp.expand(second_moment - means - expression)),
+            Step(
+                "E[l_i] E[l_j]:",
+                means,
+                sp.expand(means - (p * iU + (1 - p) * iV) * (p * jU + (1 - p) * jV)),
+                why="the same for the means",
+            ),
+            Step(
+                "Their difference, sorted:",
+                expression,
+                sp.expand(second_moment - means - expression),
+                why="inside each phase, and between phases: the second part is what a transition adds",
+            ),
             Step(
                 "For given means the between-phase part is extremal where the phases weigh the same, pi_U =",
                 sp.Rational(1, 2),
                 sp.expand(sp.diff(between, p).subs(p, sp.Rational(1, 2))),
+                why="at a transition both phases weigh the same, so there it is largest",
             ),
         ),
     )
@@ -104,14 +116,26 @@ def penalty_form() -> ClosedForm:
                 "Penalty gamma/2 sum w^2 at fixed log a = sum log w: each weight obeys",
                 sp.Eq(gamma * w**2, multiplier),
                 sp.diff(gamma * w**2 / 2 - multiplier * sp.log(w), w) * w - stationary,
+                why="at low temperature the weights are as small as the strength allows",
             ),
             Step(
                 "It is strictly convex in x = log w (second derivative), so the one solution is the minimum:",
                 2 * gamma * sp.exp(2 * x),
                 sp.diff(gamma * sp.exp(2 * x) / 2, x, 2) - 2 * gamma * sp.exp(2 * x),
+                why="so there is no other way to share the strength",
             ),
-            Step("All weights are equal, w =", weight, weight**D - a),
-            Step("and the penalty is", expression, D * gamma * weight**2 / 2 - expression),
+            Step(
+                "All weights are equal, w =",
+                weight,
+                weight**D - a,
+                why="equal weights have the smallest sum of squares for a given product",
+            ),
+            Step(
+                "and the penalty is",
+                expression,
+                D * gamma * weight**2 / 2 - expression,
+                why="what a strength costs: in deep networks it rises from 0 steeply, which keeps small modes at 0",
+            ),
         ),
     )
 
@@ -135,10 +159,26 @@ def learned_strength_form() -> ClosedForm:
                 "The potential, with the penalty of two layers gamma a:",
                 potential,
                 sp.expand(potential - n_beta * (s - c * a) ** 2 / (2 * c) - gamma * a),
+                why="loss and penalty of a mode as a function of its strength",
             ),
-            Step("It is convex, so there is one phase:", n_beta * c, sp.diff(potential, a, 2) - n_beta * c),
-            Step("Its minimum:", expression, sp.diff(potential, a).subs(a, expression)),
-            Step("It leaves 0 continuously at n beta =", gamma / s, expression.subs(n_beta, gamma / s)),
+            Step(
+                "It is convex, so there is one phase:",
+                n_beta * c,
+                sp.diff(potential, a, 2) - n_beta * c,
+                why="two layers go over from unlearned to learned without a jump",
+            ),
+            Step(
+                "Its minimum:",
+                expression,
+                sp.diff(potential, a).subs(a, expression),
+                why="the most probable strength falls short of s/c by what the penalty takes",
+            ),
+            Step(
+                "It leaves 0 continuously at n beta =",
+                gamma / s,
+                expression.subs(n_beta, gamma / s),
+                why="below this the data do not pay for the penalty",
+            ),
         ),
     )
 
@@ -161,12 +201,23 @@ def low_temperature_variance_form() -> ClosedForm:
         conditions=(_LEARNED,),
         source=NOTES,
         steps=(
-            Step("Slope of q at the most probable strength:", slope, sp.expand(slope + P * gamma / n_beta)),
+            Step(
+                "Slope of q at the most probable strength:",
+                slope,
+                sp.expand(slope + P * gamma / n_beta),
+                why="the loss of a mode moves with its strength by this much",
+            ),
             Step(
                 "Variance of a there, one over the curvature:",
                 1 / sp.diff(potential, a, 2),
                 sp.simplify(1 / sp.diff(potential, a, 2) - 1 / (n_beta * c)),
+                why="in a narrow maximum the strength is normal",
             ),
-            Step("To first order:", expression, sp.expand(slope**2 / sp.diff(potential, a, 2)) - expression),
+            Step(
+                "To first order:",
+                expression,
+                sp.expand(slope**2 / sp.diff(potential, a, 2)) - expression,
+                why="variance of the strength times the squared slope",
+            ),
         ),
     )
