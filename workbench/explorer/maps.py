@@ -100,10 +100,10 @@ class MatrixMap:
             ax.set_xticks(some, names, rotation=90, fontsize=_LEGIBLE)
             ax.set_yticks(some, names, fontsize=_LEGIBLE)
         if not columns:
-            ax.tick_params(labelbottom=False)
-        labels = zip((*ax.get_xticklabels(), *ax.get_yticklabels()), 2 * list(ax.get_xticks()), strict=True)
-        for label, row in labels:
-            label.set_color(colours[order[int(row)]])
+            ax.set_xticks([])
+        for axis in (ax.xaxis, ax.yaxis):
+            for label, row in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True):
+                label.set_color(colours[order[int(row)]])
         bar = figure.add_axes((place.x1 + 0.35 * style.font / 72 / figure.get_figwidth(), place.y0,
                                0.7 * style.font / 72 / figure.get_figwidth(), place.height))  # fmt: skip
         self.bar = figure.colorbar(self.image, cax=bar)

@@ -44,7 +44,7 @@ class Verdict:
 
 
 def at_checkpoints(state: ExplorerState, scene: Scene, simulated: Simulated) -> Curves:
-    """What theory predicts at the very times: a line between two points of the curves can be further off than a step."""
+    """What theory predicts at the very times: a line between points of the curves can be further off than a step."""
     return curves_at(state, scene, simulated.times, simulated.influence_times)
 
 
