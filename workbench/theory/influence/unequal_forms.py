@@ -70,6 +70,7 @@ def _mixed_step() -> Step:
                 sp.expand((matrix + mu * sp.eye(2)).det()),
             ]
         ),
+        why="what it lacks never changes, so that a constant matrix is left",
     )
 
 
@@ -119,13 +120,17 @@ def unequal_transport_form(sign: int = 1) -> ClosedForm:
         ),
         steps=(
             Step("The balance w2^2 - w1^2 = lambda of both modes and between them is conserved for every weighting of "
-                 "the items; with Y = (w1 + w2)^2 the weights are", sp.Matrix(_weights(y_a)), balance),
+                 "the items; with Y = (w1 + w2)^2 the weights are", sp.Matrix(_weights(y_a)), balance,
+             why="with the balance fixed one number says both weights of a mode"),
             Step(f"Linearise both layers: x_ab {which} x_ba, driven by P_ab (f_a {which} f_b), P_ab = w2_a^2 + w1_b^2, "
-                 "moves by itself times", rate, sp.simplify(left)),
+                 "moves by itself times", rate, sp.simplify(left),
+             why="how a small disturbance that carries mode a into mode b is carried along"),
             Step("Along the flow, w1' = w2 e, w2' = w1 e, e' = -c (w1^2 + w2^2) e, that is the logarithmic derivative "
-                 "of", expression, sp.simplify(along - rate)),
+                 "of", expression, sp.simplify(along - rate),
+             why="a rate that is a logarithmic derivative needs no integral"),
             Step("Without a difference of products, for lambda of any size, w2_a w2_b - w1_a w1_b is",
-                 lam * (z_a**2 + x_b**2) / (z_a * z_b + x_a * x_b), sp.simplify(both.subs(in_y))),
+                 lam * (z_a**2 + x_b**2) / (z_a * z_b + x_a * x_b), sp.simplify(both.subs(in_y)),
+             why="the difference loses its digits where lambda is small beside the weights"),
             _mixed_step(),
         ),
     )  # fmt: skip
