@@ -254,7 +254,7 @@ def test_a_diverged_chain_is_named_with_a_step_that_would_do():
 
     with pytest.raises(SamplingError, match=r"of 2 chains diverged at step 7.*steps below 0\.032") as caught:
         run(0.1)
-    advised = float(str(caught.value).split("use `step_size` ")[1])
+    advised = float(str(caught.value).split("use `step` ")[1])
     assert np.isfinite(run(advised).traces).all()
 
 

@@ -176,6 +176,7 @@ def _transformers() -> Any:
         ) from None
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    import_module("huggingface_hub").logging.set_verbosity_error()  # else every try to connect is told
     return transformers
 
 

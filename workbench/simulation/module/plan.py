@@ -132,7 +132,7 @@ def diverged(
     precision = n_beta * extreme_curvatures(model, data)[1] + gamma if n_beta else gamma
     scale = _scale(sampling, precision)
     stable, advised = 4 / (precision * scale), 0.1 / (precision * scale)
-    remedy = f"`step_size` {advised:.2g}" if advised < plan.step / 2 else "a larger `gamma`, which keeps chains near it"
+    remedy = f"`step` {advised:.2g}" if advised < plan.step / 2 else "a larger `gamma`, which keeps chains near it"
     return SamplingError(
         f"{int((~alive).sum())} of {len(alive)} chains diverged{at}, the first is number {int(alive.int().argmin())}: "
         f"step {plan.step:.3g}, while steps below {stable:.3g} are stable there; use {remedy}"
