@@ -73,7 +73,7 @@ def add_parser(commands: Any) -> None:
     g.add_argument("--chains", type=int, metavar="N", help="per checkpoint (default: 12; quick and of a model: 4)")
     g.add_argument("--draws", type=int, metavar="N", help="of each chain (default: 60; quick: 80; of a model: 100)")
     g.add_argument("--thin", type=int, metavar="N", help="steps between draws (default: 4; of a model: 160)")
-    g.add_argument("--batch-size", type=int, metavar="N", help="documents a mini-batch (default: 16)")
+    g.add_argument("--batch-size", type=int, metavar="N", help="documents a mini-batch (default: 16; quick: 8)")
     g.add_argument(
         "--observed", type=int, metavar="N", help="documents whose losses are followed (default: 32; quick: 24)"
     )
