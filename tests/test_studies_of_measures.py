@@ -107,3 +107,14 @@ def test_a_short_memory_moves_the_flips_of_two_aligned_layers_at_second_order():
     for mask in groups_far_first(start.task)[1]:
         twice, once, none = short_memory_flips(path, mask, (1 / 512, 1 / 1024, 1 / 32768))
         assert (twice - none) / (once - none) == pytest.approx(4, rel=0.1)
+
+
+def test_branches_are_clusters_where_their_items_are_joined_before_any_other():
+    from workbench.studies.tree_in_influence import clades_found, clustered
+
+    level = Hierarchy((2, 2, 2)).common_ancestor_level
+    assert clades_found(clustered(level.astype(float)), level) == [1.0, 1.0]
+    swapped = level.astype(float)
+    swapped[:2, 2:4] = swapped[2:4, :2] = 2.5  # cousins nearer than siblings
+    assert clades_found(clustered(swapped), level) == [1.0, 0.5]
+    assert clades_found(clustered(np.ones((8, 8))), level)[0] != 1.0

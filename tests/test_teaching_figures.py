@@ -640,3 +640,12 @@ def test_bad_options_are_refused_in_one_line_and_nothing_is_written(
     assert message in ran.err
     assert ran.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_with_the_loss_off_nothing_is_estimated_and_any_localization_will_do() -> None:
+    ds = prediction(Hierarchy((2, 2)).indicator_task(), hidden=4, n_beta=0.0, gamma=100.0, times=21)
+    assert not gaussian_estimate(ds, ds["time"].values, 0.0, 0.0).any()
+    labels = [text.get_text() for text in figures.local_posterior_validity(ds).legends[0].get_texts()]
+    assert any("loss off" in label for label in labels)
+    for name in ("local_posterior_validity", "learning_coefficient"):
+        registry.FIGURES[name].draw(figures.Subject(ds))

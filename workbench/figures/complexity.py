@@ -44,6 +44,8 @@ def gaussian_estimate(ds: xr.Dataset, times: Array, n_beta: float, gamma: ArrayL
     """
     start, modes = start_of(ds), start_of(ds).modes
     assert start.active is not None
+    if n_beta == 0:
+        return np.zeros(len(times))  # whatever gamma is, 0 included
     a, e = mode_strengths(start, times), mode_residuals(start, times)
     h = hessian_spectrum(modes, a, start.hidden, start.task.n_inputs, start.task.n_outputs, start.active)
     strength = np.broadcast_to(np.asarray(gamma, dtype=np.float64), times.shape)[:, None]

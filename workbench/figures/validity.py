@@ -35,7 +35,9 @@ def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
     t = np.linspace(0, float(ds["time"].values[-1]), 600)
     low, bound = curvatures(ds, t)
     least = np.maximum(-low, 0)
-    used = float(ds.attrs["gamma"]) / float(ds.attrs["n_beta"])
+    n_beta = float(ds.attrs["n_beta"])
+    # With the loss off any localization will do: gamma / (n beta) lies above the figure.
+    used = float(ds.attrs["gamma"]) / n_beta if n_beta else np.nan
     with style.context():
         figure = style.figure(3.9)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
@@ -48,13 +50,14 @@ def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         upper.set_ylim(top=0.08 * float(least.max()))
         floor = max(1e-3 * float(least.max()), 0.2 * float(least[-1]), 1e-12)
         shown = np.maximum(least, floor)
-        top = 3 * max(used, AMPLE * float(least.max()))
+        top = 3 * float(np.fmax(used, AMPLE * float(least.max())))
         style.tidy(lower).set_yscale("log")
         lower.fill_between(t, floor, shown, color=style.faint, linewidth=0, label="no Gaussian")
         lower.fill_between(t, shown, AMPLE * shown, color=style.blank, linewidth=0)
         lower.plot(t, shown, color=first, label="least")
         lower.plot(t, AMPLE * shown, color=first, linestyle=(0, (4, 2)), label=f"ample ({AMPLE:g} times that)")
-        lower.axhline(used, color=third, linewidth=0.2 * style.font, label=f"in use ({used:.3g})")
+        in_use = f"in use ({used:.3g})" if n_beta else "in use (loss off: any will do)"
+        lower.axhline(used, color=third, linewidth=0.2 * style.font, label=in_use)
         lower.set(ylim=(floor, top), xlim=span(t), xlabel="flow time $t$")
         lower.set_ylabel("$\\gamma\\,/\\,n\\beta$")
         lower.set_title("localization of the posterior at the checkpoint")
