@@ -81,7 +81,7 @@ def compare(
     ready = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(ready, settings)
     if settings.seeds > 1:
-        return compare_seeds(task, settings, bar, store, sides)
+        return compare_seeds(ready, settings, bar, store, sides)
     start = initial_network(ready, settings, init_of(ready, settings))
     schedules = schedules or planned_schedules(start, settings)
     simulated, work = "simulated" in sides, _work(settings, schedules, bar)

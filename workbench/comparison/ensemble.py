@@ -20,7 +20,7 @@ from workbench.comparison.training import init_of, initial_network, recipe_of
 from workbench.influence import Bar, no_bar
 from workbench.influence.quantities import SIDES, Side
 from workbench.networks import Network
-from workbench.semantics import SemanticTask, prepared
+from workbench.semantics import SemanticTask
 from workbench.store import Slot, Store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def compare_seeds(
     """The comparison of the first seed, with the curves of all of them beside it.
 
     Args:
-        task: what is to be learned.
+        task: what is to be learned, its columns centred or standardised already if the settings say so.
         settings: ``seeds`` starts, of which the first has ``seed``.
         bar: opens progress bars.
         store: keeps the work as it is done.
@@ -57,9 +57,9 @@ def compare_seeds(
     """
     from workbench.comparison.compare import compare
 
-    own = [replace(settings, seed=settings.seed + k, seeds=1) for k in range(settings.seeds)]
-    known = prepared(task, centre=settings.centre, standardise=settings.standardise)
-    starts = [initial_network(known, one, init_of(known, one)) for one in own]
+    alike = replace(settings, seeds=1, centre=False, standardise=False)
+    own = [replace(alike, seed=settings.seed + k) for k in range(settings.seeds)]
+    starts = [initial_network(task, one, init_of(task, one)) for one in own]
     schedules = shared_schedules(starts, own[0])
     runs = _trained(starts, own[0], schedules, bar, store) if "simulated" in sides else {}
     results = []
