@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import pytest
 
 import workbench
+from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.sweeps import Zarr, layout_of, plan_of, sweep_into
 from workbench.sweeps.engines import cluster
@@ -95,3 +97,28 @@ def test_workers_that_die_change_nothing(address, tmp_path):
 def test_nobody_at_an_address_is_one_line():
     with pytest.raises(WorkbenchError, match="nobody answers"), cluster("tcp://127.0.0.1:1", None):
         pass
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_interrupted_goes_on_elsewhere_and_ends_with_the_same_bytes(address, tmp_path, capsys):
+    """Begun on a cluster of this machine, ended by Ctrl-C after its first cell, resumed on the scheduler's workers."""
+    words = (
+        "sweep --task tree:2,2 --over seed=0:5 --measures local_bif --checkpoints 4 --t-max 4"
+    )
+    words += " --eta 0.1 --chains 2 --draws 50 --force-short --hidden 4 --quiet"
+    # Ctrl-C reaches whoever runs in the foreground; what a shell puts into the background ignores it.
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from workbench.cli import main; sys.exit(main(sys.argv[1:]))"
+    begun = [sys.executable, "-c", program, *words.split(), "--workers", "1", "--out", str(tmp_path / "cut")]
+    with subprocess.Popen(begun, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        while process.poll() is None and not any(tmp_path.glob("cut.partial/*/marks/[0-9]*.json")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130 and said.count("\n") == 1 and "add --resume to go on" in said
+    assert main([*words.split(), "--scheduler", address, "--resume", "--out", str(tmp_path / "cut")]) == 0
+    assert "going on with the run that was cut off" in capsys.readouterr().out
+    assert main([*words.split(), "--workers", "0", "--out", str(tmp_path / "whole")]) == 0
+    for name in ("sweep.zarr.zip", "cells.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "whole"]

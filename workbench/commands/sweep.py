@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
 from workbench.commands.keeping import keeping, store_for
 from workbench.commands.options import add_options, spelled, values
+
+if TYPE_CHECKING:
+    from workbench.store import Store
+    from workbench.sweeps import Plan, Zarr
+    from workbench.sweeps.layout import Layout
 
 _SWEEP = """\
 Compare one task at every combination of some values; each field that is run over is a dimension of one labelled result.
@@ -88,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
     from workbench.comparison import Settings
     from workbench.comparison.options import all_options
     from workbench.influence.quantities import SIDES
-    from workbench.sweeps import Zarr, axis_of_text, layout_of, plan_of, sweep_into
-    from workbench.sweeps.result import identity, write_sweep
+    from workbench.sweeps import axis_of_text, layout_of, plan_of
+    from workbench.sweeps.engines import starting
+    from workbench.sweeps.result import identity
 
     if find_spec("zarr") is None:
         raise WorkbenchError(
@@ -98,24 +106,44 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(**values(args, all_options()))
     over = _read_once([axis_of_text(text) for text in args.over])
     plan = plan_of(_spec(args.task), settings, over, SIDES if args.side == "both" else (args.side,))
-    layout = layout_of(plan)
-    scheduler = _scheduler(args)
-    bar = partial(shown_bar, quiet=args.quiet)
-    store = store_for(args.out, identity(plan), resume=args.resume, force=args.force)
+    layout, scheduler = layout_of(plan), _scheduler(args)
+    # A cluster comes up while the rest is prepared, and goes before the store says what it keeps.
+    with ExitStack() as begun:
+        coming = begun.enter_context(starting(scheduler, args.workers)) if scheduler else None
+        store = store_for(args.out, identity(plan), resume=args.resume, force=args.force)
+        with keeping(store):
+            with begun.pop_all():
+                cells, failed = _swept(args, plan, layout, store, coming)
+            return _written(args, cells, failed, store)
+
+
+def _swept(
+    args: argparse.Namespace, plan: Plan, layout: Layout, store: Store, coming: Callable[[], Any] | None
+) -> tuple[Zarr, dict[int, str]]:
+    """Compute the cells; ``coming`` gives the client of the cluster that does it, if there is one."""
+    from workbench.sweeps import Zarr, sweep_into
+
     print(
         f"{args.task}: {plan.n_cells} cells ({' x '.join(f'{len(a.values)} {a.name}' for a in plan.axes)})", flush=True
     )
-    with keeping(store):
-        cells = Zarr(store.annex, plan, layout)
-        cells.begin(store)
-        failed = sweep_into(cells, bar, scheduler=scheduler, workers=args.workers)
-        for number, message in list(failed.items())[:5]:
-            print(f"note: cell {plan.words(number)} failed: {spelled(message)}")
-        if len(failed) == plan.n_cells:
-            store.remove()
-            raise WorkbenchError(f"all {plan.n_cells} cells failed, nothing was written: {failed[0]}")
-        write_sweep(cells, args.out, force=args.force, bar=bar, within=store.folder)
+    cells = Zarr(store.annex, plan, layout)
+    cells.begin(store)
+    return cells, sweep_into(cells, partial(shown_bar, quiet=args.quiet), coming=coming)
+
+
+def _written(args: argparse.Namespace, cells: Zarr, failed: dict[int, str], store: Store) -> int:
+    """Write the result; the exit code."""
+    from workbench.errors import WorkbenchError
+    from workbench.sweeps.result import write_sweep
+
+    plan, bar = cells.plan, partial(shown_bar, quiet=args.quiet)
+    for number, message in list(failed.items())[:5]:
+        print(f"note: cell {plan.words(number)} failed: {spelled(message)}")
+    if len(failed) == plan.n_cells:
         store.remove()
+        raise WorkbenchError(f"all {plan.n_cells} cells failed, nothing was written: {failed[0]}")
+    write_sweep(cells, args.out, force=args.force, bar=bar, within=store.folder)
+    store.remove()
     print(f"wrote {args.out}/: {plan.n_cells - len(failed)} of {plan.n_cells} cells; open {args.out / 'figures'}")
     return int(bool(failed))
 

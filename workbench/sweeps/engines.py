@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,6 +25,10 @@ _AHEAD = 2
 _DEATHS = 10
 _SECONDS_TO_CONNECT = 5
 LOCAL = "local"
+#: What workers of this machine import as they start, while the client prepares.
+_PRELOADED = ["workbench.sweeps.cells", "workbench.simulation.sampling.chains"]
+#: Interrupted, the process ends without waiting for its workers; Python would warn about what they shared.
+_QUIET = "ignore:resource_tracker:UserWarning"
 
 
 def one_by_one(plan: Plan, layout: Layout, store: CellStore, blocks: Sequence[Block], advance: Advance) -> None:
@@ -119,12 +125,21 @@ def cluster(scheduler: str, workers: int | None) -> Iterator[Any]:
 
 
 @contextmanager
+def starting(scheduler: str, workers: int | None) -> Iterator[Callable[[], Any]]:
+    """A `cluster` that comes up while the caller goes on; calling what is handed out waits for its client."""
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(stack.enter_context, cluster(scheduler, workers))
+        yield coming.result
+
+
+@contextmanager
 def _local(workers: int | None) -> Iterator[Any]:
     import logging
 
     import dask
     import distributed
 
+    os.environ.setdefault("PYTHONWARNINGS", _QUIET)
     settings = {
         "distributed.scheduler.allowed-failures": _DEATHS,
         "distributed.admin.tick.limit": "1h",
@@ -141,6 +156,7 @@ def _local(workers: int | None) -> Iterator[Any]:
             host="127.0.0.1",
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
+            preload=_PRELOADED,
         ) as machines,
         distributed.Client(machines, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):
