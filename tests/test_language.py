@@ -413,6 +413,7 @@ def test_interventions_go_on_where_they_were_cut_off_and_stand_in_the_dataset_an
         (("--chains", "1"), "--chains 1; give 2 or more"),
         (("--checkpoints", "1"), "--checkpoints 1 in --steps"),
         (("--gamma", "-1"), "--gamma -1; give a positive number"),
+        (("--device", "cuda"), "--device cuda, and torch finds no such device"),
         (("--observed", "1"), "classes with fewer than 10 tokens"),
     ],
 )

@@ -77,6 +77,7 @@ def add_parser(commands: Any) -> None:
     g.add_argument(
         "--observed", type=int, metavar="N", help="documents whose losses are followed (default: 32; quick: 24)"
     )
+    p.add_argument("--device", choices=("cpu", "cuda"), help="for sampling (default: cuda where torch finds one)")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     p.set_defaults(run=run)
@@ -130,13 +131,13 @@ def _asked(args: argparse.Namespace, text: str | None) -> tuple[dict[str, Any], 
 
         assert text is not None
         names = tuple(name.strip() for name in args.revisions.split(",") if name.strip())
-        own = PretrainedSettings(args.model, names, context=args.context, seed=args.seed)
+        own = PretrainedSettings(args.model, names, context=args.context, seed=args.seed, device=_device(args.device))
         own = replace(own, posterior=_posterior(args, own.posterior), **_given(args, observed="observed"))
         return asdict(own), lambda bar, store: pretrained_study(own, text, bar=bar, store=store)
     from workbench.language.settings import LanguageSettings
     from workbench.language.study import language_study
 
-    plain = LanguageSettings(seed=args.seed)
+    plain = LanguageSettings(seed=args.seed, device=_device(args.device))
     plain = plain.quick() if args.quick else plain
     plain = replace(
         plain,
@@ -144,6 +145,14 @@ def _asked(args: argparse.Namespace, text: str | None) -> tuple[dict[str, Any], 
         **_given(args, steps="steps", checkpoints="checkpoints", observed="observed"),
     )
     return asdict(plain), lambda bar, store: language_study(plain, text, bar=bar, store=store)
+
+
+def _device(asked: str | None) -> str:
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise WorkbenchError("--device cuda, and torch finds no such device; leave it out, or install a CUDA build")
+    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _posterior(args: argparse.Namespace, default: Posterior) -> Posterior:

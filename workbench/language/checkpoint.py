@@ -56,7 +56,11 @@ class Subject:
     @property
     def tokens(self) -> torch.Tensor:
         """``(documents, n)`` observed."""
-        return torch.tensor(self.observed.tokens)
+        return torch.tensor(self.observed.tokens, device=self.data.device)
+
+    def on(self, device: str) -> Subject:
+        """The same with its model and tokens on a device of torch, which sampling and kernel then use."""
+        return replace(self, model=self.model.to(device), data=self.data.to(device))
 
 
 def measure(

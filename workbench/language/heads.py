@@ -54,4 +54,5 @@ def head_scores(patterns: list[torch.Tensor], places: Ints) -> HeadScores:
     later = torch.arange(1, patterns[0].shape[-1])
     previous = [pattern[:, :, later, later - 1].mean(dim=(0, 2)) for pattern in patterns]
     even = float((1 / (p + 1.0)).mean())
-    return HeadScores(torch.cat(prefix).double().numpy(), torch.cat(previous).double().numpy(), even)
+    of_copied, of_previous = (torch.cat(part).double().cpu().numpy() for part in (prefix, previous))
+    return HeadScores(of_copied, of_previous, even)

@@ -41,7 +41,7 @@ class PretrainedSettings:
     Attributes:
         model: name on the Hub, or a directory. revisions: of its checkpoints, in order of training.
         context: tokens a document. observed: documents followed by the chains, shown: token by token.
-        permutations: of class labels. seed: of everything random.
+        permutations: of class labels. seed: of everything random. device: of torch.
     """
 
     model: str
@@ -51,6 +51,7 @@ class PretrainedSettings:
     shown: int = 3
     permutations: int = 50
     seed: int = 0
+    device: str = "cpu"
     posterior: Posterior = PYTHIA
 
 
@@ -80,7 +81,7 @@ def pretrained_study(
         for revision in settings.revisions
     ]
     measured = measure_all(
-        subject, states, [f"revision {r}" for r in settings.revisions], settings.posterior,
+        subject.on(settings.device), states, [f"revision {r}" for r in settings.revisions], settings.posterior,
         seed=settings.seed, permutations=settings.permutations, bar=bar, store=store,
     )  # fmt: skip
     steps = step_numbers(settings.revisions)

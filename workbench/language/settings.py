@@ -62,7 +62,7 @@ class LanguageSettings:
             those richest in rare classes. shown: of them, those whose text is drawn token by token.
         width, heads, layers: of the transformer.
         permutations: of class labels, for the null.
-        seed: of everything random.
+        seed: of everything random. device: of torch, for the chains and gradients; training stays on the processor.
     """
 
     steps: int = 1200
@@ -75,6 +75,7 @@ class LanguageSettings:
     layers: int = 2
     permutations: int = 50
     seed: int = 0
+    device: str = "cpu"
     posterior: Posterior = Posterior()
 
     def quick(self) -> LanguageSettings:

@@ -82,7 +82,14 @@ def language_study(
     states = [lambda state=state: state for state in trained.states]
     labels = [f"step {step}" for step in trained.steps]
     measured = measure_all(
-        subject, states, labels, posterior, seed=asked.seed, permutations=asked.permutations, bar=bar, store=store
+        subject.on(asked.device),
+        states,
+        labels,
+        posterior,
+        seed=asked.seed,
+        permutations=asked.permutations,
+        bar=bar,
+        store=store,
     )
     ds = dataset(subject, trained.steps, measured, posterior, config=asdict(asked), seed=asked.seed)
     return with_losses(ds, trained)
