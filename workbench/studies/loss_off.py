@@ -169,9 +169,9 @@ def _finding(ds: xr.Dataset) -> str:
         f"Of the BIF at the usual n beta = {n_beta:g} (gamma = {gamma:g}) the loss itself makes "
         f"{float(ds['added'].median()):.0%} (median over training); it moves no first change of sign by more than "
         f"{_moved(ds['event_time']):.1%}. The return to help late in training, which the kernel lacks, is geometry of "
-        f"the weights: it comes with the loss and without it (t: {times}). Against the exact covariance the Gaussian prediction is "
-        f"off by up to {float(ds['missing'].max()):.1%} at that gamma; at gamma = {small:g} samples are {plain} of "
-        f"the prediction and {exact} of the exact one."
+        f"the weights: it comes with the loss and without it (t: {times}). Against the exact covariance the Gaussian "
+        f"prediction is off by up to {float(ds['missing'].max()):.1%} at that gamma; at gamma = {small:g} samples are "
+        f"{plain} of the prediction and {exact} of the exact one."
     )
 
 
