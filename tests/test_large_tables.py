@@ -12,15 +12,17 @@ import workbench
 from workbench import dataset, theory
 from workbench.agreement import Ruling
 from workbench.agreement.resolution import unresolved
+from workbench.agreement.slopes import left_out
 from workbench.comparison import planning
 from workbench.comparison.planning import planned_schedules
-from workbench.influence import Work, leave_one_out
+from workbench.influence import Work, leave_one_out, predict
 from workbench.simulation import Recipe, Schedule, train
 from workbench.simulation.network import in_modes
 from workbench.simulation.network.in_modes import ModesModel
 from workbench.simulation.network.model import NetworkModel
 from workbench.simulation.sampling import sgld
 from workbench.simulation.sampling.posterior import LocalPosterior
+from workbench.theory.posterior.loss_off import loss_off_covariance
 
 TASK = workbench.task_from_spec("tree:2,2")
 START = workbench.network(TASK, 6)
@@ -139,3 +141,19 @@ def test_of_large_arrays_only_sampled_ones_are_rounded_and_that_far_below_their_
     assert rounded and all(name.startswith(sampled) for name in rounded)
     error, stderr = back["local_bif_simulated"] - ds["local_bif_simulated"], ds["local_bif_simulated_stderr"]
     assert float((abs(error) / stderr).max()) < 1e-4  # 6e-8 of numbers that are at most 100 errors large
+
+
+def test_what_the_prediction_leaves_out_is_known_up_to_third_order():
+    """Against the covariance that is exact where the loss is off: the remainder falls with the third power of gamma."""
+    remainders = []
+    for gamma in (1e3, 2e3, 4e3):
+        settings = workbench.Settings(
+            checkpoints=6, t_max=8.0, eta=0.05, hidden=6, measures=("local_bif",), n_beta=0, gamma=gamma
+        )
+        ds = workbench.compare(TASK, settings, sides=("analytic",)).dataset
+        exact = loss_off_covariance(predict(START, ds["time"].values), gamma)
+        missing = exact + ds["local_bif_analytic"].values
+        remainders.append(np.abs(missing - left_out(ds)).max())
+        assert remainders[-1] < 0.05 * np.abs(missing).max()
+    assert remainders[0] / remainders[1] == pytest.approx(8, rel=0.05)
+    assert remainders[1] / remainders[2] == pytest.approx(8, rel=0.02)

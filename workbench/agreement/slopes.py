@@ -12,7 +12,8 @@ Where all is well the slope is not 1 but within a band: steps of size eps raise 
 direction of curvature p by ``f(p) = 1 / (1 - eps p / 4)``, between f_low and f_high, and covariances of losses, which
 are of first and second order in those of the weights, by f_low to f_high^2. A spread of f over directions moves a
 covariance by at most ``2 f delta + delta^2`` of the product of standard deviations, ``delta = (f_high - f_low) / 2``
-(Cauchy-Schwarz). And the prediction leaves out higher orders.
+(Cauchy-Schwarz). And the prediction leaves out higher orders: what is known of them, `left_out`, shifts the band's end
+on its side; it grows with the number of outputs over gamma.
 """
 
 from __future__ import annotations
@@ -80,6 +81,23 @@ def step_bias(ds: xr.Dataset) -> Bias:
     return Bias(low, np.full(T, 1 + stated))
 
 
+def left_out(ds: xr.Dataset) -> Array:
+    """What the prediction lacks of covariances at second order in ``v = 1/gamma``, ``(T, P, P)``; 0 where unknown.
+
+    ``(v^2 / 2) (g_i . grad tr H_j + g_j . grad tr H_i)`` (`theory.posterior.loss_off`), which for two aligned layers on
+    one-hot items with N_o outputs y^ and residuals r is
+
+        -v^2 [ r_i . y^_i + r_j . y^_j + 2 N_o delta_ij r_i . y^_i ],    r_i . y^_i = sum_k v_ki^2 a_k (s_k / c - a_k)
+    """
+    one_hot = abs(float(ds.attrs["input_scale"]) * ds.sizes["item"] - 1) < 1e-9
+    if not (one_hot and "a0" in ds.attrs and "mode_strength_analytic" in ds):
+        return np.zeros((1, 1, 1))
+    a, final = ds["mode_strength_analytic"].values, ds["singular_value"].values / float(ds.attrs["input_scale"])
+    fit = (a * (final - a)) @ ds["item_mode"].values.T ** 2  # (T, P)
+    both = fit[:, :, None] + fit[:, None, :] + 2 * ds.sizes["property"] * fit[:, :, None] * np.eye(ds.sizes["item"])
+    return np.asarray(-both / float(ds.attrs["gamma"]) ** 2)
+
+
 def group_slopes(ds: xr.Dataset, pairs: Mask, claimed: Mask) -> list[Slope]:
     """Slopes of one group of pairs over all checkpoints, and over the first, second and last third of them.
 
@@ -103,13 +121,12 @@ def group_slopes(ds: xr.Dataset, pairs: Mask, claimed: Mask) -> list[Slope]:
     spread = np.zeros_like(own) if alone else (2 * middle * delta + delta**2) * reach
     ratio = float(ds.attrs["gamma"]) / np.maximum(ds["gamma_needed"].values, 1e-300)
     theory = _THEORY / np.clip(ratio, 1.0, 20.0) * (1.0 if alone else 2.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missing = np.where(own > 0, (weight * predicted * left_out(ds)).sum(axis=(1, 2)) / own, 0.0)
+    low, high = bias.low - theory + np.minimum(missing, 0), bias.high**2 + theory + np.maximum(missing, 0)
     T = len(own)
     windows = [slice(0, T)] + ([slice(k * T // 3, (k + 1) * T // 3) for k in range(3)] if T >= 6 else [])
-    return [
-        _pooled(crossed[k], own[k], spread[k], bias.low[k] - theory[k], bias.high[k] ** 2 + theory[k])
-        for k in windows
-        if own[k].sum() > 0
-    ]
+    return [_pooled(crossed[k], own[k], spread[k], low[k], high[k]) for k in windows if own[k].sum() > 0]
 
 
 def _pooled(crossed: Array, own: Array, spread: Array, low: Array, high: Array) -> Slope:
