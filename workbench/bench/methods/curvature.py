@@ -52,7 +52,8 @@ class Diagonalised:
     def function(self, f: Callable[[Array], Array], rows: torch.Tensor) -> torch.Tensor:
         """See `Curvature`."""
         turned: torch.Tensor = (rows @ self.vectors) * torch.from_numpy(f(self.values.numpy()))
-        return turned @ self.vectors.T
+        product: torch.Tensor = turned @ self.vectors.T
+        return product
 
 
 class ByProducts:
