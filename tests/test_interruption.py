@@ -70,7 +70,7 @@ def reach(stage: str, process, parent: Path) -> None:
     if stage == "figures":
         wait_for(lambda: any(parent.glob("result.partial/.result.*.tmp/figures")), process)
     elif stage != "training":
-        wait_for(lambda: any(parent.glob("result.partial/run.json")), process)  # training is done
+        wait_for(lambda: any(parent.glob("result.partial/*.nc")), process)  # training is done and kept
         time.sleep(0.5)  # predictions take milliseconds; the busy stage lasts for minutes
     else:
         time.sleep(1.0)
