@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
+from workbench.commands.keeping import add_result_options, keeping, store_for
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ def add_parser(commands: Any) -> None:
         description=_BENCH,
         formatter_class=Help,
     )
-    p.add_argument("--out", type=Path, metavar="DIR", help="directory to write")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
-    p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
+    add_result_options(p, required=False)
     p.add_argument("--suite", choices=("small", "full"), default="small", help="which problems")
     p.add_argument("--problems", metavar="P,P", help="problems by name, or tasks (a CSV path, tree:3,2), instead")
     p.add_argument("--methods", metavar="M,M", help="methods by name (default: all; controls are always there)")
@@ -83,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
         raise WorkbenchError(f"--seeds {args.seeds}; give 1 to 100")
     if not 0 < args.limit < float("inf"):
         raise WorkbenchError(f"--limit {args.limit:g}; give a positive number of seconds")
-    from workbench.commands.keeping import keeping, store_for
     from workbench.report.directory import check_target
 
     check_target(args.out, args.force)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
-from workbench.commands.keeping import keeping, store_for
+from workbench.commands.keeping import add_result_options, keeping, store_for
 from workbench.commands.options import add_options, spelled, values
 from workbench.errors import WorkbenchError
 
@@ -50,9 +49,7 @@ def _add_arguments(p: argparse.ArgumentParser) -> None:
     from workbench.semantics.specs import SPEC_HELP
 
     p.add_argument("--task", default="tree", metavar="T", help=SPEC_HELP)
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write (required)")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
-    p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
+    add_result_options(p)
     p.add_argument("--source", metavar="ITEM", help="item whose influence is drawn (default: the first)")
     add_options(p, all_options(), MEASURES)
     p.add_argument("--quiet", action="store_true", help="no progress bars")

@@ -1,7 +1,8 @@
-"""The store of a run beside its result: made, gone on with, and left behind where the run ends too early."""
+"""Where a result is made: its options, and the store of a run beside it, left behind where the run ends too early."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.store import Store
+
+
+def add_result_options(p: argparse.ArgumentParser, required: bool = True) -> None:
+    """The options of every command whose result is a directory, made in `DIR.partial`."""
+    p.add_argument(
+        "--out", type=Path, required=required, metavar="DIR", help="directory to write" + " (required)" * required
+    )
+    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
+    p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
 
 
 def store_for(out: Path, identity: Mapping[str, Any], *, resume: bool, force: bool) -> Store:

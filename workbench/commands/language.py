@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
-from workbench.commands.keeping import keeping, store_for
+from workbench.commands.keeping import add_result_options, keeping, store_for
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -50,10 +50,8 @@ def add_parser(commands: Any) -> None:
         description=_LANGUAGE,
         formatter_class=Help,
     )
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write (required)")
+    add_result_options(p)
     p.add_argument("--quick", action="store_true", help="12 checkpoints of 600 steps, 4 chains")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
-    p.add_argument("--resume", action="store_true", help="go on with a run that was cut off, from DIR.partial")
     p.add_argument("--bridge", action="store_true", help="also: the tree of `compare` told to four networks")
     p.add_argument("--intervention", action="store_true", help="also: induction documents up-weighted, 25 trainings")
     p.add_argument("--text", type=Path, metavar="FILE", help="learn, or with --model read, this text (UTF-8)")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help, steps_in_one_bar
 from workbench.commands.console import bar as shown_bar
+from workbench.commands.keeping import add_result_options, keeping, store_for
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--quick", action="store_true", help="fewer seeds and times")
     p.add_argument("--task", metavar="T", help="a tree, a bundled table or a CSV file, in place of the study's own")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
-    p.add_argument("--out", type=Path, metavar="DIR", help="directory to write")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR")
-    p.add_argument("--resume", action="store_true", help="do not run again what a run that was cut off has finished")
+    add_result_options(p, required=False)
     p.add_argument("--quiet", action="store_true", help="no progress bars, and no notes")
     p.set_defaults(run=run)
 
@@ -75,7 +74,6 @@ def run(args: argparse.Namespace) -> int:
     chosen = list(studies().values()) if args.all else [study_named(name) for name in dict.fromkeys(args.names)]
     if args.out is None:
         return _code(_answers(chosen, args, _task(args)))
-    from workbench.commands.keeping import keeping, store_for
     from workbench.report.directory import check_target, staged
 
     check_target(args.out, args.force)

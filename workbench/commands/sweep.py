@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.commands.console import Help
 from workbench.commands.console import bar as shown_bar
-from workbench.commands.keeping import keeping, store_for
+from workbench.commands.keeping import add_result_options, keeping, store_for
 from workbench.commands.options import add_options, spelled, values
 
 if TYPE_CHECKING:
@@ -75,9 +74,7 @@ def _add_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--side", choices=("both", "analytic", "simulated"), default="both", help="analytic: milliseconds a cell"
     )
-    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write (required)")
-    p.add_argument("--force", action="store_true", help="replace an earlier result in DIR; start over")
-    p.add_argument("--resume", action="store_true", help="go on with a sweep that was cut off, from DIR.partial")
+    add_result_options(p)
     p.add_argument("--scheduler", metavar="TCP", help="address of a Dask scheduler, tcp://host:port")
     p.add_argument("--workers", type=int, metavar="N", help="of this machine (default: one a core); 0: no Dask")
     add_options(p, all_options(), MEASURES)
