@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from workbench.theory.flow.aligned import aligned_trajectory, mode_strengths
 from workbench.theory.influence.damped_newton import damped_newton
 from workbench.theory.posterior.deep_forms import deep_block_form, unique_gamma_form
+from workbench.theory.posterior.dense_depth import dense_bif
 from workbench.theory.posterior.hessian import hessian_spectrum
 from workbench.theory.posterior.local_posterior import local_bif
 from workbench.verification.any_depth import DEPTHS, FAMILY, small_network, worst
@@ -79,6 +80,22 @@ def _posterior() -> Outcome:
     return worst(outcomes)
 
 
+def _at_the_maximum() -> Outcome:
+    """Both orders of the local BIF where the posterior is highest, from the Hessians of explicit weights."""
+    times, outcomes = np.array([6.0, 12.0, 30.0]), []
+    for depth in DEPTHS:
+        net = small_network(depth, 4)
+        a, layers = mode_strengths(net, times), aligned_trajectory(net, times).weights
+        temper = {"n_beta": 100.0, "gamma": 5000.0}
+        by_hessians = dense_bif(net.task.X, net.task.Y, layers, times, **temper)
+        by_modes = local_bif(
+            net.modes, a, times, n_outputs=net.task.n_outputs, hidden=net.widths, active=4, depth=depth, **temper
+        )
+        # Covariances are of size 1 / gamma.
+        outcomes.append(compared(temper["gamma"] * by_modes, temper["gamma"] * by_hessians))
+    return worst(outcomes)
+
+
 def _unique() -> Outcome:
     outcomes, grid = [], np.linspace(0, 3, 300_001)
     for depth in (3, 4, 6):
@@ -96,9 +113,12 @@ CLAIMS = (
     Claim(FAMILY, "the curvature along a pair's even gradient", ("pair_blocks_depth_",),
           "fourth-order differences of the loss of two modes", 1e-6, "rounding over the step squared, 1e-16 / 1e-8",
           _block),
-    Claim(FAMILY, "damped influence and local covariance of 3 and 4 layers", ("pair_blocks_depth_",),
+    Claim(FAMILY, "damped influence and local covariance of 3 to 5 layers", ("pair_blocks_depth_",),
           "dense matrices by automatic differentiation", 1e-8, "n beta = 1e-9, which moves the maximum that much",
           _posterior),
+    Claim(FAMILY, "local BIF, both orders, at the localised maximum of 3 to 5 layers", ("pair_blocks_depth_",),
+          "explicit Hessians at the maximum found among all weights", 1e-10, "rounding, over gamma of its tolerance",
+          _at_the_maximum),
     Claim(FAMILY, "the localisation beyond which the posterior has one maximum", ("unique_gamma",),
           "largest slope on a grid of 300,000 points", 1e-6, "spacing of the grid", _unique),
 )  # fmt: skip
