@@ -175,7 +175,13 @@ def test_the_unaligned_start_is_predicted_by_the_exact_solution():
     # The imbalance of the start is of order sigma^2 = 1e-4, the learning rate adds 1e-3.
     assert errors.loc[("gradient_kernel", "all pairs")] < 2e-3
     assert errors.loc[("leave_one_out", "all others")] < 2e-3
-    assert all(v.ruling == "not claimed" for v in verdicts(ds))
+    judged = verdicts(ds)
+    assert {"mode_strengths", "loss", "gradient_kernel", "leave_one_out"} == {v.key for v in judged}
+    # The bound is the first-order effect itself: a hundredth of the prediction would be seen.
+    assert all(v.ruling is Ruling.HOLDS and v.power < 0.01 for v in judged)
+    # A coarse learning rate leaves nothing to be claimed.
+    coarse = ds.assign_attrs(step_errors='{"mode_strengths": 0.3, "loss": 0.1}')
+    assert all(v.ruling is Ruling.NOT_CLAIMED and "coarse" in v.reason for v in verdicts(coarse))
 
 
 def test_identical_settings_give_identical_results():

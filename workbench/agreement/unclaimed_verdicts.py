@@ -32,7 +32,7 @@ def unbounded(ds: xr.Dataset) -> list[Verdict]:
         return []
     final = ds["singular_value"].values / ds.attrs["input_scale"]
     difference = np.abs(ds["mode_strength_simulated"].values - ds["mode_strength_analytic"].values) / final
-    reason = str(ds.attrs.get("no_error_bar", "unaligned start: no closed-form error bar for the learning rate"))
+    reason = str(ds.attrs.get("no_error_bar", "the learning rate is coarse: its first-order effect says too little"))
     claim = "mode strengths (largest difference / final strength)"
     judged = [unclaimed("mode_strengths", claim, f"{difference.max():.2g}", reason)]
     for measure in measures_in(ds):

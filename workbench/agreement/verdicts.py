@@ -15,6 +15,7 @@ from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, 
 from workbench.agreement.event_table import flip_pairs
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.posterior_verdicts import CHAINS, chain_verdicts, posterior_verdicts
+from workbench.agreement.unaligned_verdicts import judged_by_steps
 from workbench.agreement.unclaimed_verdicts import one_sided, unbounded
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import variable
@@ -33,7 +34,7 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     """Judge every claim that the dataset can be asked about; each states the smallest error that it would catch."""
     bounded = _a0(ds) is not None and "no_error_bar" not in ds.attrs
     error = _strength_error(ds) if bounded else 0.0
-    judged = _bounded(ds, error) if bounded else unbounded(ds)
+    judged = _bounded(ds, error) if bounded else judged_by_steps(ds) or unbounded(ds)
     if local_bif.name in measures_in(ds):
         judged += posterior_verdicts(ds)
     judged += chain_verdicts(ds)

@@ -83,6 +83,4 @@ def why_without_error_bar(start: Network, settings: Settings) -> str | None:
         return f"{settings.optimizer}: the first-order effect of the learning rate is known for gradient descent"
     if settings.train_batch is not None:
         return f"mini-batches of {settings.train_batch} items: their noise is no part of the flow"
-    if start.active is None:
-        return "unaligned start: no closed-form error bar for the learning rate"
     return None
