@@ -85,7 +85,7 @@ def _through_training(network: Network, times: Array, measure: Measure, options:
     if measure not in (leave_one_out, window_removal):
         return None
     faster = 1.0 if options["convention"] == "unnormalised" else P / (P - 1)
-    window = ALWAYS if measure is leave_one_out else tuple(map(float, options["window"]))
+    begin, end = ALWAYS if measure is leave_one_out else options["window"]
     runs = np.vstack([ones, (1 - np.eye(P)) * faster])
-    shift = descent_loss_shift(network, times, runs, window=window)
+    shift = descent_loss_shift(network, times, runs, window=(float(begin), float(end)))
     return shift[:, :1] - shift[:, 1:]

@@ -86,13 +86,21 @@ def _at_the_maximum() -> Outcome:
     for depth in DEPTHS:
         net = small_network(depth, 4)
         a, layers = mode_strengths(net, times), aligned_trajectory(net, times).weights
-        temper = {"n_beta": 100.0, "gamma": 5000.0}
-        by_hessians = dense_bif(net.task.X, net.task.Y, layers, times, **temper)
+        n_beta, gamma = 100.0, 5000.0
+        by_hessians = dense_bif(net.task.X, net.task.Y, layers, times, n_beta=n_beta, gamma=gamma)
         by_modes = local_bif(
-            net.modes, a, times, n_outputs=net.task.n_outputs, hidden=net.widths, active=4, depth=depth, **temper
+            net.modes,
+            a,
+            times,
+            n_beta=n_beta,
+            gamma=gamma,
+            n_outputs=net.task.n_outputs,
+            hidden=net.widths,
+            active=4,
+            depth=depth,
         )
         # Covariances are of size 1 / gamma.
-        outcomes.append(compared(temper["gamma"] * by_modes, temper["gamma"] * by_hessians))
+        outcomes.append(compared(gamma * by_modes, gamma * by_hessians))
     return worst(outcomes)
 
 
