@@ -114,3 +114,20 @@ def test_a_table_is_asked_for_the_order_of_its_flips_and_not_for_stages_that_it_
     hierarchy = next(s for s in toy_sentences(workbench.compare(task, settings)) if s.name == "hierarchy")
     assert not any("common ancestor" in check.sentence for check in hierarchy.checks)
     assert hierarchy.numbers["own level half learned"].isna().all()
+
+
+def test_agreement_of_stages_and_peaks_is_spearmans_and_its_chance_that_of_all_permutations():
+    from itertools import permutations
+
+    from scipy.stats import spearmanr
+
+    from workbench.paper.tokens import order_agreement
+
+    learned, strongest = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), np.array([2.0, 2.0, 4.0, 16.0, 8.0])
+    rank, chance = order_agreement(learned, strongest)
+    assert rank == pytest.approx(spearmanr(learned, strongest).statistic)
+    every = [spearmanr(learned, one).statistic for one in permutations(strongest)]
+    # Binomial noise of 20,000 permutations, four times.
+    exact = float(np.mean(np.array(every) >= rank - 1e-9))
+    assert chance == pytest.approx(exact, abs=4 * (exact * (1 - exact) / 20_000) ** 0.5)
+    assert order_agreement(learned, learned[::-1])[1] > 0.9 and order_agreement(learned, np.ones(5))[1] == 1
