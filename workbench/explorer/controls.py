@@ -18,6 +18,7 @@ from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ACTIVATIONS, GIVEN, MEASURES, OPTIONS, PANELS, PREPARED, RANGES, ExplorerState
 from workbench.explorer.upload import uploaded_text
+from workbench.figures.reading import text
 from workbench.semantics import task_from_csv_text
 
 #: Steps of the time slider from beginning to end.
@@ -147,6 +148,7 @@ class Controls:
                 self.branching.value = "2,2,2"
             if kind == "csv":
                 self._table, self._table_name = state.table, rest
+                self.upload.description = f"{text(rest, 22)}: another" if rest else "choose a CSV file"
             with self.time.hold_sync():  # between them a browser would move the handle
                 self.time.max, self.time.step = end, end / TIME_STEPS
                 self.time.value = state.time

@@ -44,29 +44,36 @@ def _influence(state: ExplorerState) -> str:
     )
 
 
-def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, target: int) -> str:
-    """The same with numbers: the mode that is rising, and the first pair chosen; plain text, quick to draw."""
+#: Pairs whose influence is written out.
+_PAIRS = 4
+
+
+def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, targets: tuple[int, ...]) -> str:
+    """The same with numbers: the mode that is rising, and the pairs chosen; plain text, quick to draw."""
     t = min(state.time, curves.end)
     groups = scene.groups(width(state, scene))
     a, e = curves.at(curves.strengths, t), curves.at(curves.residuals, t)
     # The mode in the news: the learned one nearest to half of its final strength.
     rising = int(np.argmin(np.where(groups.learned, np.abs(scene.c * a / groups.s - 0.5), np.inf)))
-    value = float(np.interp(t, curves.influence_times, curves.influence[:, source, target]))
-    i, j = (text(scene.task.items[k], 14) for k in (source, target))
+    i, *names = (text(scene.task.items[k], 14) for k in (source, *targets))
     mode = (
         f"t = {t:.4g}:  {groups.names[rising]}  s = {_n(groups.s[rising])}, c = {_n(scene.c)}, "
         f"a = {_n(a[rising])}, e = {_n(e[rising])};    "
     )
     if scene.unit != 1:
         mode = f"table in units of {scene.unit:g};  {mode}"
-    left = f"I({i} → {j}) = "
-    if state.measure == gradient_kernel.name and state.depth == 2 and source != target:
+    matrix = curves.matrix(t)
+    pairs = [f"I({i} → {j}) = {_n(matrix[source, k])}" for j, k in zip(names, targets, strict=True)]
+    target = targets[0]
+    if state.measure == gradient_kernel.name and state.depth == 2 and targets != (source,) and len(targets) == 1:
         H, P = groups.projectors[:, source, target], scene.task.n_items
         errors, inputs = float(e**2 @ H), float(curves.at(curves.first, t) @ H)
-        return f"{mode}{left}−{P}² × ({_n(errors)}) × ({_n(inputs)}) = {_n(-(P**2) * errors * inputs)}"
+        value = _n(-(P**2) * errors * inputs)
+        return f"{mode}I({i} → {names[0]}) = −{P}² × ({_n(errors)}) × ({_n(inputs)}) = {value}"
     shown = ", ".join(f"{OPTIONS[name].symbol.split()[-1]} = {value:.4g}" for name, value in state.asked.items())
     extra = f"  ({shown})" if shown else ""
-    return f"{mode}{left}{_n(value)}{extra}"
+    more = f" and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    return f"{mode}{',  '.join(pairs[:_PAIRS])}{more}{extra}"
 
 
 def _n(value: float) -> str:

@@ -67,7 +67,7 @@ class Follower:
         self.view.canvas.polish()
 
     def _say(self) -> None:
-        self.status.fresh(self._verdict.line, expected=self._verdict.expected)
+        self.status.fresh(self._verdict)
 
 
 def _simulate_and_judge(

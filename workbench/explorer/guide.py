@@ -24,7 +24,9 @@ CONTROLS = {
     "across the first split only ever help each other.",
     "depth": "Weight layers D. At 1 items have no influence on each other; more layers wait longer and rise sharper.",
     "hidden": "Units of the hidden layers. With fewer than there are modes the last ones are never learned.",
-    "a0": "Strength of every mode at the start (weight to the power D). Small: rich, in stages. Large: lazy, at once.",
+    "a0": "Strength of every mode at the start (weight to the power D). Small: rich, in stages. Large: lazy, at once. "
+    "The start is aligned with the modes, for which alone the formula below and its two factors hold; random ones: "
+    "workbench compare --init gaussian:0.1.",
     "lam": "Second layer's squared weight minus the first's (weight²), at depth 2. Far from 0: lazy.",
     "eta": "Step of the simulated training (flow time per step). Theory has none: large ones leave it, and diverge.",
     "activation": "Of the simulated network's hidden layers, from the same first weights. Lines stay those of the "
@@ -65,13 +67,15 @@ class Preset:
     state: ExplorerState
 
 
+#: Values on the steps of their sliders, which a browser would otherwise show beside them.
+_LAZY, _COARSE = 10**-0.52, 0.001 * 20 ** (159 / 65)
 _RICH = ExplorerState(a0=0.001)
 PRESETS = (
     Preset(
         "rich and lazy",
         "From a small start (kept, faded) the modes wait and rise one by one, and influence changes sign; from a large "
         "one they rise together.",
-        ExplorerState(a0=0.3, kept=(_RICH.query(),), time=4.0),
+        ExplorerState(a0=_LAZY, kept=(_RICH.query(),), time=4.0),
     ),
     Preset(
         "why siblings harm",
@@ -98,9 +102,9 @@ PRESETS = (
     ),
     Preset(
         "a step too large",
-        "Training in steps of 1.5 leaves the flow, which has none; from 2 over the largest curvature on, here 2.07, it "
+        "Training in steps of 1.52 leaves the flow, which has none; from 2 over the largest curvature, here 2.07, it "
         "cannot settle: try 2.5.",
-        ExplorerState(eta=1.5, time=6.0),
+        ExplorerState(eta=_COARSE, time=6.0),
     ),
 )
 
@@ -144,7 +148,7 @@ TOUR = (
         "Rich or lazy is a matter of the start",
         "A start of 0.3 instead of 0.01 (kept, faded): no waiting, no stages, and hardly any change of sign. Move the "
         "initial scale and see; reset brings back the beginning.",
-        ExplorerState(a0=0.3, kept=(ExplorerState().query(),), time=3.0, targets=("cat", "robin", "oak")),
+        ExplorerState(a0=_LAZY, kept=(ExplorerState().query(),), time=3.0, targets=("cat", "robin", "oak")),
     ),
 )
 

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 #: Smallest letters, in points, at which a name at the matrix can be read.
 _LEGIBLE = 6.0
+#: Cells paler than this part of the colours' end get no sign.
+_PALE = 0.04
 
 
 class TreeMap:
@@ -83,11 +85,15 @@ class MatrixMap:
         self.image = ax.imshow(
             np.zeros((P, P)), cmap=style.diverging(), vmin=-1, vmax=1, interpolation="nearest", aspect="auto"
         )
+        #: A minus sign in the cells that help, so that a print in grey keeps the sign.
+        self.signs = LineCollection([], colors=style.ink, linewidths=1.0)
+        ax.add_collection(self.signs)
         self.cells = [Rectangle((0, 0), 1, 1, fill=False, ec=style.ink, lw=1.8, visible=False) for _ in range(P)]
         for cell in self.cells:
             ax.add_patch(cell)
         place, figure = ax.get_position(), ax.figure
         high, wide = place.height * figure.get_figheight() * 72 / P, place.width * figure.get_figwidth() * 72 / P
+        self.signed = min(high, wide) >= _LEGIBLE
         font = min(style.small, 1.05 * high, 1.05 * wide)
         if font >= _LEGIBLE:
             names = [text(scene.task.items[i], int(5.6 * style.font / (0.52 * font))) for i in order]
@@ -116,7 +122,7 @@ class MatrixMap:
     @property
     def moving(self) -> list[Artist]:
         """Image and frames."""
-        return [self.image, *self.cells]
+        return [self.image, self.signs, *self.cells]
 
     def show(self, frame: Frame) -> None:
         """The matrix at a time."""
@@ -128,6 +134,8 @@ class MatrixMap:
         off = ~np.eye(P, dtype=bool)
         values = np.where(off, frame.curves.matrix(frame.time), np.nan)[np.ix_(self.order, self.order)]
         self.image.set_data(np.ma.masked_invalid(values))
+        helps = np.argwhere(np.nan_to_num(values) < -_PALE * size) if self.signed else ()
+        self.signs.set_segments([((column - 0.18, row), (column + 0.18, row)) for row, column in helps])
         for k, cell in enumerate(self.cells):
             cell.set_visible(k < len(frame.targets))
             if k < len(frame.targets):

@@ -167,7 +167,7 @@ class Panels:
         self._keys, self._common = keys, common
         for name, panel in self.by_name.items():
             panel.show(frames[name])
-        line = numbers(frame.state, self.scene, frame.curves, frame.source, frame.targets[0])
+        line = numbers(frame.state, self.scene, frame.curves, frame.source, frame.targets)
         self.numbers_line = line
         self.numbers.set_text(f"{line}    [{frame.state.summary()}]")
         return None if everything else tuple(self._parts[name] for name in changed)

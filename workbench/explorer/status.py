@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
+from workbench.explorer.boxes import display
 from workbench.explorer.theme import BAD, GOOD, WAIT
 from workbench.explorer.toolbar import button
+from workbench.explorer.verdict import Verdict
 
 
 class Status:
@@ -32,7 +34,7 @@ class Status:
         self.error, self.remarks, self._notice = widgets.HTML(), widgets.HTML(), widgets.HTML()
         understood = button("understood", "take this line away", lambda: self.notice(""))
         self.notice_row = widgets.HBox([self._notice, understood], layout=widgets.Layout(display="none"))
-        row = widgets.HBox([self.bar, self.cancel, self.again, self.line])
+        row = widgets.HBox([self.cancel, self.again, self.bar, self.line])
         for box in (row, self.notice_row):
             box.add_class("workbench-row")
         for line in (self.line, self.error, self.remarks, self._notice):
@@ -44,6 +46,8 @@ class Status:
 
     def _say(self, word: str, line: str, tone: str) -> None:
         self.word = word
+        # Only while there is something to wait for; after the buttons, which stay where they are.
+        display(self.bar, word == "stale")
         self.line.value = f'<span class="workbench-{word} workbench-{tone}">{html.escape(line)}</span>'
 
     def stale(self) -> None:
@@ -55,10 +59,11 @@ class Status:
         """So much of the simulation is done."""
         self.bar.value = fraction
 
-    def fresh(self, line: str, *, expected: bool) -> None:
+    def fresh(self, verdict: Verdict) -> None:
         """The simulation belongs to the state; red where its deviation from theory is not to be expected."""
         self.bar.value = 1.0
-        self._say("fresh", f"{'simulated' if expected else '⚠ simulated'}: {line}", GOOD if expected else BAD)
+        tone = BAD if not verdict.expected else WAIT if verdict.far else GOOD
+        self._say("fresh", f"{'simulated' if tone == GOOD else '⚠ simulated'}: {verdict.line}", tone)
 
     def stopped(self, line: str) -> None:
         """There will be no simulation."""

@@ -41,7 +41,7 @@ body:has(.workbench-dark) #rendered_cells {
 .workbench .workbench-room { min-height: 2.8em; }
 .workbench a { color: var(--accent); text-decoration: underline; }
 .workbench button.jupyter-button { background: var(--field); color: var(--ink); border: 1px solid var(--quiet);
-  font-size: .95em; padding: 0 .45em !important; border-radius: 4px; height: auto; min-height: 28px; margin: 1px;
+  font-size: .95em; padding: 0 .38em !important; border-radius: 4px; height: auto; min-height: 28px; margin: 1px;
   box-shadow: none; }
 .workbench button.jupyter-button.mod-active { border: 2px solid var(--accent); font-weight: 600; }
 .workbench button.jupyter-button.workbench-first { background: var(--accent); color: var(--bg); font-weight: 600; }
@@ -62,7 +62,7 @@ body:has(.workbench-dark) #rendered_cells {
 .workbench-good { color: var(--good); } .workbench-wait { color: var(--wait); }
 .workbench-bad { color: var(--bad); font-weight: 600; }
 .workbench-status { flex: 1 1 20em; }
-.workbench-row .widget-dropdown { max-width: 15em; }
+.workbench-row .widget-dropdown { max-width: 14em; } .workbench-row .workbench-look { max-width: 10.5em; }
 .workbench table { border-collapse: collapse; margin: 4px 0; }
 .workbench td, .workbench th { padding: 2px 8px; text-align: left; border-bottom: 1px solid var(--edge);
   vertical-align: top; }

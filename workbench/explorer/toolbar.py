@@ -59,6 +59,7 @@ class Toolbar:
         self.large = toggle("presentation", "large letters, controls folded")
         options = [(title, name) for name, title in LOOKS.items()]
         self.look = widgets.Dropdown(options=options, description="look", layout=widgets.Layout(width="auto"))
+        self.look.add_class("workbench-look")
         self.symbols = widgets.HTML(symbols_table(), layout=widgets.Layout(display="none"))
         self.header = widgets.HTML(f"<h1>{TITLE}</h1><p class='workbench-introduction'>{INTRODUCTION}</p>")
         self._make_tour()

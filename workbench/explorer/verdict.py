@@ -31,16 +31,19 @@ Array = NDArray[np.float64]
 _NOTHING = 1e-3
 #: Part of the kernel's deviation that a measure of the whole history may show, and of the predicted one.
 _HISTORY, _STEPPED = 4.0, 1.2
+#: Part of the largest value from which a deviation is no detail, even if the step explains it.
+_FAR_OFF = 0.1
 #: Standard errors that one of many values may be off: with few chains the errors themselves are uncertain.
 _FAR = 6.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line, and whether what it says is to be expected."""
+    """One line, whether what it says is to be expected, and whether the circles are far from the lines all the same."""
 
     line: str
     expected: bool
+    far: bool = False
 
 
 def at_checkpoints(state: ExplorerState, scene: Scene, simulated: Simulated) -> Curves:
@@ -84,6 +87,7 @@ def verdict(state: ExplorerState, scene: Scene, simulated: Simulated, curves: Cu
     return Verdict(
         f"off by up to {_percent(deviation)} of the largest influence, strengths {_percent(strengths)}: {reason}",
         explained,
+        far=max(deviation, strengths) > _FAR_OFF,
     )
 
 
