@@ -2,7 +2,8 @@
 
     python benchmarks/explorer.py
 
-Times are wall-clock, since that is what a hand feels; on a machine that does other work they are larger.
+Times are wall-clock, since that is what a hand feels; on a machine that does other work they are larger. CPU times,
+given beside them, are not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from harness import Table, number
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from driven_app import App, chromium, served, what_is_missing
+from driven_app import App, Server, chromium, served, what_is_missing
 
 MOVES = 400
 
@@ -55,15 +56,18 @@ def in_process() -> list[tuple[str, str, str]]:
     from workbench.explorer import explore
 
     view = explore()
+    spent: list[float] = []
 
     async def move(count: int) -> list[float]:
         costs = []
+        cpu = time.process_time()
         for k in range(count):
             value = 10 ** (-2 - 0.02 * (k % 20))
             began = time.perf_counter()
             view.controls.a0.value = value
             costs.append(time.perf_counter() - began)
             await asyncio.sleep(0)
+        spent.append((time.process_time() - cpu) / count)
         return costs
 
     async def settle() -> float:
@@ -78,6 +82,7 @@ def in_process() -> list[tuple[str, str, str]]:
         gc.collect()
         before = resident()
         costs = await move(MOVES)
+        spent[:] = spent[-1:]
         gc.collect()
         growth = resident() - before
         settled = []
@@ -91,6 +96,7 @@ def in_process() -> list[tuple[str, str, str]]:
     milliseconds = [1e3 * cost for cost in costs]
     return [
         ("one frame, in process: median, ms", number(statistics.median(milliseconds)), "25"),
+        ("one frame, in process: CPU, ms", number(1e3 * spent[0]), "25"),
         (f"memory after {MOVES} more moves, MB", f"{growth:+.1f}", "5"),
         ("simulation there after the last move, in process: median, s", number(statistics.median(settled)), "0.5"),
     ]
@@ -105,13 +111,37 @@ def in_browser() -> list[tuple[str, str, str]]:
         app.at_rest()
         app.page.evaluate(_WATCH)
         keys = press(app)
+        before = cpu_of(server)
         dragging, settled = drag(app)
+        per_frame = (cpu_of(server) - before) / max(len(app.page.evaluate("window.frames")), 1)
+        playing = play(app)
     return [
         ("key to painted frame: median, ms", number(statistics.median(keys)), "80"),
         ("frames a second while dragging", number(dragging), "at least 10"),
+        ("CPU of the program for each of them, simulation included, ms", number(1e3 * per_frame), "100"),
+        ("frames a second while playing", number(playing), "at least 10"),
         ("simulation there after the mouse is released, s", number(settled), "0.5"),
-        ("first picture after the address is opened, kernel start included, s", number(painted), "5"),
+        ("first picture after the address is opened, kernel start included, s", number(painted), "4"),
     ]
+
+
+def cpu_of(server: Server) -> float:
+    """Seconds of CPU that the kernels of a server have taken (Linux)."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in server.children()]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def play(app: App, seconds: float = 3.0) -> float:
+    """Pictures a second while time plays."""
+    app.at_rest()
+    app.button("▶ play").click()
+    app.page.wait_for_timeout(300)
+    app.page.evaluate("() => { window.frames = []; }")
+    began = time.perf_counter()
+    app.page.wait_for_timeout(1e3 * seconds)
+    frames = len(app.page.evaluate("window.frames")) / (time.perf_counter() - began)
+    app.button("❚❚ pause").click()
+    return frames
 
 
 def press(app: App, count: int = 40) -> list[float]:

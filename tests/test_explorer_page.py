@@ -36,6 +36,7 @@ from workbench.explorer.runner import Runner
 from workbench.explorer.scene import scene_of
 from workbench.explorer.simulate import Simulated, simulate
 from workbench.explorer.state import OPTIONS, PANELS
+from workbench.explorer.status import Status
 from workbench.explorer.theme import look
 from workbench.explorer.verdict import at_checkpoints, verdict
 from workbench.explorer.view import Explorer
@@ -430,3 +431,33 @@ def test_only_who_starts_the_app_names_a_language_model(app: Callable[..., App],
             language_result(path)
     with pytest.raises(WorkbenchError):
         ExplorerState.from_query("language=/etc/hosts")
+
+
+def test_a_deviation_that_is_explained_and_large_is_neither_green_nor_red() -> None:
+    state = ExplorerState(eta=1.5)
+    scene = scene_of(state)
+    run = simulate(state, scene, curves(state, scene).end, lambda fraction: None)
+    said = verdict(state, scene, run, at_checkpoints(state, scene, run))
+    assert said.expected and said.far
+    status = Status(lambda: None, lambda: None)
+    status.fresh(said)
+    assert "workbench-wait" in status.line.value
+
+
+def test_every_target_has_its_number_and_every_helping_cell_its_sign(view: Explorer) -> None:
+    view.show(ExplorerState(time=8.0, targets=("cat", "robin", "oak")))
+    matrix, line = view.curves.matrix(view.state.time), view.panels.numbers_line
+    for name in ("cat", "robin", "oak"):
+        value = matrix[0, view.scene.task.item_index(name)]
+        assert f"I(dog → {name}) = {value:.3g}".replace("-", "−") in line
+    panel: Any = view.panels.by_name["matrix"]
+    off = matrix[~np.eye(8, dtype=bool)]
+    assert panel.signed and len(panel.signs.get_segments()) == (off < -0.04 * panel.largest).sum() > 0
+
+
+def test_presets_and_tour_stand_on_the_steps_of_their_sliders(view: Explorer) -> None:
+    for state in (*(preset.state for preset in PRESETS), *(stop.state for stop in TOUR)):
+        for name in ("a0", "eta"):
+            slider = view.controls[name]
+            steps = (np.log10(getattr(state, name)) - slider.min) / slider.step
+            assert abs(steps - round(steps)) < 1e-6, (name, getattr(state, name))

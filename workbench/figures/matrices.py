@@ -64,8 +64,8 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
             longest = max(map(len, [*title.split("\n"), label]))
             size = min(style.small, max(style.least, 0.85 * 72 * cell / (0.58 * longest)))
             row[0].set_ylabel(f"{title}\n{label}", labelpad=2.2 * style.font, fontsize=size)
+        fits = 0.6 * style.small * max(len(name) for _, name in stages) < 0.95 * 72 * cell
         for ax, (k, name) in zip(axes[0], stages, strict=True):
-            fits = 0.6 * style.small * len(name) < 0.95 * 72 * cell
             stage = name if fits else name.replace(" half", "\nhalf")
             ax.set_title(f"$t$ = {ds['time'].values[k]:.3g}\n{stage}", fontsize=style.small)
         _colourbars(figure, grid, axes, rows, style)
