@@ -28,7 +28,7 @@ from workbench.explorer.history import History
 from workbench.explorer.labels import together
 from workbench.explorer.layout import Window, layout
 from workbench.explorer.menu import App, language_result
-from workbench.explorer.model import curves
+from workbench.explorer.model import curves, start_of
 from workbench.explorer.more_panels import representation
 from workbench.explorer.page import open_app
 from workbench.explorer.remarks import remarks
@@ -139,6 +139,8 @@ def test_colours_stand_out_from_the_background(night: bool) -> None:
         {"depth": 3, "eta": 0.1},
         {"depth": 3},
         {"depth": 6},
+        {"start": "gaussian"},
+        {"start": "gaussian", "depth": 3},
         {"depth": 1},
         {"lam": 2.0, "eta": 0.1},
         {"measure": "leave_one_out", "eta": 0.05},
@@ -461,3 +463,30 @@ def test_presets_and_tour_stand_on_the_steps_of_their_sliders(view: Explorer) ->
             slider = view.controls[name]
             steps = (np.log10(getattr(state, name)) - slider.min) / slider.step
             assert abs(steps - round(steps)) < 1e-6, (name, getattr(state, name))
+
+
+def test_a_random_start_has_the_strength_that_the_slider_says_on_average() -> None:
+    state = ExplorerState(start="gaussian", a0=0.04, depth=3, hidden=9)
+    scene = scene_of(state)
+    starts = [start_of(replace(state, seed=seed), scene) for seed in range(60)]
+    products = [net.weights[2] @ net.weights[1] @ net.weights[0] for net in starts]
+    modes = [np.diag(scene.modes.U.T @ product @ scene.modes.V) for product in products]
+    # Of 480 strengths, each a sum of 81 products: a mean square within a sixth.
+    assert np.sqrt(np.mean(np.square(modes))) == pytest.approx(0.04, rel=0.16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"lam": 1.0}, {"measure": "leave_one_out"}, {"activation": "tanh"}, {"panels": ("tree", "factors")}],
+)
+def test_a_random_start_says_what_it_does_not_go_with(changes: dict[str, Any]) -> None:
+    with pytest.raises(WorkbenchError, match="a random start goes with"):
+        ExplorerState(start="gaussian", **changes)
+
+
+def test_the_seed_moves_the_lines_of_a_random_start_alone(view: Explorer) -> None:
+    for start, moves in (("", False), ("gaussian", True)):
+        view.show(ExplorerState(start=start))
+        before = view.curves.loss
+        view.controls.seed.value = 1
+        assert (np.abs(view.curves.loss - before).max() > 1e-3) == moves

@@ -16,6 +16,7 @@ from workbench.errors import WorkbenchError
 from workbench.explorer.boxes import box, display, int_slider, log_slider, menu, option_slider
 from workbench.explorer.guide import CONTROLS as HELP
 from workbench.explorer.scene import Scene
+from workbench.explorer.starts import STARTS
 from workbench.explorer.state import ACTIVATIONS, GIVEN, MEASURES, OPTIONS, PANELS, PREPARED, RANGES, ExplorerState
 from workbench.explorer.upload import uploaded_text
 from workbench.figures.reading import text
@@ -31,7 +32,7 @@ _KINDS = {
 }
 _GROUPS = {
     "Task": ("kind", "branching", "flip", "upload", "prepare"),
-    "Network and training": ("depth", "hidden", "a0", "lam", "eta", "activation", "seed"),
+    "Network and training": ("depth", "hidden", "a0", "start", "lam", "eta", "activation", "seed"),
     "Influence": ("measure", "source", "targets", *OPTIONS, "panels", "scale"),
 }
 
@@ -58,6 +59,7 @@ class Controls:
         self.depth = int_slider("depth D (layers)", "depth")
         self.hidden = int_slider("hidden width Nₕ (units)", "hidden")
         self.a0 = log_slider("initial scale a₀ (weightᴰ)", RANGES["a0"])
+        self.start = box(widgets.Dropdown, "start", options=menu(STARTS))
         self.lam = box(widgets.FloatSlider, "balance λ (weight²)", min=-10.0, max=10.0, step=0.1, readout_format=".1f")
         self.eta = log_slider("step size η (time)", RANGES["eta"], math.log10(20) / 65)  # the default, 0.02, is a step
         self.seed = int_slider("seed", "seed")
@@ -91,7 +93,7 @@ class Controls:
     @property
     def _plain(self) -> dict[str, Any]:
         """Controls whose value is the state's."""
-        names = ("depth", "hidden", "a0", "lam", "eta", "seed", "measure", "time", "prepare", "scale", "activation")
+        names = (*_GROUPS["Network and training"], "measure", "time", "prepare", "scale")
         return {name: getattr(self, name) for name in names} | self.options
 
     def state(self, shown: ExplorerState) -> ExplorerState:

@@ -20,6 +20,10 @@ _PAIR = r"H^k_{ij}"
 def formula(state: ExplorerState) -> str:
     """How the modes move and what influence is, for depth, balance and measure of a state; mathtext."""
     D = state.depth
+    if state.start:
+        return (
+            r"$\dot W_l=-\partial L/\partial W_l$, integrated;    $I_{ij}=-g_i\cdot g_j$, $g$: gradients of the losses"
+        )
     motion = _STRENGTH.get(D, rf"$\dot a_k={D}\,a_k^{{2-2/{D}}}(s_k-c\,a_k)$")
     if state.lam != 0:
         motion = r"$\dot a_k=\sqrt{\lambda^2+4a_k^2}\,(s_k-c\,a_k)$"
@@ -65,7 +69,13 @@ def numbers(state: ExplorerState, scene: Scene, curves: Curves, source: int, tar
     matrix = curves.matrix(t)
     pairs = [f"I({i} → {j}) = {_n(matrix[source, k])}" for j, k in zip(names, targets, strict=True)]
     target = targets[0]
-    if state.measure == gradient_kernel.name and state.depth == 2 and targets != (source,) and len(targets) == 1:
+    if (
+        state.measure == gradient_kernel.name
+        and state.depth == 2
+        and targets != (source,)
+        and len(targets) == 1
+        and not state.start
+    ):
         H, P = groups.projectors[:, source, target], scene.task.n_items
         errors, inputs = float(e**2 @ H), float(curves.at(curves.first, t) @ H)
         value = _n(-(P**2) * errors * inputs)

@@ -24,14 +24,14 @@ CONTROLS = {
     "across the first split only ever help each other.",
     "depth": "Weight layers D. At 1 items have no influence on each other; more layers wait longer and rise sharper.",
     "hidden": "Units of the hidden layers. With fewer than there are modes the last ones are never learned.",
-    "a0": "Strength of every mode at the start (weight to the power D). Small: rich, in stages. Large: lazy, at once. "
-    "The start is aligned with the modes, for which alone the formula below and its two factors hold; random ones: "
-    "workbench compare --init gaussian:0.1.",
+    "a0": "Strength of every mode at the start (weight to the power D). Small: rich, in stages. Large: lazy, at once.",
+    "start": "First weights: aligned with the modes, where formulas hold mode by mode, or random, of the same strength "
+    "on average; lines are then the flow, integrated. The seed chooses them.",
     "lam": "Second layer's squared weight minus the first's (weight²), at depth 2. Far from 0: lazy.",
     "eta": "Step of the simulated training (flow time per step). Theory has none: large ones leave it, and diverge.",
     "activation": "Of the simulated network's hidden layers, from the same first weights. Lines stay those of the "
     "linear network: see how far its theory reaches.",
-    "seed": "Of everything random: hidden units' orientation, samplers. The lines do not depend on it.",
+    "seed": "Of everything random: hidden units' orientation, samplers, random starts. Lines depend on the last alone.",
     "measure": "What is meant by influence. Gradient kernel: of one step. Leave-one-out: of never having seen an item.",
     "source": "The item i that would weigh more.",
     "targets": "The items j whose loss is looked at; hold Ctrl to choose several.",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.errors import ConditionError, WorkbenchError
 from workbench.explorer.scene import Scene
+from workbench.explorer.starts import deviation
 from workbench.explorer.state import MEASURES as SHOWN
 from workbench.explorer.state import ExplorerState
 from workbench.influence import MEASURES, Work, gradient_kernel, local_bif
@@ -75,12 +76,12 @@ def width(state: ExplorerState, scene: Scene) -> int:
 
 
 #: Curves depend on nothing else: the other fields only pick from them, or belong to simulation or to the page.
-_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "lam", "measure", "options")
+_KEY = ("task", "table", "prepare", "depth", "hidden", "a0", "start", "lam", "measure", "options")
 
 
 def curves_key(state: ExplorerState) -> tuple[object, ...]:
     """Two states with the same key have the same curves."""
-    return tuple(getattr(state, name) for name in _KEY)
+    return (*(getattr(state, name) for name in _KEY), state.seed if state.start else 0)
 
 
 def slow(state: ExplorerState, scene: Scene) -> bool:
@@ -113,6 +114,8 @@ def curves(state: ExplorerState, scene: Scene) -> Curves:
 def curves_at(state: ExplorerState, scene: Scene, t: Array, coarse: Array) -> Curves:
     """What theory predicts at flow times ``t``; at those of ``coarse`` influence by a measure that takes longer."""
     groups = scene.groups(width(state, scene))
+    if state.start:
+        return _integrated(state, scene, groups, t)
     first, second, a = _weights(state, scene, groups, t)
     e = groups.s - scene.c * a
     loss = (e**2 @ groups.size) / (2 * scene.c) + scene.rest_loss
@@ -123,6 +126,22 @@ def curves_at(state: ExplorerState, scene: Scene, t: Array, coarse: Array) -> Cu
         influence_times = coarse
         influence = _influence(state, scene, coarse)
     return Curves(t, a, e, loss, _half_rise(state, scene, groups), influence_times, influence, first, second)
+
+
+def _integrated(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> Curves:
+    """From a random start: the exact flow. Layers have no weights mode by mode, so that `first` and `second` are 0."""
+    flow, kernel = theory.predict(start_of(state, scene), t), MEASURES[gradient_kernel.name]
+    a = by_group(flow.mode_strengths, groups)
+    influence = np.asarray(kernel.measure(flow, kernel.resolve(flow, {}), Work()).values)
+    half = scene.c * a >= groups.s / 2
+    rise = np.where(half.any(axis=0), t[half.argmax(axis=0)], np.inf)
+    none = np.zeros_like(a)
+    return Curves(t, a, groups.s - scene.c * a, np.asarray(flow.loss), rise, t, influence, none, none)
+
+
+def by_group(strengths: Array, groups: ModeGroups) -> Array:
+    """``(T, G)`` means of ``(T, K)`` over the modes that share a curve."""
+    return np.stack([strengths[:, groups.of_mode == g].mean(axis=1) for g in range(len(groups.s))], axis=1)
 
 
 def _weights(state: ExplorerState, scene: Scene, groups: ModeGroups, t: Array) -> tuple[Array, Array, Array]:
@@ -175,6 +194,9 @@ def _influence(state: ExplorerState, scene: Scene, t: Array) -> Array:
 
 def start_of(state: ExplorerState, scene: Scene) -> Network:
     """Initial weights of the network a state describes, aligned with the modes; of two layers at any balance."""
+    if state.start:
+        init = Init("gaussian", deviation(state.a0, state.hidden, state.depth))
+        return network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
     init = Init("balanced", state.a0)
     start = network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
     if state.lam == 0:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench import influence
 from workbench.errors import WorkbenchError
-from workbench.explorer.model import start_of, width
+from workbench.explorer.model import by_group, start_of, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import ExplorerState
 from workbench.networks import Init, Network, network
@@ -30,7 +30,7 @@ _SAMPLING = {"chains": 4, "draws": 200}
 #: More steps than this are no answer to a resting hand.
 MAX_STEPS = 100_000
 #: The simulation depends on nothing else; source, targets and time only pick from it.
-_KEY = ("task", "table", "prepare", "activation", "depth", "hidden", "a0", "lam", "eta", "measure", "seed")
+_KEY = ("task", "table", "prepare", "activation", "depth", "hidden", "a0", "start", "lam", "eta", "measure", "seed")
 
 
 class Cancelled(Exception):
@@ -138,7 +138,7 @@ def _linear(
     return Simulated(
         simulation_key(state),
         run.times,
-        _by_group(run.mode_strengths, groups),
+        by_group(run.mode_strengths, groups),
         run.loss,
         at.times,
         measured.values,
@@ -158,11 +158,6 @@ def _nonlinear(
     net = network(scene.task, state.hidden, Init("balanced", state.a0), depth=state.depth, seed=state.seed)
     net = Network(scene.task, net.weights, state.activation, net.init, net.seed)  # type: ignore[arg-type]
     run = train_networks([net], Recipe(schedule), progress=training)[0]
-    strengths = _by_group(run.mode_strengths, groups)
+    strengths = by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.eta
     return Simulated(key, run.times, strengths, run.loss, run.times, -gradient_kernel(run), None, eta)
-
-
-def _by_group(strengths: Array, groups: ModeGroups) -> Array:
-    """``(T, G)`` means over the modes that share a curve."""
-    return np.stack([strengths[:, groups.of_mode == g].mean(axis=1) for g in range(len(groups.s))], axis=1)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 
 from workbench import influence
 from workbench.errors import WorkbenchError
+from workbench.explorer.starts import STARTS, check_start
 from workbench.explorer.typed import middle, packed, typed, unpacked
 
 #: Measures the explorer shows, with the names on its menu: those that are quick to predict.
@@ -75,7 +76,8 @@ class ExplorerState:
         table: text of the uploaded CSV.
         depth: D, weight layers.
         hidden: N_h, hidden units.
-        a0: initial strength of every mode (weight^D).
+        a0: initial strength of every mode (weight^D); root mean square of a random start's.
+        start: a key of `STARTS`.
         lam: balance lambda, ``w2^2 - w1^2`` of every mode (weight^2).
         eta: step size of the simulated training (flow time per step).
         source: name of the item whose influence is shown; empty for the first.
@@ -109,6 +111,7 @@ class ExplorerState:
     time: float = 6.0
     seed: int = 0
     activation: str = "linear"
+    start: str = ""
     prepare: str = ""
     panels: tuple[str, ...] = tuple(PANELS)[:5]
     kept: tuple[str, ...] = ()
@@ -138,6 +141,7 @@ class ExplorerState:
             )
         for name, known in {
             "activation": ACTIVATIONS,
+            "start": STARTS,
             "prepare": PREPARED,
             "look": LOOKS,
             "lecture": ("", *LECTURES),
@@ -147,6 +151,7 @@ class ExplorerState:
                 raise WorkbenchError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(filter(None, known))}")
         if not self.panels or not set(self.panels) <= set(PANELS) or len(set(self.panels)) < len(self.panels):
             raise WorkbenchError(f"panels {', '.join(self.panels)!r}; give some of {', '.join(PANELS)}, each once")
+        check_start(self)
         if len(self.kept) > MOST_KEPT:
             raise WorkbenchError(f"{len(self.kept)} kept curves; the picture has room for {MOST_KEPT}")
         if not 0 <= self.time < math.inf:
@@ -190,19 +195,28 @@ class ExplorerState:
     def summary(self) -> str:
         """The settings in one line, for saved figures and labels."""
         parts = [self.task + (f" {self.prepare}" if self.prepare else ""), f"D = {self.depth}", f"Nₕ = {self.hidden}"]
-        parts += [f"a₀ = {self.a0:.4g}", f"λ = {self.lam:.4g}", f"η = {self.eta:.4g}", f"seed {self.seed}"]
+        parts += [
+            f"a₀ = {self.a0:.4g}{' (random start)' if self.start else ''}",
+            f"λ = {self.lam:.4g}",
+            f"η = {self.eta:.4g}",
+            f"seed {self.seed}",
+        ]
         return ", ".join(parts)
 
     def differences(self, other: ExplorerState) -> str:
         """In which settings of the curves another state differs from this one, with this one's values."""
-        names = {"depth": "D", "hidden": "Nₕ", "a0": "a₀", "lam": "λ", "prepare": "table"}
+        names = {"depth": "D", "hidden": "Nₕ", "a0": "a₀", "lam": "λ", "prepare": "table", "start": "start"}
         names |= {name: option.symbol.split()[-1] for name, option in OPTIONS.items()}
         mine, others, parts = self._flat(), other._flat(), []
-        for name in ("task", "prepare", "depth", "hidden", "a0", "lam", "measure", *OPTIONS):
+        for name in ("task", "prepare", "start", "depth", "hidden", "a0", "lam", "measure", *OPTIONS):
             value = mine[name]
             if value == others[name]:
                 continue
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value) or "as it is"
+            shown = (
+                f"{value:.4g}"
+                if isinstance(value, float)
+                else str(value) or ("aligned" if name == "start" else "as it is")
+            )
             parts.append(shown.replace("_", " ") if name in ("task", "measure") else f"{names[name]} = {shown}")
         return ", ".join(parts) or "the same"
 

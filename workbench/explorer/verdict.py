@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.explorer.model import Curves, curves_at, kernel_in_groups, width
+from workbench.explorer.model import Curves, by_group, curves_at, kernel_in_groups, start_of, width
 from workbench.explorer.scene import Scene
 from workbench.explorer.simulate import Simulated
 from workbench.explorer.state import ExplorerState
@@ -151,6 +151,27 @@ def _stepped(
 
     Each step of the simulation is made in ``halved`` parts.
     """
+    if state.start:
+        return _trained(state, scene, groups, simulated, halved)
+    return _in_modes(state, scene, groups, simulated, halved)
+
+
+def _trained(
+    state: ExplorerState, scene: Scene, groups: ModeGroups, simulated: Simulated, halved: int
+) -> tuple[Array, Array]:
+    """From a random start modes mix, so that the network itself is trained again."""
+    from workbench import simulation
+
+    steps = halved * np.rint(simulated.times / simulated.eta).astype(int)
+    schedule = simulation.Schedule(simulated.eta / halved, tuple(int(n) for n in steps))
+    run = simulation.train(start_of(state, scene), schedule)
+    return by_group(run.mode_strengths, groups), -simulation.gradient_kernel(run)
+
+
+def _in_modes(
+    state: ExplorerState, scene: Scene, groups: ModeGroups, simulated: Simulated, halved: int
+) -> tuple[Array, Array]:
+    """In modes, where a start is aligned."""
     c, D, s = scene.c, state.depth, groups.s
     if D == 2:
         w1, w2 = initial_pair(state.a0, state.lam)
