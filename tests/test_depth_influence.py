@@ -105,3 +105,16 @@ def test_one_item_is_weighed_in_a_few_directions_as_in_all(task, hidden, depth, 
 def test_one_item_asks_for_an_aligned_start_and_names_what_takes_any():
     with pytest.raises(ConditionError, match="weighted_flow"):
         one_item_losses(network(TREE, 4, "gaussian:0.1"), [1.0])
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_figures_of_a_prediction_are_drawn_at_its_depth(depth):
+    from workbench.comparison.prediction import prediction, start_of
+    from workbench.figures.validity import curvatures
+
+    ds = prediction(task_from_spec("tree:2,2"), hidden=4, depth=depth, a0=0.02, times=24)
+    start = start_of(ds)
+    assert (start.depth, start.a0) == (depth, 0.02)
+    low, bound = curvatures(ds, ds["time"].values)
+    np.testing.assert_allclose(low, ds["lambda_min"].values, atol=1e-12)
+    assert (bound <= low + 1e-12).all()

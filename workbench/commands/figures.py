@@ -83,6 +83,13 @@ def add_parser(commands: Any) -> None:
     g.add_argument("--centre", action="store_true", help="take its mean over the items from every property")
     g.add_argument("--standardise", action="store_true", help="centre, and divide by the standard deviation")
     g = p.add_argument_group("network")
+    g.add_argument(
+        "--depth",
+        type=int,
+        default=2,
+        metavar="D",
+        help="layers of weights ; other than 2 leaves out the figures of two layers alone (default: 2)",
+    )
     g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
     g.add_argument(
         "--a0",
@@ -107,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     from workbench.report.directory import check_target, staged
 
     check_target(args.out, args.force)
-    formats, figures = _formats(args.formats), _chosen(args.only, not args.no_animations)
+    formats, figures = _formats(args.formats), _chosen(args.only, not args.no_animations, args.depth)
     if not 20 <= args.dpi <= 1200:
         raise WorkbenchError(f"--dpi {args.dpi}; give a whole number from 20 to 1200")
     subject = _subject(args)
@@ -140,7 +147,7 @@ def _subject(args: argparse.Namespace) -> Subject:
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
     print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
     columns = {"centre": args.centre, "standardise": args.standardise}
-    ds = prediction(task, hidden=args.hidden, a0=a0, seed=args.seed, spec=spec, **columns)
+    ds = prediction(task, hidden=args.hidden, depth=args.depth, a0=a0, seed=args.seed, spec=spec, **columns)
     only = _measures(args.measures)
     return Subject(ds, args.source, args.target, _style(args.size, args.dark), only)
 
@@ -159,16 +166,20 @@ def _measures(given: str | None) -> tuple[str, ...]:
     return names
 
 
-def _chosen(only: str | None, films: bool) -> dict[str, Illustration]:
-    """The figures named, or those of a lecture."""
+def _chosen(only: str | None, films: bool, depth: int) -> dict[str, Illustration]:
+    """The figures named, or those of a lecture; none of two layers alone at another depth."""
     from workbench.figures.registry import FIGURES, figure_set
 
     if only is None:
-        return {name: figure for name, figure in figure_set("lecture").items() if films or figure.film is None}
+        lecture = {name: figure for name, figure in figure_set("lecture").items() if films or figure.film is None}
+        return {name: figure for name, figure in lecture.items() if depth == 2 or not figure.two_layers}
     names = list(dict.fromkeys(name.strip() for name in only.split(",") if name.strip()))
     unknown = [name for name in names if name not in FIGURES]
     if unknown or not names:
         raise WorkbenchError(f"--only {only!r}: no figure is called {', '.join(unknown) or '(nothing)'}; see --list")
+    two = [name for name in names if FIGURES[name].two_layers]
+    if two and depth != 2:
+        raise WorkbenchError(f"--depth {depth}: {', '.join(two)} is of two layers alone; leave it out of --only")
     return {name: FIGURES[name] for name in names}
 
 

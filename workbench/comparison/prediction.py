@@ -33,6 +33,7 @@ def prediction(
     task: SemanticTask,
     *,
     hidden: int = 16,
+    depth: int = 2,
     a0: float | None = None,
     seed: int = 0,
     times: int = TIMES,
@@ -46,7 +47,7 @@ def prediction(
 
     Args:
         task: what is to be learned; its items must be one-hot.
-        hidden: hidden units N_h.
+        hidden: hidden units N_h of every hidden layer. depth: layers of weights D.
         a0: initial strength of every mode, weight^2; None: 0.01, smaller for a table in small numbers.
         seed: of the hidden directions (no figure shows them) and, for the record, of the task.
         times: checkpoints from 0 until 99.5% of the loss is gone, and a quarter more.
@@ -59,7 +60,7 @@ def prediction(
     """
     task = prepared(task, centre=centre, standardise=standardise)
     _refuse_oversized(task, hidden)
-    start = network(task, hidden, choose_init(task) if a0 is None else Init("balanced", a0), seed=seed)
+    start = network(task, hidden, choose_init(task) if a0 is None else Init("balanced", a0), depth, seed=seed)
     assert start.active is not None and start.a0 is not None
     t = time_grid(start, max(_FEWEST, min(times, int(_OPERATIONS / task.n_items**4))))
     predicted = influence.predict(start, t)
@@ -72,6 +73,7 @@ def prediction(
             variables |= dataset.of_influence(array, measure)
     posterior = chosen[influence.local_bif.name]
     settings: dict[str, Any] = {"task": spec, "centre": centre, "standardise": standardise, "hidden": hidden}
+    settings |= {"depth": depth}
     settings |= {"init": str(start.init), "seed": seed, "times": len(t)}
     settings |= {name: posterior[name] for name in ("n_beta", "gamma")}
     return dataset.labelled(
@@ -124,7 +126,7 @@ def start_of(ds: xr.Dataset) -> Network:
             "balanced aligned initial weights", f"init {init}", "make the dataset with `init` balanced:0.01"
         )
     # The text of the start has six digits, the number all of them.
-    init = Init("balanced", float(ds.attrs.get("a0", init.scale)))
+    init = Init("balanced", float(ds.attrs.get("a0", ds.attrs.get("initial_strength", init.scale))))
     branching = ds.attrs.get("branching")
     task = SemanticTask(
         name=str(ds.attrs.get("task", "the task")),
@@ -133,4 +135,5 @@ def start_of(ds: xr.Dataset) -> Network:
         Y=ds["Y"].transpose("property", "item").values,
         tree=None if branching is None else Hierarchy(tuple(int(b) for b in np.atleast_1d(branching))),
     )
-    return network(task, int(ds.attrs["hidden"]), init, seed=int(ds.attrs["seed"]))
+    depth, hidden = int(ds.attrs.get("depth", 2)), int(ds.attrs["hidden"])
+    return network(task, hidden, init, depth, seed=int(ds.attrs["seed"]))

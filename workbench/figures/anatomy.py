@@ -145,6 +145,7 @@ def _shade(ax: Axes, parts: Anatomy, style: Style) -> None:
 FIGURES = (
     Illustration(
         name="sign_flip_anatomy",
+        two_layers=True,
         purpose="why the sign of an influence changes: its two factors",
         title="Why the sign changes",
         caption="The gradient kernel of {pair} is a product of two factors: how alike the items are to the second "

@@ -58,7 +58,7 @@ def gaussian_estimate(ds: xr.Dataset, times: Array, n_beta: float, gamma: ArrayL
 def sampled_estimate(ds: xr.Dataset, checkpoints: int = 9) -> xr.Dataset | None:
     """The same by Langevin chains at a few checkpoints: ``value`` and ``stderr`` over ``time``; None if too large."""
     start = start_of(ds)
-    if start.W1.size + start.W2.size > SAMPLED_WEIGHTS:
+    if start.n_weights > SAMPLED_WEIGHTS:
         return None
     from workbench.simulation import Sampling, sample_local_posterior
     from workbench.simulation.sampling.learning_coefficient import local_learning_coefficient
@@ -132,7 +132,7 @@ def learning_coefficient_data(ds: xr.Dataset, sampled: xr.Dataset | None = None)
 
 def _curves(ds: xr.Dataset) -> dict[str, Any]:
     start = start_of(ds)
-    weights = start.W1.size + start.W2.size
+    weights = start.n_weights
     rising = ds["half_rise_time"].values
     end = float(ds["time"].values[-1])
     t = np.linspace(0, end, int(np.clip(_LARGEST / weights, 20, 300)))
@@ -176,6 +176,7 @@ def _multiplicities(ax: Any, curves: dict[str, Any], style: Style) -> None:
 FIGURES = (
     Illustration(
         name="learning_coefficient",
+        two_layers=True,
         purpose="complexity of what has been learned so far",
         title="Learning coefficient over training",
         caption="Rank reached; exact learning coefficient of a true map of that rank (Aoyagi 2024), which is not "

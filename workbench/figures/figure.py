@@ -110,6 +110,7 @@ class Illustration:
         purpose: what it is for, in a line, for the list and the gallery.
         sets: those it belongs to: "report" (beside every comparison), "lecture" (`workbench figures`).
         film: for an animation, makes it with so many frames; ``draw`` then gives its last frame.
+        two_layers: whether its formulas are those of two layers alone.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Illustration:
     sets: tuple[str, ...] = ("lecture",)
     facts: dict[str, Callable[[Subject], str]] = field(default_factory=dict)
     film: Callable[[Subject, int], Film] | None = None
+    two_layers: bool = False
 
     def words(self, subject: Subject) -> Words:
         """Title, caption and description of the figure of ``subject``."""

@@ -72,7 +72,7 @@ def learning_the_hierarchy(ds: xr.Dataset, style: Style = PAGE, frames: int = FR
     paths, order = hidden_map(ds, t), arrange(ds)
     colours = style.item_colours(order.branch, order.place)
     trajectory = aligned_trajectory(start_of(ds), t)
-    answers = (trajectory.W2 @ trajectory.W1)[:, property_order(ds)][:, :, order.order].transpose(0, 2, 1)
+    answers = trajectory.outputs[:, property_order(ds)][:, :, order.order].transpose(0, 2, 1)
     with style.context():
         figure = style.figure(4.05)
         grid = figure.add_gridspec(2, 2, height_ratios=(2.4, 1), width_ratios=(1.2, 1))

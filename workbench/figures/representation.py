@@ -70,7 +70,8 @@ def hidden_map(ds: xr.Dataset, times: Array | None = None, source: int = 0) -> H
     t = every if times is None else times
 
     def activity(at: Array) -> Array:
-        scale = np.sqrt(modes.c * modes.n_items * mode_strengths(start, at))
+        # Of the first hidden layer, w_1 = a^{1/D} in every mode.
+        scale = np.sqrt(modes.c * modes.n_items * mode_strengths(start, at) ** (2 / start.depth))
         return np.asarray(scale[:, None, :] * modes.V[None, :, : modes.rank])
 
     hidden = activity(t)

@@ -23,17 +23,21 @@ AMPLE = 20.0
 
 
 def curvatures(ds: xr.Dataset, times: Array) -> tuple[Array, Array]:
-    """``(T,)`` lambda_min of the Hessian, and its lower bound ``-max_k e_k``."""
+    """``(T,)`` lambda_min of the Hessian, and its lower bound ``-(D-1) max_k e_k max_k w_k^{D-2}``."""
     start = start_of(ds)
     assert start.active is not None
-    low, _ = curvature_range(start.modes, mode_strengths(start, times), start.hidden, start.active)
-    return low, -mode_residuals(start, times).max(axis=1)
+    a, depth = mode_strengths(start, times), start.depth
+    low, _ = curvature_range(start.modes, a, start.widths, start.active, depth=depth)
+    steepest = mode_residuals(start, times).max(axis=1)
+    return low, -steepest if depth == 2 else -(depth - 1) * steepest * a.max(axis=1) ** (1 - 2 / depth)
 
 
 def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
     """Above: lambda_min over time. Below: the least gamma / (n beta), the ample one, and the one in use."""
     t = np.linspace(0, float(ds["time"].values[-1]), 600)
     low, bound = curvatures(ds, t)
+    two = int(ds.attrs.get("depth", 2)) == 2
+    bound_label = "bound $-$max $e_k$" if two else "bound $-(D-1)$ max $e_k$ max $w_k^{D-2}$"
     least = np.maximum(-low, 0)
     n_beta = float(ds.attrs["n_beta"])
     # With the loss off any localization will do: gamma / (n beta) lies above the figure.
@@ -43,7 +47,7 @@ def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.25))
         first, _, third, _ = style.sequence(4)
         style.tidy(upper).axhline(0, color=style.muted, linewidth=0.1 * style.font)
-        upper.plot(t, bound, color=third, linewidth=0.3 * style.font, alpha=0.6, label="bound $-$max $e_k$")
+        upper.plot(t, bound, color=third, linewidth=0.3 * style.font, alpha=0.6, label=bound_label)
         upper.plot(t, low, color=first, label="$\\lambda_{\\min}$")
         upper.set_ylabel("curvature of $L$")
         upper.set_title("steepest way down: a mode still to be learned")

@@ -222,7 +222,8 @@ def finite_sum(y: Array, log_gap: Array, D: int, sign: int) -> Array:
     for angle in pairs:
         cos, sin = np.cos(angle), np.sin(angle)
         total += np.cos(2 * angle) * np.log((y - cos) ** 2 + sin**2)
-        total += 2 * np.sin(2 * angle) * np.arctan2(y * sin, 1 - y * cos)
+        if abs(cos) > 1e-15:  # of an imaginary root, as four layers have, nothing is left
+            total += 2 * np.sin(2 * angle) * np.arctan2(y * sin, 1 - y * cos)
     return np.asarray(-sign * y ** (D - 2) / (D - 2) - total / D)
 
 
