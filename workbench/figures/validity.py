@@ -96,9 +96,10 @@ FIGURES = (
         purpose="where a local posterior exists, and the localization it needs",
         title="Where the local posterior is a posterior",
         caption="Above: the smallest curvature of the loss at the checkpoint is negative until everything is "
-        "learned, and bounded below; for two layers by the largest residual (met where hidden units are idle). Below: the localization gamma "
-        "per n beta that outweighs it. Under the full line there is no local Gaussian; half of the ample value keeps "
-        "the second-order prediction of the BIF within about 1% of exact sampling on the 8-item tree.",
+        "learned, and bounded below; for two layers by the largest residual (met where hidden units are idle). Below: "
+        "the localization gamma per n beta that outweighs it. Under the full line there is no local Gaussian; half of "
+        "the ample value keeps the second-order prediction of the BIF within about 1% of exact sampling on the 8-item "
+        "tree.",
         alt="Smallest curvature over time, and the localization needed on a logarithmic scale.",
         draw=lambda s: local_posterior_validity(s.ds, s.style),
         table=lambda s: local_posterior_validity_data(s.ds),
