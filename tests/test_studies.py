@@ -120,3 +120,9 @@ def test_a_note_of_a_study_is_printed_before_its_finding_unless_quiet(quiet, mad
     monkeypatch.setattr("workbench.studies.study_named", lambda name: Study(name, "Is it so?", answer))
     told = run_cli("study", "made_up", *quiet).out
     assert ("note: expected gain 3" in told.split("It is <so>.")[0]) is not bool(quiet)
+
+
+def test_a_task_of_too_many_items_is_refused_with_its_size_the_limit_and_the_reason():
+    Inquiry(SemanticTask("flat", ("a", "b"), ("p",), [[1.0, 2.0]])).allow(2, 2, "why")
+    with pytest.raises(WorkbenchError, match=r"'flat' has 2 items, and this study takes 3 to 9: why"):
+        Inquiry(SemanticTask("flat", ("a", "b"), ("p",), [[1.0, 2.0]])).allow(3, 9, "why")

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench import theory
-from workbench.errors import WorkbenchError
 from workbench.figures.representation import layout, splits
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
@@ -41,8 +40,7 @@ _FRESH = 1000
 def answer(inquiry: Inquiry) -> StudyResult:
     """Opening times, by formula and in trained networks of several scales and seeds, beside events of influence."""
     task = inquiry.tree_or("tree")
-    if task.n_items > _MOST_ITEMS:
-        raise WorkbenchError(f"representations of all items at all times take a task of at most {_MOST_ITEMS} items")
+    inquiry.allow(2, _MOST_ITEMS, "it maps the representations of all items at all times at once")
     names, masks = groups_far_first(task)
     seeds = 4 if inquiry.quick else 20
     opened = np.full((len(SCALES), seeds, len(names)), np.nan)

@@ -13,7 +13,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.studies.pairs import usual_networks
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
@@ -34,8 +33,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
     from workbench.studies import path_methods
 
     networks = usual_networks(inquiry)
-    if any(not 3 <= one.task.n_items <= _MOST_ITEMS for one in networks.values()):
-        raise WorkbenchError(f"explicit Hessians, and correlations over pairs, take a task of 3 to {_MOST_ITEMS} items")
+    inquiry.allow(3, _MOST_ITEMS, "it takes explicit Hessians, and correlations over pairs")
     rows = []
     with inquiry.bar("cancellation", 3 * len(networks)) as advance:
         for one in networks.values():

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from workbench import theory
 from workbench.agreement.events import sign_flips
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.studies.frozen_input_stages import RATES, STAGES, idealisation_errors, stages_of, trained_stages
 from workbench.studies.pairs import groups_far_first, usual_networks
@@ -38,8 +37,7 @@ _MOST_ITEMS = 16
 def answer(inquiry: Inquiry) -> StudyResult:
     """All four stages in theory, the first three of them trained as well."""
     networks = usual_networks(inquiry)
-    if any(one.task.n_items > _MOST_ITEMS for one in networks.values()):
-        raise WorkbenchError(f"two retrainings an item take a task of at most {_MOST_ITEMS} items; use a smaller one")
+    inquiry.allow(1, _MOST_ITEMS, "it retrains twice for every item")
     points, G = 144 if inquiry.quick else 600, max(len(groups_far_first(one.task)[0]) for one in networks.values())
     shares = np.arange(1, points + 1) / points
     curves = np.full((len(networks), len(STAGES), points, G), np.nan)

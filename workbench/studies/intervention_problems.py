@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from workbench import theory
-from workbench.errors import WorkbenchError
 from workbench.influence import MEASURES
 from workbench.networks import Network
 from workbench.studies.pairs import usual_networks
@@ -55,10 +54,7 @@ def stated_problems(inquiry: Inquiry) -> dict[str, dict[str, Problem]]:
         WorkbenchError: for tasks that are too small or too large.
     """
     networks = usual_networks(inquiry)
-    for one in networks.values():
-        P = one.task.n_items
-        if not 3 <= P <= _MOST_ITEMS:
-            raise WorkbenchError(f"interventions take a task of 3 to {_MOST_ITEMS} items; {one.task.name!r} has {P}")
+    inquiry.allow(3, _MOST_ITEMS, "it trains every choice of items and windows")
     return {
         name: {
             f"{label}, to {share:.0%}": stated_problem(start, targets, allowed, share)

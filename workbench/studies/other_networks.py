@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench.agreement.events import VISIBLE
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.studies.pairs import groups_far_first
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
@@ -32,8 +31,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
     from workbench.studies.variants import kernels, variants_for
 
     task = inquiry.task_or("tree")
-    if not 3 <= task.n_items <= _MOST_ITEMS:
-        raise WorkbenchError(f"an order of pairs takes a task of 3 to {_MOST_ITEMS} items, not {task.n_items}")
+    inquiry.allow(3, _MOST_ITEMS, "it orders pairs, in some 17 kinds of networks from several seeds")
     (names, masks), variants = groups_far_first(task), variants_for(task)
     seeds = 4 if inquiry.quick else 12
     shape = (len(variants), seeds)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from workbench import theory
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.networks import Network, choose_init, network
@@ -36,8 +35,7 @@ _STAGES = 6
 def answer(inquiry: Inquiry) -> StudyResult:
     """Stages, turning times of table and ideal tree, and the strongest influences of every stage."""
     task = inquiry.task_or("table:rumelhart")
-    if not 3 <= task.n_items <= _MOST_ITEMS:
-        raise WorkbenchError(f"an order of pairs takes a task of 3 to {_MOST_ITEMS} items, not {task.n_items}")
+    inquiry.allow(3, _MOST_ITEMS, "it orders pairs, each with a curve of its own")
     similarity = ultrametric(task.Y.T @ task.Y)
     init = choose_init(task)
     starts = [network(one, enough(one), init, seed=inquiry.seed) for one in (task, with_gram(task, similarity))]

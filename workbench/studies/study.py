@@ -49,6 +49,17 @@ class Inquiry:
             raise WorkbenchError(f"task {task.name!r} has no tree, which this study needs; use a tree such as tree:3,2")
         return task
 
+    def allow(self, least: int, most: int, why: str) -> None:
+        """Refuse a task of the user's of fewer or more items, in one line with the reason.
+
+        Raises:
+            WorkbenchError: for such a task.
+        """
+        if self.task is not None and not least <= self.task.n_items <= most:
+            raise WorkbenchError(
+                f"task {self.task.name!r} has {self.task.n_items} items, and this study takes {least} to {most}: {why}"
+            )
+
 
 @dataclass(frozen=True)
 class StudyClaim:

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench import theory
-from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.studies.ladders import LADDERS, RUNGS, predicted_rungs, short_memory_flips, trained_rungs
 from workbench.studies.pairs import EVENTS, events_of, groups_far_first, usual_networks
@@ -34,8 +33,7 @@ _MOST_ITEMS = 16
 def answer(inquiry: Inquiry) -> StudyResult:
     """The times of flips and peaks on every rung of every ladder."""
     networks = usual_networks(inquiry)
-    if any(one.task.n_items > _MOST_ITEMS for one in networks.values()):
-        raise WorkbenchError(f"the windows of memory take a task of at most {_MOST_ITEMS} items; use a smaller one")
+    inquiry.allow(2, _MOST_ITEMS, "its windows of memory are one a checkpoint")
     groups = {name: groups_far_first(one.task) for name, one in networks.items()}
     G = max(len(names) for names, _ in groups.values())
     predicted, trained = (np.full((len(networks), len(RUNGS), G, len(EVENTS)), np.nan) for _ in range(2))
