@@ -94,9 +94,12 @@ def test_workers_that_die_change_nothing(address, tmp_path):
 
 
 @pytest.mark.slow
-def test_nobody_at_an_address_is_one_line():
+def test_nobody_at_an_address_is_one_line_and_leaves_nothing(tmp_path, capsys):
     with pytest.raises(WorkbenchError, match="nobody answers"), cluster("tcp://127.0.0.1:1", None):
         pass
+    words = ("--side", "analytic", "--scheduler", "tcp://127.0.0.1:1", "--out", str(tmp_path / "sweep"))
+    assert main(["sweep", "--task", "tree:2", "--over", "a0=0.01,0.1", *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

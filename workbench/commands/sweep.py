@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -107,17 +106,19 @@ def run(args: argparse.Namespace) -> int:
     # A cluster comes up while the rest is prepared, and goes before the store says what it keeps.
     with ExitStack() as begun:
         coming = begun.enter_context(starting(scheduler, args.workers)) if scheduler else None
-        store = store_for(args.out, identity(plan), resume=args.resume, force=args.force)
+        about = identity(plan)
+        client = None if coming is None else coming()  # where nobody answers nothing has been made yet
+        store = store_for(args.out, about, resume=args.resume, force=args.force)
         with keeping(store):
             with begun.pop_all():
-                cells, failed = _swept(args, plan, layout, store, coming)
+                cells, failed = _swept(args, plan, layout, store, client)
             return _written(args, cells, failed, store)
 
 
 def _swept(
-    args: argparse.Namespace, plan: Plan, layout: Layout, store: Store, coming: Callable[[], Any] | None
+    args: argparse.Namespace, plan: Plan, layout: Layout, store: Store, client: Any
 ) -> tuple[Zarr, dict[int, str]]:
-    """Compute the cells; ``coming`` gives the client of the cluster that does it, if there is one."""
+    """Compute the cells, on the cluster of ``client`` if there is one."""
     from workbench.sweeps import Zarr, sweep_into
 
     print(
@@ -125,7 +126,7 @@ def _swept(
     )
     cells = Zarr(store.annex, plan, layout)
     cells.begin(store)
-    return cells, sweep_into(cells, partial(shown_bar, quiet=args.quiet), coming=coming)
+    return cells, sweep_into(cells, partial(shown_bar, quiet=args.quiet), client=client)
 
 
 def _written(args: argparse.Namespace, cells: Zarr, failed: dict[int, str], store: Store) -> int:

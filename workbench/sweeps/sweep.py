@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def sweep_into(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
-    coming: Callable[[], Any] | None = None,
+    client: Any = None,
 ) -> dict[int, str]:
     """Compute what a store lacks of its cells.
 
@@ -80,7 +80,7 @@ def sweep_into(
         scheduler: ``"local"`` for a Dask cluster on this machine, the address of another one's scheduler, or None for
             this process. The workers must see the store's directory under the same name.
         workers: of a local cluster; None: one a core.
-        coming: gives the client of a cluster that was begun before (`engines.starting`), in place of ``scheduler``.
+        client: of a cluster that runs already (`engines.starting`), in place of ``scheduler``.
 
     Returns:
         What went wrong, by number of the cell.
@@ -90,13 +90,13 @@ def sweep_into(
     blocks = [block for block in store.plan.blocks() if not set(block) <= done]
     cells = sum(map(len, blocks))
     with bar("cells", cells) as advance:
-        if coming is not None and blocks:
-            on_cluster(coming(), store, blocks, advance)
+        if client is not None:
+            on_cluster(client, store, blocks, advance)
         elif scheduler is None or not blocks:
             one_by_one(store.plan, store.layout, store, blocks, advance)
         else:
-            with cluster(scheduler, workers) as client:
-                on_cluster(client, store, blocks, advance)
+            with cluster(scheduler, workers) as begun:
+                on_cluster(begun, store, blocks, advance)
     return {number: message for number, message in store.messages().items() if message}
 
 
