@@ -16,7 +16,6 @@ from workbench.explorer.state import ExplorerState
 from workbench.influence import MEASURES, Work, gradient_kernel, local_bif
 from workbench.networks import Init, Network, network
 from workbench.theory.modes.groups import ModeGroups
-from workbench.theory.modes.unbalanced_weights import initial_pair
 
 Array = NDArray[np.float64]
 
@@ -197,16 +196,8 @@ def start_of(state: ExplorerState, scene: Scene) -> Network:
     if state.start:
         init = Init("gaussian", deviation(state.a0, state.hidden, state.depth))
         return network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
-    init = Init("balanced", state.a0)
-    start = network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
-    if state.lam == 0:
-        return start
-    assert start.frames is not None and start.active is not None
-    K, modes = start.active, start.modes
-    w1, w2 = initial_pair(state.a0, state.lam)
-    V_in = scene.task.X @ modes.V[:, :K] / np.sqrt(modes.c * scene.task.n_items)
-    R = start.frames[0]
-    return Network(scene.task, (float(w1) * R @ V_in.T, float(w2) * modes.U[:, :K] @ R.T), init=init, seed=state.seed)
+    init = Init("unequal", state.a0, state.lam) if state.lam else Init("balanced", state.a0)
+    return network(scene.task, state.hidden, init, depth=state.depth, seed=state.seed)
 
 
 def _half_rise(state: ExplorerState, scene: Scene, groups: ModeGroups) -> Array:
