@@ -90,7 +90,8 @@ def left_out(ds: xr.Dataset) -> Array:
         -v^2 [ r_i . y^_i + r_j . y^_j + 2 N_o delta_ij r_i . y^_i ],    r_i . y^_i = sum_k v_ki^2 a_k (s_k / c - a_k)
     """
     one_hot = abs(float(ds.attrs["input_scale"]) * ds.sizes["item"] - 1) < 1e-9
-    if not (one_hot and "a0" in ds.attrs and "mode_strength_analytic" in ds):
+    both_move = "local_bif_simulated" not in ds or ds["local_bif_simulated"].attrs.get("restrict", "none") == "none"
+    if not (one_hot and both_move and "a0" in ds.attrs and "mode_strength_analytic" in ds):
         return np.zeros((1, 1, 1))
     a, final = ds["mode_strength_analytic"].values, ds["singular_value"].values / float(ds.attrs["input_scale"])
     fit = (a * (final - a)) @ ds["item_mode"].values.T ** 2  # (T, P)
