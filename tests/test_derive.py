@@ -203,7 +203,7 @@ def test_the_letter_a_and_the_word_a_are_told_apart():
         (True, "a = w1 w2"),
         (False, " of a mode"),
     ]
-    assert words("item 1, a learning rate x step, one-step") == "item 1, a learning rate x step, one-step"
+    assert words("item 1, a learning rate x step, one-step") == r"item 1, a learning rate $\times$ step, one-step"
     assert words("in the mode's basis, e = s - c a the rest") == "in the mode's basis, $e = s - c a$ the rest"
 
 
@@ -259,3 +259,11 @@ def test_every_step_says_why():
     for name, entry in catalogue().items():
         if name not in SLOW and not name.endswith(("_depth_4", "_depth_5")):
             assert all(step.why for step in entry.build().steps), name
+
+
+def test_what_no_line_can_hold_is_set_term_by_term():
+    text = as_latex([find("unbalanced_strength").build()])
+    formulas = [line for line in text.splitlines() if line.startswith(r"\fit{")]
+    assert formulas[0].startswith(r"\fit{a{\left(t \right)} = ") and formulas[1].startswith(r"\fit{- ")
+    for line in re.findall(r"^&(.*?)(?: \\\\)?$", text, re.M):
+        assert breadth(line) <= LINE

@@ -9,7 +9,7 @@ from workbench.report.equations import equation
 from workbench.report.markup import Markup, element, together
 from workbench.report.page import CSS
 from workbench.theory.closed_form import ClosedForm
-from workbench.theory.printing import LINE, breadth, escape, latex, lines, words
+from workbench.theory.printing import LINE, breadth, escape, latex, lines, signed, words
 
 _PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[T1]{fontenc}
@@ -43,7 +43,7 @@ def _section(form: ClosedForm) -> str:
         out += [r"\end{itemize}"]
     out += [r"\begin{description}"]
     out += [
-        rf"\item[${latex(variable.symbol)}$] {words(f'{variable.meaning} [{variable.unit}]')}"
+        rf"\item[${latex(variable.symbol)}$] {words(variable.meaning)} [{words(variable.unit)}]"
         for variable in form.variables
     ]
     return "\n".join([*out, r"\end{description}", ""])
@@ -54,6 +54,9 @@ def _display(expression: Any, left: str = "") -> str:
     broken = lines(expression, LINE - breadth(left))
     if len(broken) == 1:
         return rf"\fit{{{left}{broken[0]}}}"
+    if max(map(breadth, broken)) > LINE and expression.is_Add:
+        # Broken inside a fraction it would be wider still: one term a line, made smaller where it must be.
+        return "\n".join(rf"\fit{{{left if k == 0 else ''}{term}}}" for k, term in enumerate(signed(expression)))
     inside = " \\\\\n".join(f"&{line}" for line in broken)
     return "\\[\n" + left + r"\begin{aligned}[t]" + f"\n{inside}\n" + r"\end{aligned}" + "\n\\]"
 

@@ -132,6 +132,9 @@ def math_of(text: str) -> str:
     return formula(text, _LatexSetting())
 
 
+_TIMES = re.compile(r"(?:^|(?<=\s))x(?=\s)")
+
+
 def marked(text: str) -> str:
     """A sentence for Markdown: the formulas in it stand between dollar signs."""
     return "".join(f"${math_of(piece)}$" if maths else piece for maths, piece in pieces(text))
@@ -139,7 +142,10 @@ def marked(text: str) -> str:
 
 def words(text: str) -> str:
     """A sentence for LaTeX, escaped outside of the formulas in it, which become mathematics."""
-    return "".join(f"${math_of(piece)}$" if maths else escape(piece) for maths, piece in pieces(text))
+    return "".join(
+        f"${math_of(piece)}$" if maths else _TIMES.sub(lambda _: r"$\times$", escape(piece))
+        for maths, piece in pieces(text)
+    )
 
 
 _ESCAPED = {
@@ -217,6 +223,15 @@ def lines(expression: Any, width: float = LINE) -> list[str]:
                 rf"\quad {broken[-1]} \Bigr)",
             ]
     return [whole]
+
+
+def signed(total: Any) -> list[str]:
+    """LaTeX of the terms of a sum, each with its sign but a first that is added."""
+    pieces: list[str] = []
+    for term in ordered_terms(total):
+        minus = term.could_extract_minus_sign()
+        pieces.append(("- " if minus else "+ " if pieces else "") + latex(-term if minus else term))
+    return pieces
 
 
 def _sum_lines(total: Any, width: float) -> list[str]:
