@@ -7,7 +7,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 
 #: With the names on the menu. Of random weights there is no formula mode by mode: theory is the flow, integrated.
-STARTS = {"": "aligned with the modes", "gaussian": "random (Gaussian)"}
+STARTS = {"": "aligned with modes", "gaussian": "random (Gaussian)"}
 #: Panels that draw what layers do mode by mode.
 _ALIGNED = {"representation", "factors", "measures"}
 
