@@ -61,6 +61,30 @@ def add_parser(commands: Any) -> None:
         metavar="ITEM",
         help="the other item where a figure shows one pair (default: the one whose sign changes most clearly)",
     )
+    _add_looks(p)
+    g = p.add_argument_group("the table")
+    g.add_argument("--centre", action="store_true", help="take its mean over the items from every property")
+    g.add_argument("--standardise", action="store_true", help="centre, and divide by the standard deviation")
+    g = p.add_argument_group("network")
+    g.add_argument(
+        "--depth",
+        type=int,
+        default=2,
+        metavar="D",
+        help="layers of weights; other than 2 leaves out the figures of two layers alone (default: 2)",
+    )
+    g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
+    g.add_argument(
+        "--a0",
+        default="auto",
+        metavar="X",
+        help="strength of every mode at the start, weight^2; auto: 0.01, smaller for a table in small numbers",
+    )
+    g.add_argument("--seed", type=int, default=0, metavar="N", help="of sampled properties and of chains")
+    p.set_defaults(run=run)
+
+
+def _add_looks(p: argparse.ArgumentParser) -> None:
     g = p.add_argument_group("looks")
     g.add_argument(
         "--size",
@@ -79,26 +103,6 @@ def add_parser(commands: Any) -> None:
         metavar="M,M",
         help="of the figures that show one panel a measure (default: those of `workbench compare`)",
     )
-    g = p.add_argument_group("the table")
-    g.add_argument("--centre", action="store_true", help="take its mean over the items from every property")
-    g.add_argument("--standardise", action="store_true", help="centre, and divide by the standard deviation")
-    g = p.add_argument_group("network")
-    g.add_argument(
-        "--depth",
-        type=int,
-        default=2,
-        metavar="D",
-        help="layers of weights ; other than 2 leaves out the figures of two layers alone (default: 2)",
-    )
-    g.add_argument("--hidden", type=int, default=16, metavar="N", help="hidden units; fewer than modes: fewer learned")
-    g.add_argument(
-        "--a0",
-        default="auto",
-        metavar="X",
-        help="strength of every mode at the start, weight^2; auto: 0.01, smaller for a table in small numbers",
-    )
-    g.add_argument("--seed", type=int, default=0, metavar="N", help="of sampled properties and of chains")
-    p.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

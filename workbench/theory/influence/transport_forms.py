@@ -65,6 +65,18 @@ def _linearised(depth: int) -> tuple[Any, Any]:
     return rate(x, left, right, w_a, w_b, e_a, e_b), rate(y, left, right, w_b, w_a, e_b, e_a)
 
 
+def _memory_step() -> Step:
+    t, u = sp.symbols("t u", positive=True)
+    r, psi, source = sp.Function("r")(t), sp.Function("Psi"), sp.Function("f")
+    carried = psi(t) * sp.Integral(source(u) / psi(u), (u, 0, t))
+    return Step(
+        "A source f is carried by Psi, dPsi/dt = r Psi: the integral below moves by r times itself and f",
+        carried,
+        sp.simplify(sp.diff(carried, t).subs(sp.diff(psi(t), t), r * psi(t)) - r * carried - source(t)),
+        why="what acted in the past counts with how it has been carried since",
+    )
+
+
 @cache
 def pair_transport_form(depth: int) -> ClosedForm:
     """``r_+``: the rate at which the sum of a pair's responses is carried along."""
@@ -74,10 +86,6 @@ def pair_transport_form(depth: int) -> ClosedForm:
     a, b = w_a**depth, w_b**depth
     speed_a, speed_b = (depth * w ** (2 * depth - 2) * e for w, e in ((w_a, e_a), (w_b, e_b)))
     s_a, s_b = e_a + c * a, e_b + c * b
-    t, u = sp.symbols("t u", positive=True)
-    r, source = sp.Function("r")(t), sp.Function("f")
-    psi = sp.Function("Psi")(t)
-    carried = psi * sp.Integral(source(u) / sp.Function("Psi")(u), (u, 0, t))
     equal = sp.simplify(plus.subs({w_b: w_a, e_b: e_a}))
     own = (2 * depth - 2) * w_a ** (depth - 2) * e_a - c * depth * w_a ** (2 * depth - 2)
     return ClosedForm(
@@ -115,12 +123,7 @@ def pair_transport_form(depth: int) -> ClosedForm:
                 sp.simplify((speed_a + speed_b - (s_a + s_b) * P) / (a + b) - minus),
                 why="the same for the difference",
             ),
-            Step(
-                "A source f is carried by Psi, dPsi/dt = r Psi: the integral below moves by r times itself and f",
-                carried,
-                sp.simplify(sp.diff(carried, t).subs(sp.diff(psi, t), r * psi) - r * carried - source(t)),
-                why="what acted in the past counts with how it has been carried since",
-            ),
+            _memory_step(),
             Step(
                 "Equal modes are carried by da/dt, whose logarithmic derivative is",
                 own,

@@ -58,17 +58,46 @@ def unbalanced_flow_steps() -> tuple[Step, ...]:
     )
 
 
+_LEARNED = (
+    Condition(sp.And(bare(s) > 0, bare(c) > 0), "s and c positive", "use mode_strength, which covers s <= 0"),
+    Condition(
+        sp.Or(bare(a0) > 0, sp.Ne(bare(lamda), 0)),
+        "a0 > 0, or lambda other than 0",
+        "at lambda = 0 a mode with a0 < 0 is never learned, see stable_manifold_form",
+    ),
+    _FORWARD,
+)
+
+
+def _steps_to_rate_of(Y: sp.Symbol, strength: sp.Expr, length: sp.Expr) -> tuple[Step, Step]:
+    e = sp.Symbol("e", positive=True)
+    return (
+        Step(
+            "With Y = (w1 + w2)^2 = 2a + sqrt(lambda^2 + 4a^2) the strength is",
+            strength,
+            sp.expand((Y - 2 * strength) ** 2 - lamda**2 - 4 * strength**2),
+            why="in Y the square root of the speed disappears",
+        ),
+        Step(
+            "and with e = s - c a the rate of Y is",
+            2 * Y * e,
+            sp.simplify(length * e / sp.diff(strength, Y) - 2 * Y * e),
+            why="Y grows at the rate of a balanced mode",
+        ),
+    )
+
+
 @cache
 def unbalanced_form() -> ClosedForm:
     """``a(t)`` through ``Y = (w1 + w2)^2``, smooth at lambda = 0."""
-    Y, r, Y_star, e = sp.symbols("Y r Y_star e", positive=True)
+    Y, r, Y_star = sp.symbols("Y r Y_star", positive=True)
     kap = sp.sqrt(c**2 * lamda**2 + 4 * s**2)
     fixed = 2 * s / c + sp.sqrt(lamda**2 + 4 * s**2 / c**2)
     start = 2 * a0 + sp.sqrt(lamda**2 + 4 * a0**2)
     decayed = (start - fixed) / (start + lamda**2 / fixed) * sp.exp(-kap * t)
     Y_t = (fixed + decayed * lamda**2 / fixed) / (1 - decayed)
     strength, length = (Y - lamda**2 / Y) / 4, (Y + lamda**2 / Y) / 2
-    kap_star, s_star = c * length.subs(Y, Y_star), c * strength.subs(Y, Y_star)
+    kap_star, s_star = (c * x.subs(Y, Y_star) for x in (length, strength))
     in_r = (Y_star + r * lamda**2 / Y_star) / (1 - r)
     left = -sp.diff(in_r, r) * kap_star * r - (2 * Y * (s - c * strength)).subs({Y: in_r, s: s_star}, simultaneous=True)
     return ClosedForm(
@@ -79,29 +108,10 @@ def unbalanced_form() -> ClosedForm:
         variables=(*(VARIABLES[x] for x in (t, s, c, a0)), IMBALANCE),
         unit="weight^2",
         source=SOURCE,
-        conditions=(
-            Condition(sp.And(bare(s) > 0, bare(c) > 0), "s and c positive", "use mode_strength, which covers s <= 0"),
-            Condition(
-                sp.Or(bare(a0) > 0, sp.Ne(bare(lamda), 0)),
-                "a0 > 0, or lambda other than 0",
-                "at lambda = 0 a mode with a0 < 0 is never learned, see stable_manifold_form",
-            ),
-            _FORWARD,
-        ),
+        conditions=_LEARNED,
         steps=(
             *unbalanced_flow_steps(),
-            Step(
-                "With Y = (w1 + w2)^2 = 2a + sqrt(lambda^2 + 4a^2) the strength is",
-                strength,
-                sp.expand((Y - 2 * strength) ** 2 - lamda**2 - 4 * strength**2),
-                why="in Y the square root of the speed disappears",
-            ),
-            Step(
-                "and with e = s - c a the rate of Y is",
-                2 * Y * e,
-                sp.simplify(length * e / sp.diff(strength, Y) - 2 * Y * e),
-                why="Y grows at the rate of a balanced mode",
-            ),
+            *_steps_to_rate_of(Y, strength, length),
             Step(
                 "Y rests where e = 0, at Y* =",
                 fixed,

@@ -21,11 +21,10 @@ Array = NDArray[np.float64]
 
 @cache
 def unbalanced_weight_form() -> ClosedForm:
-    """``w1(t)`` of one mode, the solution of `riccati` for a 1-1-1 network; w2 follows by swapping the
-    layers.
+    """``w1(t)`` of one mode, the solution of `riccati` for a 1-1-1 network; w2 follows by swapping the layers.
 
-    With ``E = e^{-2 mu t}``, ``h = (1 - E)/(2 mu)``, ``mu = sqrt(s^2 + L^2)``, ``L = c lambda/2``. Every
-    term is positive for s, w1, w2 > 0: nothing cancels, at lambda = 0 or at c|lambda| >> s, early or late.
+    With ``E = e^{-2 mu t}``, ``h = (1 - E)/(2 mu)``, ``mu = sqrt(s^2 + L^2)``, ``L = c lambda/2``. Every term is
+    positive for s, w1, w2 > 0: nothing cancels, at lambda = 0 or at c|lambda| >> s, early or late.
     """
     w1, w2, q_plus, q_minus = sp.symbols("w1 w2 q_plus q_minus", real=True)
     E, h, gap, mu, L = sp.symbols("E h gap mu L", real=True)

@@ -24,11 +24,24 @@ Array = NDArray[np.float64]
 _NOTES = "derived for this project"
 
 
+_PAIR = sp.symbols("c a_a a_b s_a s_b", positive=True)
+_VARIABLES = tuple(
+    Variable(symbol, meaning, unit)
+    for symbol, meaning, unit in (
+        (_PAIR[1], "strength of mode a", "weight^2"),
+        (_PAIR[2], "strength of mode b", "weight^2"),
+        (_PAIR[3], "singular value of mode a", "loss / weight^2"),
+        (_PAIR[4], "singular value of mode b", "loss / weight^2"),
+        (_PAIR[0], "input scale", "loss / weight^4"),
+    )
+)
+
+
 @cache
 def pair_block_form() -> ClosedForm:
     """Smallest curvature of a pair of learned modes, with the derivation of the blocks B+ and B-."""
-    c, a, b, s_a, s_b = sp.symbols("c a_a a_b s_a s_b", positive=True)
-    variables = sp.symbols("Z_ab X_ab Z_ba X_ba", real=True)
+    c, a, b, s_a, s_b = _PAIR
+    variables, eta = sp.symbols("Z_ab X_ab Z_ba X_ba", real=True), sp.Symbol("eta")
     z_aa, x_aa, z_bb, x_bb = sp.symbols("Z_aa X_aa Z_bb X_bb", real=True)
     Z = sp.Matrix([[z_aa, variables[0]], [variables[2], z_bb]])
     X = sp.Matrix([[x_aa, variables[1]], [variables[3], x_bb]])
@@ -36,11 +49,9 @@ def pair_block_form() -> ClosedForm:
     change = Z * A + A * X
     second = sp.expand(c * sum(entry**2 for entry in change) - 2 * sum((E.T * Z * X)[i, i] for i in range(2)))
     block = sp.hessian(second, variables) / 2
-    eta = sp.Symbol("eta")
     left = E + c * A * A - c * (A + eta * Z) * (A + eta * X)
     varied = sp.diff(sum(entry**2 for entry in left) / (2 * c), eta, 2).subs(eta, 0)
-    plus = sp.Matrix([[1, 0, 0, 1], [0, 1, 1, 0]]) / sp.sqrt(2)
-    minus = sp.Matrix([[1, 0, 0, -1], [0, 1, -1, 0]]) / sp.sqrt(2)
+    plus, minus = (sp.Matrix([[1, 0, 0, sign], [0, 1, sign, 0]]) / sp.sqrt(2) for sign in (1, -1))
     root = c * sp.sqrt(a * b)
     B_plus = sp.Matrix([[c * (a + b) - s_a, root], [root, c * (a + b) - s_b]])
     B_minus = sp.Matrix([[c * (b - a) + s_a, root], [root, c * (a - b) + s_b]])
@@ -50,13 +61,7 @@ def pair_block_form() -> ClosedForm:
         title="Smallest curvature in the symmetric block of two learned modes",
         quantity=sp.Symbol("lambda_ab"),
         expression=low,
-        variables=(
-            Variable(a, "strength of mode a", "weight^2"),
-            Variable(b, "strength of mode b", "weight^2"),
-            Variable(s_a, "singular value of mode a", "loss / weight^2"),
-            Variable(s_b, "singular value of mode b", "loss / weight^2"),
-            Variable(c, "input scale", "loss / weight^4"),
-        ),
+        variables=_VARIABLES,
         unit="loss / weight^2",
         source=_NOTES,
         steps=(

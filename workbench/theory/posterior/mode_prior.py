@@ -33,21 +33,25 @@ NOTES = "derived for this project"
 _DEPTH_OF_TAIL = 45.0
 
 
+def _bessel_density(gamma: sp.Symbol, hidden: sp.Symbol, x: sp.Symbol, z: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
+    """A candidate for the density of a at x, and its absolute moment z."""
+    nu, order = sp.Symbol("nu", positive=True), (hidden - 1) / 2
+    mellin = sp.integrate(x ** (z + nu) * sp.besselk(nu, x), (x, 0, sp.oo), conds="none").subs(nu, order)
+    scale = gamma ** (order + 1) / (sp.sqrt(sp.pi) * 2**order * sp.gamma(hidden / 2))
+    return scale * x**order * sp.besselk(order, gamma * x), 2 * scale * mellin / gamma ** (z + order + 1)
+
+
 @cache
 def prior_spread_form() -> ClosedForm:
     """``E[a^2]`` of a two-layer mode before any data, with the derivation of the Bessel density of a."""
     gamma, hidden, x = sp.symbols("gamma hidden x", positive=True)
-    z, nu = sp.symbols("z nu", positive=True)
+    z = sp.Symbol("z", positive=True)
     normal = sp.sqrt(gamma / (2 * sp.pi)) * sp.exp(-gamma * x**2 / 2)
     moment_of_weight = sp.integrate(2 * x**z * normal, (x, 0, sp.oo))
     shell = 2 * (gamma / 2) ** (hidden / 2) / sp.gamma(hidden / 2) * x ** (hidden - 1) * sp.exp(-gamma * x**2 / 2)
     moment_of_layer = sp.integrate(x**z * shell, (x, 0, sp.oo))
-    order = (hidden - 1) / 2
-    mellin = sp.integrate(x ** (z + nu) * sp.besselk(nu, x), (x, 0, sp.oo), conds="none").subs(nu, order)
-    scale = gamma ** (order + 1) / (sp.sqrt(sp.pi) * 2**order * sp.gamma(hidden / 2))
-    moment = 2 * scale * mellin / gamma ** (z + order + 1)
     product = moment_of_weight * moment_of_layer
-    density = scale * x**order * sp.besselk(order, gamma * x)
+    density, moment = _bessel_density(gamma, hidden, x, z)
     return ClosedForm(
         name="prior_spread",
         title="Mean square strength of a two-layer mode under the prior",
