@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import kendalltau
 
+from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.studies.branch_openings import ancestor_levels
@@ -32,7 +33,10 @@ _EQUAL = 1e-9
 
 def answer(inquiry: Inquiry) -> StudyResult:
     """Recovery of the tree, whole and level by level, by every measure over time, in every network."""
-    inquiry.tree_or("tree")
+    tree = inquiry.tree_or("tree")
+    levels_of_tree = np.asarray(tree.common_ancestor_level)
+    if len(np.unique(levels_of_tree)) < 3:
+        raise WorkbenchError(f"task {tree.name!r} has no branch below its root to find; use a tree such as tree:3,2")
     networks = usual_networks(inquiry)
     points = 24 if inquiry.quick else 60
     names = [name for name in _MEASURES if all(one.task.n_items <= 64 for one in networks.values())] or _MEASURES[:1]
