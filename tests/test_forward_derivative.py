@@ -87,7 +87,7 @@ def test_the_derivative_is_the_response_to_retraining_with_a_little_more_of_an_i
     net = NET if not isinstance(rule, Adam) and depth == 2 else None
     net = net or network(TREE, 10, "gaussian:0.3", depth=depth, activation=kind)
     adam = isinstance(rule, Adam)
-    recipe = Recipe(Schedule.even(*((2.0, 3, 1e-3) if adam else (12.0, 4, 1e-2))), rule, batch_size)
+    recipe = Recipe(Schedule.even(*((1.0, 3, 1e-3) if adam else (8.0, 4, 1e-2))), rule, batch_size)
     # Central differences err by h^2; Adam divides by gradients near 0, of which 1e-4 is no small part.
     h = 1e-7 if adam else 1e-4
     more, less = (retrained_losses(net, recipe, 1 + sign * h * np.eye(8)) for sign in (1, -1))
