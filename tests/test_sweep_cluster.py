@@ -105,7 +105,7 @@ def test_nobody_at_an_address_is_one_line_and_leaves_nothing(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_sweep_that_was_interrupted_goes_on_elsewhere_and_ends_with_the_same_bytes(address, tmp_path, capsys):
     """Begun on a cluster of this machine, ended by Ctrl-C after its first cell, resumed on the scheduler's workers."""
-    words = "sweep --task tree:2,2 --over seed=0:5 --measures local_bif --checkpoints 4 --t-max 4"
+    words = "sweep --task tree:2,2 --over seed=0:3 --measures local_bif --checkpoints 4 --t-max 4"
     words += " --eta 0.1 --chains 2 --draws 50 --force-short --hidden 4 --quiet"
     # Ctrl-C reaches whoever runs in the foreground; what a shell puts into the background ignores it.
     program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
