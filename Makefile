@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run paper findings test slow check claims notebooks browser bench peers explore docs dist clean help
+.PHONY: run environment paper findings test slow check claims notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -85,6 +85,10 @@ $(VENV)/explore.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/browser.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[browser]'
 	@touch $@ $(VENV)/dev.stamp $(VENV)/explore.stamp $(VENV)/run.stamp
+
+environment: | $(VENV)/bin/python  ## what every step needs, in one installation
+	$(PIP) -e '.[browser,docs,dist]'
+	@touch $(addprefix $(VENV)/,run.stamp dev.stamp explore.stamp browser.stamp docs.stamp dist.stamp)
 
 $(VENV)/dist.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dist]'
