@@ -165,6 +165,15 @@ def test_group_influence_is_the_mean_over_distinct_pairs_of_its_definition():
             assert found.correlation_stderr[a, b] == pytest.approx(by_chain.std(ddof=1) / 3**0.5, abs=0.006)
 
 
+def test_two_tokens_covary_alike_whether_they_are_of_one_class_or_of_two():
+    """Exactly: what a chain's own mean hides is made up for in variances as in covariances."""
+    traces = np.cumsum(np.random.default_rng(3).normal(size=(3, 60, 2)), axis=1) + [0.0, 5.0]
+    together = group_influence(traces, np.array([0, 0]), 1, permutations=1)
+    apart = group_influence(traces, np.array([0, 1]), 2, permutations=1)
+    for name in ("covariance", "correlation"):
+        assert getattr(together, name)[0, 0] == pytest.approx(getattr(apart, name)[0, 1], rel=1e-9)
+
+
 def test_standard_errors_of_groups_are_the_spread_over_repetitions():
     rng = np.random.default_rng(1)
     groups = np.repeat([0, 1], 6)

@@ -119,7 +119,8 @@ def bench_page(board: pd.DataFrame, result: BenchResult, command: str) -> str:
         "With the derivative, mean over levels.\n",
         "## Agreement by truth\n",
         _table(_agreement(board, result.table, ~result.table.truth.isin(["", "subsets", "subsets@queries"]), "truth")),
-        "Mean over levels and problems; `@queries`: held-out targets.\n",
+        "Mean over all levels of all problems (above: over the levels of a problem, then over problems); `@queries`: "
+        "held-out targets.\n",
         "## Problems\n",
         _table(problem_table(result.truths)),
         PROBLEM_NOTE + "\n",

@@ -94,12 +94,10 @@ def _of_means(series: Array) -> Array:
 
 
 def _variances(losses: Array) -> Array:
-    """``(C, P)`` variances, corrected for the finite length of the chains."""
+    """``(C, P)`` variances, corrected for the finite length of the chains as `_of_means` corrects those of sums."""
     means, lengths = _batch_means(losses)
-    share = torch.tensor(lengths / lengths.sum())[:, None, None, None]
-    d = means * share
-    of_mean = (d.square().sum(dim=0) + 2 * (d[1:] * d[:-1]).sum(dim=0))[0].numpy()
-    return np.asarray(losses.var(axis=1) + np.maximum(of_mean, 0))
+    one_by_one = means[:, 0].movedim(2, 1)[..., None]  # (batches, P, C, 1)
+    return np.asarray(losses.var(axis=1) + covariance_of_mean(one_by_one, lengths)[..., 0, 0].T.numpy())
 
 
 def _batch_means(series: Array) -> tuple[torch.Tensor, Ints]:
