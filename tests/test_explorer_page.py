@@ -214,7 +214,7 @@ def test_what_is_missing_is_said_in_a_sentence(state: ExplorerState, words: str)
 def test_a_mode_without_units_is_drawn_at_zero_and_named(view: Explorer) -> None:
     view.show(ExplorerState(hidden=3))
     panel: Any = view.panels.by_name["strengths"]
-    assert [line.get_linestyle() for line in panel.lines if line.get_visible()] == ["-", "-", "-", ":", ":"]
+    assert [dashes is None for _, dashes in panel.lines.get_linestyles()] == [True, True, True, False, False]
     assert any("level 2 (1 of 2)" in text.get_text() for text in panel.names)
     assert any("never learned" in text.get_text() for text in panel.names)
 
@@ -341,7 +341,7 @@ def test_more_than_six_targets_are_all_shown(view: Explorer) -> None:
     names = view.scene.task.items
     view.controls.targets.value = names
     panel: Any = view.panels.by_name["influence"]
-    assert view.state.targets == names and sum(line.get_linewidth() > 2 for line in panel.item_lines) == 8
+    assert view.state.targets == names and sum(width > 2 for width in panel.item_lines.get_linewidths()) == 8
     assert sum(cell.get_visible() for cell in view.panels.by_name["matrix"].cells) == 8
 
 

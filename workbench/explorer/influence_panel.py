@@ -16,7 +16,7 @@ from workbench.explorer.labels import CurveLabels, together
 from workbench.explorer.scales import limits
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import MEASURES
-from workbench.explorer.time_axes import FADED, MOST_KEPT, TimeAxes, points, title
+from workbench.explorer.time_axes import FADED, MOST_KEPT, Curves, TimeAxes, points, title
 from workbench.figures.reading import powers, text
 from workbench.figures.style import Style
 
@@ -33,9 +33,8 @@ class InfluencePanel:
     def __init__(self, ax: Any, scene: Scene, style: Style, colours: list[str]) -> None:
         self.ax, self.scene, self.style, self.colours = ax, scene, style, colours
         P = scene.task.n_items
-        self.axis = TimeAxes(ax, style, scene.modes.rank)
-        ax.axhline(0, color=style.muted, lw=0.9)
-        self.item_lines = [ax.plot([], [], lw=1.2, color=colours[j])[0] for j in range(P)]
+        self.axis = TimeAxes(ax, style, scene.modes.rank, zero=True)
+        self.item_lines = Curves(ax, colors=colours)
         self.target_points = [points(ax, style, colours[j]) for j in range(P)]
         self.kept = [[ax.plot([], [], lw=1.6, ls=ls, alpha=FADED)[0] for _ in range(P)] for ls in _KEPT_STYLES]
         self.bars = LineCollection([], linewidths=1.0)
@@ -49,18 +48,18 @@ class InfluencePanel:
         """Everything that follows the sliders, back to front."""
         kept = [line for lines in self.kept for line in lines]
         return [
-            *self.axis.moving, *kept, *self.item_lines, self.bars, *self.target_points, self.here, *self.labels.texts,
+            *self.axis.moving, *kept, self.item_lines, self.bars, *self.target_points, self.here, *self.labels.texts,
         ]  # fmt: skip
 
     def show(self, frame: Frame) -> None:
         """Theory, simulation, kept curves, names."""
-        self.axis.show(frame)
+        self.axis.show(frame, *self._limits(frame))
         source, targets = frame.source, frame.targets
         t, values = frame.curves.influence_times, frame.curves.influence[:, source]
-        for j, line in enumerate(self.item_lines):
-            line.set_data(t, values[:, j])
-            line.set_visible(j != source or j in targets)
-            line.set_linewidth(2.8 if j in targets else 1.2)
+        self.item_lines.show(t, values)
+        self.item_lines.set_linewidth(
+            [2.8 if j in targets else 0.0 if j == source else 1.2 for j in range(values.shape[1])]
+        )
         self.here.set_data([frame.time] * len(targets), [np.interp(frame.time, t, values[:, j]) for j in targets])
         self._show_simulated(frame)
         self._show_kept(frame)
@@ -107,8 +106,7 @@ class InfluencePanel:
                     line.set_data(kept.curves.influence_times, kept.curves.influence[:, pairs[j][0], pairs[j][1]])
                     line.set_color(self.colours[j])
 
-    def background(self, frame: Frame) -> Hashable:
-        """What limits and title depend on."""
+    def _limits(self, frame: Frame) -> tuple[float, float]:
         source, targets = frame.source, frame.targets
         # An item's influence on itself is far larger: it sets the scale only where it is asked for.
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
@@ -123,12 +121,14 @@ class InfluencePanel:
             for i, j in kept_pairs(frame, n).values():
                 low = min(low, float(kept.curves.influence[:, i, j].min()))
                 high = max(high, float(kept.curves.influence[:, i, j].max()))
-        return limits(low, high), frame.curves.end, source, frame.state.measure, frame.scene.unit
+        return limits(low, high)
+
+    def background(self, frame: Frame) -> Hashable:
+        """What the title depends on."""
+        return frame.source, frame.state.measure
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits and title."""
-        background: Any = self.background(frame)
-        self.axis.limits(frame, *background[0])
+        """The title."""
         unit = powers(influence.MEASURES[frame.state.measure].units).replace(" / ", "/")
         name = text(self.scene.task.items[frame.source])
         title(self.ax, f"influence of {name} on each item: {MEASURES[frame.state.measure]} [{unit}]", self.style)

@@ -6,47 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import RendererAgg
-from matplotlib.text import Text
 from numpy.typing import NDArray
+
+from workbench.explorer.stamp import Stamp
 
 Array = NDArray[np.float64]
 
 #: Width of a letter over its size, on average and with room.
 _LETTER = 0.56
 _CANDIDATES = 41
-
-
-class Stamp(Text):
-    """A name that moves with its curve: drawn letter by letter once (2 ms), and then put where it is as pixels."""
-
-    _known: tuple[object, Any, tuple[int, int]] | None = None
-
-    def draw(self, renderer: Any) -> None:
-        """As pixels on a screen, as letters in vector graphics."""
-        if not self.get_visible() or not self.get_text():
-            return
-        if not isinstance(renderer, RendererAgg):
-            super().draw(renderer)
-            return
-        x, y = (round(each) for each in self.get_transform().transform(self.get_position()))
-        key = self.get_text(), self.get_color(), self.get_fontsize(), renderer.dpi
-        if self._known is None or self._known[0] != key:
-            self._known = key, *self._drawn(renderer, x, y)
-        _, pixels, (left, bottom) = self._known
-        if pixels.size:
-            renderer.draw_image(renderer.new_gc(), x + left, y + bottom, pixels)
-
-    def _drawn(self, renderer: RendererAgg, x: int, y: int) -> tuple[Any, tuple[int, int]]:
-        """The pixels of the name, lowest row first, and where they lie from its place."""
-        paper: Any = RendererAgg(renderer.width, renderer.height, renderer.dpi)  # type: ignore[no-untyped-call]
-        super().draw(paper)
-        pixels = np.asarray(paper.buffer_rgba())[::-1]
-        rows, columns = (np.flatnonzero(pixels[:, :, 3].any(axis=1 - axis)) for axis in (0, 1))
-        if not len(rows):
-            return pixels[:0], (0, 0)
-        inside = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return np.ascontiguousarray(inside), (int(columns[0]) - x, int(rows[0]) - y)
 
 
 class CurveLabels:

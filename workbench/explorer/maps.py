@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.collections import LineCollection
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.scales import rounded_up
 from workbench.explorer.scene import Scene
+from workbench.explorer.ticks import Ticks
 from workbench.explorer.time_axes import title
 from workbench.figures.reading import text
 from workbench.figures.style import Style
@@ -71,6 +73,20 @@ class TreeMap:
         self.targets.set_data([-0.03] * len(others), self.row[others])
 
 
+class Cells(AxesImage):
+    """An image of a few cells that fills its axes: enlarged by repeating them, a tenth of the time of resampling."""
+
+    def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:
+        """Colours of every pixel, and where they begin."""
+        box, cells = self.axes.bbox, self.to_rgba(np.ma.asarray(self.get_array()), bytes=True)
+        left, bottom = round(box.x0), round(box.y0)
+        wide, high = (round(magnification * (round(b) - a)) for a, b in ((left, box.x1), (bottom, box.y1)))
+        row, column = (
+            ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip((high, wide), cells.shape, strict=False)
+        )
+        return np.ascontiguousarray(cells[row[::-1][:, None], column]), left, bottom, None
+
+
 class MatrixMap:
     """Influence of every item on every other at the chosen time; an item's on itself is far larger and left out.
 
@@ -82,9 +98,13 @@ class MatrixMap:
         self.order, P = order, scene.task.n_items
         self.largest = 0.0
         style.bare(ax)
-        self.image = ax.imshow(
-            np.zeros((P, P)), cmap=style.diverging(), vmin=-1, vmax=1, interpolation="nearest", aspect="auto"
+        self.image = Cells(
+            ax, cmap=style.diverging(), interpolation="nearest", origin="upper", extent=(-0.5, P - 0.5, P - 0.5, -0.5)
         )
+        self.image.set_data(np.zeros((P, P)))
+        self.image.set_clim(-1, 1)
+        ax.add_image(self.image)
+        ax.set(xlim=(-0.5, P - 0.5), ylim=(P - 0.5, -0.5))
         #: A minus sign in the cells that help, so that a print in grey keeps the sign.
         self.signs = LineCollection([], colors=style.ink, linewidths=1.0)
         ax.add_collection(self.signs)
@@ -110,19 +130,20 @@ class MatrixMap:
         for axis in (ax.xaxis, ax.yaxis):
             for label, row in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True):
                 label.set_color(colours[order[int(row)]])
-        bar = figure.add_axes((place.x1 + 0.35 * style.font / 72 / figure.get_figwidth(), place.y0,
-                               0.7 * style.font / 72 / figure.get_figwidth(), place.height))  # fmt: skip
-        self.bar = figure.colorbar(self.image, cax=bar)
-        self.bar.outline.set_visible(False)
-        self.bar.ax.tick_params(labelsize=style.small, colors=style.ink)
-        self.bar.ax.yaxis.get_offset_text().set_fontsize(style.small)
+        letter = style.font / 72 / figure.get_figwidth()
+        self.bar = style.bare(figure.add_axes((place.x1 + 0.35 * letter, place.y0, 0.7 * letter, place.height)))
+        shades = np.linspace(-1, 1, 255)[:, None]
+        self.shades = self.bar.imshow(
+            shades, cmap=self.image.get_cmap(), aspect="auto", origin="lower", extent=(0, 1, -1, 1)
+        )
+        self.ticks = Ticks(self.bar, "right", style)
         self.row = np.empty(P, dtype=int)
         self.row[order] = np.arange(P)
 
     @property
     def moving(self) -> list[Artist]:
         """Image and frames."""
-        return [self.image, self.signs, *self.cells]
+        return [self.image, self.signs, *self.cells, self.ticks]
 
     def show(self, frame: Frame) -> None:
         """The matrix at a time."""
@@ -131,6 +152,8 @@ class MatrixMap:
         if size != self.largest:
             self.largest = size
             self.image.set_clim(-size, size)
+            self.shades.set_extent((0, 1, -size, size))  # the same pixels: only the numbers change
+            self.bar.set_ylim(-size, size)
         off = ~np.eye(P, dtype=bool)
         values = np.where(off, frame.curves.matrix(frame.time), np.nan)[np.ix_(self.order, self.order)]
         self.image.set_data(np.ma.masked_invalid(values))
@@ -151,11 +174,11 @@ class MatrixMap:
         return _coarsely_up(max(now, floor))
 
     def background(self, frame: Frame) -> Hashable:
-        """What the bar depends on."""
-        return self._size(frame), frame.state.scale
+        """What the title depends on."""
+        return frame.state.scale
 
     def draw_background(self, frame: Frame) -> None:
-        """Title; the bar follows the image."""
+        """The title."""
         when = "all times" if frame.state.scale == "whole" else "now"
         title(self.ax, f"row on column, {when}", self.style)
 

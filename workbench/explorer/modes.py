@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.scene import Scene
-from workbench.explorer.time_axes import FADED, MOST_KEPT, TimeAxes, mode_colours, points, title
+from workbench.explorer.time_axes import FADED, MOST_KEPT, Curves, TimeAxes, mode_colours, points, title
 from workbench.figures.style import Style
 
 
@@ -22,7 +22,7 @@ class StrengthPanel:
         K = scene.modes.rank
         self.axis = TimeAxes(ax, style, K)
         self.kept = [[ax.plot([], [], lw=1.4, alpha=FADED)[0] for _ in range(K)] for _ in range(MOST_KEPT)]
-        self.lines = [ax.plot([], [])[0] for _ in range(K)]
+        self.lines = Curves(ax)
         self.points = [points(ax, style) for _ in range(K)]
         self.names: list[Any] = []
         letters = 72 * ax.get_position().height * ax.figure.get_figheight() / (0.55 * style.font)
@@ -32,23 +32,19 @@ class StrengthPanel:
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders, back to front."""
-        return [*self.axis.moving, *(line for each in self.kept for line in each), *self.lines, *self.points]
+        return [*self.axis.moving, *(line for each in self.kept for line in each), self.lines, *self.points]
 
     def show(self, frame: Frame) -> None:
         """Theory, simulated points (unless of other modes), kept curves."""
-        self.axis.show(frame)
+        self.axis.show(frame, 0.0, self.top)
         groups, curves, simulated = frame.groups, frame.curves, frame.simulated
         drawn = simulated if simulated is not None and simulated.strengths.shape[1] == len(groups.s) else None
         colours = mode_colours(self.axis.colours, frame)
-        for g, (line, dots) in enumerate(zip(self.lines, self.points, strict=True)):
-            there = g < len(groups.s)
-            line.set_visible(there)
-            dots.set_visible(there and drawn is not None)
-            if not there:
-                continue
-            line.set_data(curves.times, curves.strengths[:, g])
-            line.set(color=colours[g], linestyle="-" if groups.learned[g] else ":")
-            if drawn is not None:
+        self.lines.show(curves.times, curves.strengths)
+        self.lines.set(color=colours, linestyle=["-" if learned else ":" for learned in groups.learned])
+        for g, dots in enumerate(self.points):
+            dots.set_visible(drawn is not None and g < len(groups.s))
+            if drawn is not None and g < len(groups.s):
                 dots.set_data(drawn.times, drawn.strengths[:, g])
                 dots.set(color=colours[g], alpha=frame.alpha)
         for n, lines in enumerate(self.kept):
@@ -61,12 +57,11 @@ class StrengthPanel:
                     line.set_color(self.axis.colours[min(g, len(self.axis.colours) - 1)])
 
     def background(self, frame: Frame) -> Hashable:
-        """What limits and names depend on."""
-        return frame.curves.end, frame.groups.names, tuple(frame.groups.learned)
+        """What names depend on."""
+        return frame.groups.names, tuple(frame.groups.learned)
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits, title, and the names of the modes at their final strengths, where there is room."""
-        self.axis.limits(frame, 0.0, self.top)
+        """Title, and the names of the modes at their final strengths, where there is room."""
         title(self.ax, "modes, learned in turn", self.style)
         for name in self.names:
             name.remove()
@@ -108,7 +103,7 @@ class LossPanel:
 
     def show(self, frame: Frame) -> None:
         """Theory, simulation, kept curves."""
-        self.axis.show(frame)
+        self.axis.show(frame, 0.0, self.end)
         self.line.set_data(frame.curves.times, frame.curves.loss)
         simulated = frame.simulated
         self.points.set_data(*((simulated.times, simulated.loss) if simulated is not None else ([], [])))
@@ -119,12 +114,11 @@ class LossPanel:
                 line.set_data(frame.kept[n].curves.times, frame.kept[n].curves.loss)
 
     def background(self, frame: Frame) -> Hashable:
-        """What limits and legend depend on."""
-        return frame.curves.end, tuple(kept.label for kept in frame.kept)
+        """What the legend depends on."""
+        return tuple(kept.label for kept in frame.kept)
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits, title, what differed in the kept curves."""
-        self.axis.limits(frame, 0.0, self.end)
+        """Title, what differed in the kept curves."""
         title(self.ax, "loss, falling in stages", self.style)
         if legend := self.ax.get_legend():
             legend.remove()

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.labels import CurveLabels, together
-from workbench.explorer.scales import limits
+from workbench.explorer.scales import limits, rounded_up
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import MEASURES
-from workbench.explorer.time_axes import TimeAxes, title
+from workbench.explorer.time_axes import Curves, TimeAxes, title
 from workbench.figures.reading import text
 from workbench.figures.style import Style
 
@@ -42,37 +42,34 @@ class RepresentationPanel:
 
     def __init__(self, ax: Any, scene: Scene, style: Style, colours: list[str]) -> None:
         self.ax, self.scene, self.style, self.colours = ax, scene, style, colours
-        P = scene.task.n_items
-        self.axis = TimeAxes(ax, style, scene.modes.rank)
-        self.lines = [ax.plot([], [], lw=1.8, color=colours[j])[0] for j in range(P)]
+        self.axis = TimeAxes(ax, style, scene.modes.rank, valued=False)
+        self.lines = Curves(ax, colors=colours)
         self.labels = CurveLabels(ax, 12, style.small, style.background)
-        ax.set(yticks=[])
 
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders."""
-        return [*self.axis.moving, *self.lines, *self.labels.texts]
+        return [*self.axis.moving, self.lines, *self.labels.texts]
 
     def show(self, frame: Frame) -> None:
         """The paths, and names at their ends."""
-        self.axis.show(frame)
         values = representation(frame)
-        for j, line in enumerate(self.lines):
-            line.set_data(frame.curves.times, values[:, j])
-            line.set_linewidth(3.0 if j == frame.source or j in frame.targets else 1.6)
+        size = 1.15 * rounded_up(float(np.abs(values).max()))
+        self.axis.show(frame, -size, size)
+        self.lines.show(frame.curves.times, values)
+        chosen = {frame.source, *frame.targets}
+        self.lines.set_linewidth([3.0 if j in chosen else 1.6 for j in range(values.shape[1])])
         groups = together(values, range(values.shape[1]))
         names = [text(self.scene.task.items[g[0]], 18) + (f" + {len(g) - 1}" if len(g) > 1 else "") for g in groups]
         self.labels.show(names, frame.curves.times, [values[:, g[0]] for g in groups],
                          [self.colours[g[0]] for g in groups])  # fmt: skip
 
     def background(self, frame: Frame) -> Hashable:
-        """What limits depend on."""
-        return frame.curves.end, round(float(np.abs(representation(frame)).max()), 1)
+        """Nothing."""
+        return ()
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits and title."""
-        size = 1.15 * float(np.abs(representation(frame)).max()) or 1.0
-        self.axis.limits(frame, -size, size)
+        """The title."""
         title(self.ax, "hidden layer, one direction", self.style)
 
 
@@ -81,8 +78,7 @@ class FactorsPanel:
 
     def __init__(self, ax: Any, scene: Scene, style: Style) -> None:
         self.ax, self.scene, self.style = ax, scene, style
-        self.axis = TimeAxes(ax, style, scene.modes.rank)
-        ax.axhline(0, color=style.muted, lw=0.9)
+        self.axis = TimeAxes(ax, style, scene.modes.rank, zero=True)
         first, last = style.sequence(4)[0], style.sequence(4)[2]
         self.inside = ax.plot([], [], lw=2.2, color=first)[0]
         self.wrong = ax.plot([], [], lw=2.2, ls="--", color=last)[0]
@@ -96,7 +92,7 @@ class FactorsPanel:
 
     def show(self, frame: Frame) -> None:
         """A, E and their product, of depth 2."""
-        self.axis.show(frame)
+        self.axis.show(frame, -1.3, 1.3)
         there = frame.state.depth == 2 and frame.targets[0] != frame.source
         lines = (self.inside, self.wrong, self.influence)
         for line in lines:
@@ -113,12 +109,11 @@ class FactorsPanel:
         self.labels.show(names, frame.curves.times, parts, [line.get_color() for line in lines])
 
     def background(self, frame: Frame) -> Hashable:
-        """What limits and title depend on."""
-        return frame.curves.end, frame.source, frame.targets[0], frame.state.depth
+        """What the title depends on."""
+        return frame.source, frame.targets[0], frame.state.depth
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits and title."""
-        self.axis.limits(frame, -1.3, 1.3)
+        """The title."""
         one, other = (text(self.scene.task.items[k], 14) for k in (frame.source, frame.targets[0]))
         what = "two factors" if frame.state.depth == 2 else "two factors only at depth 2"
         title(self.ax, f"{one}, {other}: {what}", self.style)
@@ -129,8 +124,7 @@ class MeasuresPanel:
 
     def __init__(self, ax: Any, scene: Scene, style: Style) -> None:
         self.ax, self.scene, self.style = ax, scene, style
-        self.axis = TimeAxes(ax, style, scene.modes.rank)
-        ax.axhline(0, color=style.muted, lw=0.9)
+        self.axis = TimeAxes(ax, style, scene.modes.rank, zero=True)
         colours = style.sequence(len(MEASURES))
         styles = ["-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 3))]
         self.lines = {
@@ -146,7 +140,7 @@ class MeasuresPanel:
 
     def show(self, frame: Frame) -> None:
         """Theory of each measure that has one here."""
-        self.axis.show(frame)
+        self.axis.show(frame, *(1.25 * x for x in limits(-0.99, 0.99)))
         i, j = frame.source, frame.targets[0]
         names, curves, colours = [], [], []
         for name, line in self.lines.items():
@@ -164,11 +158,10 @@ class MeasuresPanel:
         self.labels.show(names, frame.curves.times, curves, colours)
 
     def background(self, frame: Frame) -> Hashable:
-        """What limits and title depend on."""
-        return frame.curves.end, frame.source, frame.targets[0], tuple(frame.measures)
+        """What the title depends on."""
+        return frame.source, frame.targets[0]
 
     def draw_background(self, frame: Frame) -> None:
-        """Limits and title."""
-        self.axis.limits(frame, *(1.25 * x for x in limits(-0.99, 0.99)))
+        """The title."""
         one, other = (text(self.scene.task.items[k], 14) for k in (frame.source, frame.targets[0]))
         title(self.ax, f"{one} on {other}: all measures", self.style)

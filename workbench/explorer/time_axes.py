@@ -4,46 +4,64 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 
 from workbench.explorer.frame import Frame
+from workbench.explorer.ticks import Ticks
 from workbench.figures.style import Style
+
+Array = NDArray[np.float64]
 
 #: Curves kept for comparison are drawn so strongly, and at most so many.
 FADED, MOST_KEPT = 0.55, 3
 
 
 class TimeAxes:
-    """Upright lines of one panel over time."""
+    """Ticks and upright lines of one panel over time; where values have both signs, the line of 0 too."""
 
-    def __init__(self, ax: Any, style: Style, modes: int) -> None:
+    def __init__(self, ax: Any, style: Style, modes: int, *, zero: bool = False, valued: bool = True) -> None:
         self.ax = ax
+        self.ticks = [Ticks(ax, "bottom", style), *([Ticks(ax, "left", style)] if valued else [])]
+        if not valued:
+            ax.set(yticks=[])
+        self.zero = [ax.axhline(0, color=style.muted, lw=0.9)] if zero else []
         self.now = ax.axvline(0, color=style.muted, lw=1.4)
         self.colours = style.sequence(modes)
-        self.stages = [ax.plot([], [], ls=(0, (2, 2)), lw=1.2)[0] for _ in range(modes)]
-        ax.set_xlabel("flow time $t$ = step size × step", labelpad=1)
+        self.stages = LineCollection([], linestyles=[(0, (2, 2))], linewidths=1.2, transform=ax.get_xaxis_transform())
+        ax.add_collection(self.stages, autolim=False)
+        ax.set_xlabel("flow time $t$ = step size × step", va="top")
 
     @property
     def moving(self) -> list[Artist]:
         """All of them."""
-        return [*self.stages, self.now]
+        return [*self.ticks, *self.zero, self.stages, self.now]
 
-    def show(self, frame: Frame) -> None:
-        """Move the lines."""
+    def show(self, frame: Frame, low: float, high: float) -> None:
+        """Set both axes, move the lines."""
+        end = frame.curves.end
+        ends = (-0.008 * end, 1.008 * end), (low, high)
+        if ends != (self.ax.get_xlim(), self.ax.get_ylim()):
+            self.ax.set(xlim=ends[0], ylim=ends[1])
         self.now.set_xdata([frame.time] * 2)
         colours = mode_colours(self.colours, frame)
-        for k, line in enumerate(self.stages):
-            there = k < len(frame.groups.s) and bool(frame.curves.half_rise[k] <= frame.curves.end)
-            line.set_visible(there)
-            if there:
-                rise = frame.curves.half_rise[k]
-                line.set_data([rise, rise], [-1e30, 1e30])
-                line.set_color(colours[k])
+        there = np.flatnonzero(frame.curves.half_rise <= end)
+        self.stages.set_segments([((rise, 0.0), (rise, 1.0)) for rise in frame.curves.half_rise[there]])
+        self.stages.set_color([colours[k] for k in there])
 
-    def limits(self, frame: Frame, low: float, high: float) -> None:
-        """Set both axes."""
-        end = frame.curves.end
-        self.ax.set(xlim=(-0.008 * end, 1.008 * end), ylim=(low, high))
+
+class Curves(LineCollection):
+    """Many curves over the same times, drawn in one go."""
+
+    def __init__(self, ax: Any, **options: Any) -> None:
+        super().__init__([], joinstyle="round", capstyle="projecting", **options)
+        ax.add_collection(self, autolim=False)
+
+    def show(self, times: Array, values: Array) -> None:
+        """Values ``(T, curves)`` at times ``(T,)``."""
+        self.set_segments([np.column_stack([times, column]) for column in values.T])
 
 
 def mode_colours(colours: list[str], frame: Frame) -> list[str]:
