@@ -26,6 +26,7 @@ from workbench.explorer.model import curves, start_of
 from workbench.explorer.scales import limits
 from workbench.explorer.scene import Scene, scene_of
 from workbench.explorer.simulate import simulate, simulation_key
+from workbench.explorer.ticks import numbers
 from workbench.explorer.upload import uploaded_text
 from workbench.explorer.view import Explorer
 
@@ -529,3 +530,68 @@ def test_every_measure_follows_the_depth(measure: str, depth: int) -> None:
     state = ExplorerState(depth=depth, hidden=8, measure=measure, options=(("gamma", 1e5),))
     found = curves(state, scene_of(state))
     assert np.isfinite(found.influence).all() and np.abs(found.influence).max() > 0
+
+
+# Letters and limits
+
+
+def test_a_stamped_name_has_the_pixels_that_matplotlib_draws(view: Explorer) -> None:
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.text import Text
+    from matplotlib.transforms import IdentityTransform
+
+    from workbench.explorer.stamp import Stamp
+
+    papers = []
+    for kind in (Stamp, Text, Stamp):  # drawn, drawn by matplotlib, put there again
+        name = kind(60, 20, "robin, −0.25", ha="right", va="center", color="#123456", transform=IdentityTransform())
+        name.set_figure(view.figure)
+        paper: Any = RendererAgg(90, 40, view.figure.dpi)
+        name.draw(paper)
+        papers.append(np.asarray(paper.buffer_rgba()).astype(int))
+    stamped, drawn, again = papers
+    assert drawn[..., 3].max() > 200
+    np.testing.assert_allclose(stamped[..., 3], drawn[..., 3], atol=2)  # rounding of one blending more
+    np.testing.assert_array_equal(stamped, again)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "power", "names"),
+    [
+        (0.0, 32.0, 0, ["0", "10", "20", "30"]),
+        (-0.3, 0.3, 0, ["−0.2", "0.0", "0.2"]),
+        (-0.002, 0.001, -3, ["−2", "−1", "0", "1"]),
+        (0.0, 5e4, 4, ["0", "2", "4"]),
+        (0.0, 1.0, 0, ["0.00", "0.25", "0.50", "0.75", "1.00"]),
+    ],
+)
+def test_numbers_of_an_axis_are_round_and_their_power_of_ten_is_taken_out(
+    low: float, high: float, power: int, names: list[str]
+) -> None:
+    places, written, taken = numbers(low, high, 4)
+    assert (list(written), taken) == (names, power)
+    read = [float(name.replace("−", "-")) * 10.0**taken for name in written]
+    np.testing.assert_allclose(places, read, rtol=1e-12, atol=1e-15)
+
+
+def test_new_limits_leave_the_background_and_numbers_follow_them(view: Explorer) -> None:
+    view.canvas.blit()
+    background, end = view.canvas._background, view.curves.end
+    view.controls.a0.value = 1e-4
+    assert view.curves.end > end and view.canvas._background is background
+    ticks = panel(view, "loss").axis.ticks[0]
+    shown = [float(text.get_text()) for text in ticks.texts if text.get_visible()]
+    assert 0.7 * view.curves.end < max(shown) <= view.curves.end
+
+
+def test_the_picture_at_rest_is_exactly_what_a_full_drawing_gives(view: Explorer) -> None:
+    for value in (0.1, 1e-3, 0.02):
+        view.controls.a0.value = value
+        view.controls.time.value = 7.0
+    view.settle()
+    view.canvas.polish()
+    at_rest = pixels(bytes(view.canvas.widget.value))
+    fresh = Explorer(view.state)
+    fresh.settle()
+    np.testing.assert_array_equal(at_rest, pixels(fresh.canvas.png()))
+    fresh.close()

@@ -82,6 +82,16 @@ def test_panels_of_any_window_lie_inside_it_and_on_no_other(
             assert x >= a + w or a >= x + wide or y >= b + h or b >= y + high
 
 
+@pytest.mark.parametrize("width", [900, 1400])
+def test_the_tree_of_many_items_stands_beside_all_rows_with_names_in_full(width: int) -> None:
+    few, many = (layout(tuple(PANELS)[:5], Window(width, 560), items) for items in (8, 33))
+    assert many.places[0][3] > 1.7 * few.places[0][3]
+    for k, (x, y, wide, high) in enumerate(many.cells):
+        assert x >= -1e-9 and y >= -1e-9 and x + wide <= 1.001 and y + high <= 1.001
+        assert all(x >= a + w - 1e-9 or y >= b + h - 1e-9 or b >= y + high - 1e-9 for a, b, w, h in many.cells[:k])
+    assert layout(tuple(PANELS)[:5], Window(400, 560), 33) == layout(tuple(PANELS)[:5], Window(400, 560))
+
+
 @pytest.mark.parametrize("width", [533, 800, 914, 1280, 1920])
 def test_every_panel_is_wide_enough_to_be_read(width: int) -> None:
     places = layout(tuple(PANELS), Window(width, 700))

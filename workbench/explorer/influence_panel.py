@@ -130,8 +130,9 @@ class InfluencePanel:
     def draw_background(self, frame: Frame) -> None:
         """The title."""
         unit = powers(influence.MEASURES[frame.state.measure].units).replace(" / ", "/")
-        name = text(self.scene.task.items[frame.source])
-        title(self.ax, f"influence of {name} on each item: {MEASURES[frame.state.measure]} [{unit}]", self.style)
+        name, measure = text(self.scene.task.items[frame.source]), MEASURES[frame.state.measure]
+        line = f"influence of {name} on each item: {measure}"
+        title(self.ax, self.style, f"{line} [{unit}]", line, f"{name} on each: {measure}")
 
     def nearest(self, frame: Frame, time: float, value: float) -> int:
         """The item other than the source whose curve passes nearest to a place."""

@@ -24,7 +24,18 @@ class CurveLabels:
         self.ax = ax
         paper = {"facecolor": background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
         self.texts = [
-            Stamp(0, 0, "", fontsize=size, ha="center", va="center", bbox=paper, visible=False, transform=ax.transData)
+            Stamp(
+                0,
+                0,
+                "",
+                fontsize=size,
+                ha="center",
+                va="center",
+                bbox=paper,
+                visible=False,
+                transform=ax.transData,
+                clip_on=False,
+            )
             for _ in range(most)
         ]
         for text in self.texts:

@@ -31,6 +31,8 @@ _MARGIN = (4.6, 0.8, 2.4, 3.2)
 #: Room for legend and formula at the foot of the figure, in ems; below a width of so many ems they take more lines.
 _FOOT, _NARROW_FOOT, NARROW = 4.4, 7.6, 48
 _ROW = 13.0
+#: The tree of more items than this stands beside all rows, in a column of so many ems.
+_TALL, _COLUMN = 16, 17.0
 
 
 @dataclass(frozen=True)
@@ -73,32 +75,50 @@ class Layout:
 
 
 @cache
-def layout(panels: Sequence[str], window: Window) -> Layout:
-    """Panels in the order given, in as few rows as they can be read in."""
+def layout(panels: Sequence[str], window: Window, items: int = 0) -> Layout:
+    """Panels in the order given, in as few rows as they can be read in; the tree of many ``items`` beside all rows."""
     em, width = window.em, float(window.width)
-    rows, foot = _rows(panels, width / em), (_NARROW_FOOT if width < NARROW * em else _FOOT) * em
+    rows, column = _beside_the_tree(tuple(panels), width / em, items)
+    foot = (_NARROW_FOOT if width < NARROW * em else _FOOT) * em
     high = max(_ROW * em, (window.height - foot) / len(rows))
     high = min(high, 0.62 * width)
-    height = len(rows) * high + foot
-    places, cells, short = [], [], high < _SHORT * em
-    margins = _MARGINS | {"matrix": _NAMELESS} if short else _MARGINS
+    height, short = len(rows) * high + foot, high < _SHORT * em
+    cells: dict[str, Box] = {}  # left, top, width, height in pixels
+    if column:
+        cells["tree"] = (0.0, 0.0, column * em, len(rows) * high)
     for k, row in enumerate(rows):
-        whole, left = sum(_SIZES[_kind(name)][1] for name in row), 0.0
-        top = k * high
+        whole, left = sum(_SIZES[_kind(name)][1] for name in row), column * em
         for name in row:
-            wide = width * _SIZES[_kind(name)][1] / whole
-            before, after, above, below = (em * x for x in margins.get(_kind(name), _MARGIN))
-            places.append(
-                (
-                    (left + before) / width,
-                    1 - (top + high - below) / height,
-                    max(wide - before - after, 2 * em) / width,
-                    (high - above - below) / height,
-                )
-            )
-            cells.append((left / width, 1 - (top + high) / height, wide / width, high / height))
+            wide = (width - column * em) * _SIZES[_kind(name)][1] / whole
+            cells[name] = (left, k * high, wide, high)
             left += wide
-    return Layout(tuple(places), tuple(cells), width, height, em, short)
+    margins = _MARGINS | {"matrix": _NAMELESS} if short else _MARGINS
+    places = []
+    for name in panels:
+        left, top, wide, tall = cells[name]
+        before, after, above, below = (em * x for x in margins.get(_kind(name), _MARGIN))
+        places.append(
+            (
+                (left + before) / width,
+                1 - (top + tall - below) / height,
+                max(wide - before - after, 2 * em) / width,
+                (tall - above - below) / height,
+            )
+        )
+    shares = tuple(
+        (x / width, 1 - (y + h) / height, w / width, h / height) for x, y, w, h in (cells[name] for name in panels)
+    )
+    return Layout(tuple(places), shares, width, height, em, short)
+
+
+def _beside_the_tree(panels: tuple[str, ...], ems: float, items: int) -> tuple[list[tuple[str, ...]], float]:
+    """Rows of panels, and the width of a column for the tree beside them: 0 where it stands in a row."""
+    others = tuple(name for name in panels if name != "tree")
+    if items > _TALL and 0 < len(others) < len(panels):
+        rows = _rows(others, ems - _COLUMN)
+        if len(rows) > 1 and all(_fits(row, ems - _COLUMN) for row in rows):
+            return rows, _COLUMN
+    return _rows(panels, ems), 0.0
 
 
 def _kind(name: str) -> str:

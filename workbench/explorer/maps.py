@@ -45,7 +45,7 @@ class TreeMap:
         for i, name in enumerate(scene.task.items):
             ax.text(-0.1, self.row[i], text(name, max(letters, 6)), color=colours[i], va="center", fontsize=font)
         kind = "tree" if order.kind == "tree" else "clustering"
-        title(ax, f"{kind}: ● source  ○ target", style)
+        title(ax, style, f"{kind}: ● source  ○ target")
         size = min(8.0, 0.8 * font)  # not larger than a row
         self.source = ax.plot([], [], "o", color=style.ink, ms=size)[0]
         self.targets = ax.plot([], [], "o", color=style.ink, ms=size, mfc=style.background, mew=1.6)[0]
@@ -122,7 +122,7 @@ class MatrixMap:
         else:  # every so many, so that those shown can be read
             step = int(np.ceil(_LEGIBLE / font))
             some = range(0, P, step)
-            names = [text(scene.task.items[order[k]], 13) for k in some]
+            names = [text(scene.task.items[order[k]], int(5.6 * style.font / (0.52 * _LEGIBLE))) for k in some]
             ax.set_xticks(some, names, rotation=90, fontsize=_LEGIBLE)
             ax.set_yticks(some, names, fontsize=_LEGIBLE)
         if not columns:
@@ -180,7 +180,7 @@ class MatrixMap:
     def draw_background(self, frame: Frame) -> None:
         """The title."""
         when = "all times" if frame.state.scale == "whole" else "now"
-        title(self.ax, f"row on column, {when}", self.style)
+        title(self.ax, self.style, f"influence of row on column, {when}", f"row on column, {when}")
 
     def pair_at(self, column: float, row: float) -> tuple[int, int]:
         """Source and target of the cell at a place."""

@@ -62,14 +62,20 @@ class StrengthPanel:
 
     def draw_background(self, frame: Frame) -> None:
         """Title, and the names of the modes at their final strengths, where there is room."""
-        title(self.ax, "modes, learned in turn", self.style)
+        title(self.ax, self.style, "modes, learned in turn")
         for name in self.names:
             name.remove()
         groups, style = frame.groups, self.style
         self.names, last = [], np.inf
         room = 1.1 * style.small / (72 * self.ax.get_position().height * self.ax.figure.get_figheight())
         colours = mode_colours(self.axis.colours, frame)
-        options: dict[str, Any] = {"fontsize": style.small, "ha": "right", "transform": self.ax.transAxes}
+        paper = {"facecolor": style.background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
+        options: dict[str, Any] = {
+            "fontsize": style.small,
+            "ha": "right",
+            "transform": self.ax.transAxes,
+            "bbox": paper,
+        }
         for g, name in enumerate(frame.scene.mode_names(groups)):
             place = float(groups.s[g] / self.scene.c) / self.top
             if not groups.learned[g] or last - place < room:
@@ -119,7 +125,7 @@ class LossPanel:
 
     def draw_background(self, frame: Frame) -> None:
         """Title, what differed in the kept curves."""
-        title(self.ax, "loss, falling in stages", self.style)
+        title(self.ax, self.style, "loss, falling in stages")
         if legend := self.ax.get_legend():
             legend.remove()
         if frame.kept:

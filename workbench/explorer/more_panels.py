@@ -70,7 +70,7 @@ class RepresentationPanel:
 
     def draw_background(self, frame: Frame) -> None:
         """The title."""
-        title(self.ax, "hidden layer, one direction", self.style)
+        title(self.ax, self.style, "hidden layer, one direction")
 
 
 class FactorsPanel:
@@ -116,7 +116,7 @@ class FactorsPanel:
         """The title."""
         one, other = (text(self.scene.task.items[k], 14) for k in (frame.source, frame.targets[0]))
         what = "two factors" if frame.state.depth == 2 else "two factors only at depth 2"
-        title(self.ax, f"{one}, {other}: {what}", self.style)
+        title(self.ax, self.style, f"{one}, {other}: {what}")
 
 
 class MeasuresPanel:
@@ -164,4 +164,4 @@ class MeasuresPanel:
     def draw_background(self, frame: Frame) -> None:
         """The title."""
         one, other = (text(self.scene.task.items[k], 14) for k in (frame.source, frame.targets[0]))
-        title(self.ax, f"{one} on {other}: all measures", self.style)
+        title(self.ax, self.style, f"{one} on {other}: all measures")

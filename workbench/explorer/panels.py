@@ -70,7 +70,7 @@ class Panels:
         figure.clear()
         self.figure, self.scene, self.names, self.night = figure, scene, names, night
         self.numbers_line = ""
-        places = layout(names, window)
+        places = layout(names, window, scene.task.n_items)
         self.style = look(places.em, places.width, night=night)
         figure.set_dpi(96 * window.ratio)
         figure.set_size_inches(places.width / 96, places.height / 96)
@@ -182,7 +182,7 @@ class Panels:
         """Beside each other, panels say whose curves are theirs."""
         if frame.state.beside and frame.kept and name.partition("@")[0] != "tree":
             what = f"kept ({frame.kept[-1].label})" if name.endswith("@kept") else "now"
-            title(panel.ax, f"{what}: {panel.ax.get_title(loc='left').partition(',')[0]}", self.style)
+            title(panel.ax, self.style, f"{what}: {panel.ax.get_title(loc='left').partition(',')[0]}")
 
     @contextmanager
     def captioned(self) -> Iterator[None]:

@@ -34,6 +34,7 @@ class Ticks(Artist):
     def __init__(self, ax: Any, side: str, style: Style) -> None:
         super().__init__()
         self.ax, self.side, self.style, self.flat = ax, side, style, side == "bottom"
+        self.em = style.font / 0.72 / 96  # inches, see `look`
         axis = ax.xaxis if self.flat else ax.yaxis
         axis.set_major_locator(NullLocator())
         options: dict[str, Any] = {"fontsize": style.small, "color": style.ink, "visible": False}
@@ -50,7 +51,7 @@ class Ticks(Artist):
         for text in (*self.texts, self.power):
             text.set_figure(ax.figure)
         if side in _NAME:
-            away = -_NAME[side] * style.font / 0.72 / 72
+            away = -_NAME[side] * self.em
             x, y = (0.0, away) if self.flat else (away, 0.0)
             shift = ScaledTranslation(x, y, ax.figure.dpi_scale_trans)
             axis.set_label_coords(*((0.5, 0.0) if self.flat else (0.0, 0.5)), transform=ax.transAxes + shift)
@@ -78,7 +79,11 @@ class Ticks(Artist):
             self._write(text, name, renderer)
         for text in self.texts[len(names) :]:
             text.set_visible(False)
-        corner = (box.x1, box.y0 - 1.62 * self.style.font / 0.72 * scale) if self.flat else (edge, box.y1 + 0.2 * gap)
+        corner = (
+            (box.x1, box.y0 - _NAME["bottom"] * self.em * self.ax.figure.dpi)
+            if self.flat
+            else (edge, box.y1 + 0.2 * gap)
+        )
         self.power.set_position((corner[0], corner[1] - (1.0 * self.style.font * scale if self.flat else 0)))
         self._write(self.power, f"×10{_raised(power)}" if power else "", renderer)
 

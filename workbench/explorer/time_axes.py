@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 #: Curves kept for comparison are drawn so strongly, and at most so many.
 FADED, MOST_KEPT = 0.55, 3
+#: Stages whose dashes do not hide the curves.
+_FEW = 8
 
 
 class TimeAxes:
@@ -50,6 +52,7 @@ class TimeAxes:
         there = np.flatnonzero(frame.curves.half_rise <= end)
         self.stages.set_segments([((rise, 0.0), (rise, 1.0)) for rise in frame.curves.half_rise[there]])
         self.stages.set_color([colours[k] for k in there])
+        self.stages.set_linewidth(1.2 if len(there) <= _FEW else 0.7)
 
 
 class Curves(LineCollection):
@@ -78,9 +81,10 @@ def points(ax: Any, style: Style, colour: str | None = None) -> Any:
     return line
 
 
-def title(ax: Any, line: str, style: Style) -> None:
-    """A title at a fixed place, above the axis's power of ten; cut where the next panel begins."""
+def title(ax: Any, style: Style, *lines: str) -> None:
+    """A title at a fixed place, above the axis's power of ten: the first line with room, or the last one, cut."""
     letters = int(72 * 1.04 * ax.get_position().width * ax.figure.get_figwidth() / (0.53 * style.font))
+    line = next((line for line in lines if len(line) <= letters), lines[-1])
     if len(line) > letters and "$" not in line:
         line = line[: letters - 1].rstrip() + "…"
     ax.set_title(line, loc="left", fontsize=style.font, y=1.0, pad=1.2 * style.font)
