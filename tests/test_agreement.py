@@ -75,6 +75,22 @@ def test_every_pair_is_in_exactly_one_group(tree, unstructured):
         np.testing.assert_array_equal(total, 1 - np.eye(ds.sizes["source"], dtype=int))
 
 
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        ([[1, 0], [1, 2]], {"all others": 2}),  # one pair is no third
+        ([[1, 1, 1]], {"all others": 6}),
+        ([[1, 2, 3, -1]], {"most alike pairs": 6, "least alike pairs": 6}),  # cosines 1 and -1 alone
+        ([[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [1, 1, 0, 0, 1]], {"most alike pairs": 6, "least alike pairs": 14}),
+    ],
+)
+def test_pairs_that_are_equally_alike_stay_together_and_no_group_of_another_size_is_a_third(rows, sizes):
+    Y = np.array(rows, dtype=float)
+    names = [tuple(f"{kind}{k}" for k in range(n)) for kind, n in zip("pi", Y.shape, strict=True)]
+    groups = pair_groups(SemanticTask("ties", names[1], names[0], Y))
+    assert {name: int(mask.sum()) for name, mask in groups.items()} == sizes
+
+
 def test_relative_errors_of_vanishing_curves():
     assert relative_l2(np.zeros(3), np.zeros(3)) == 0
     assert relative_l2(np.zeros(3), np.ones(3)) == np.inf

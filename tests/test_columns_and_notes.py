@@ -153,6 +153,27 @@ def test_a_prediction_beyond_memory_is_refused_before_anything_is_built(monkeypa
         module.prediction(task_from_spec("tree:2"), hidden=10**6)
 
 
+def test_a_property_lost_in_rounding_is_called_that_and_not_dependent():
+    rng = np.random.default_rng(3)
+    task = task_from_dataframe(pd.DataFrame(rng.normal(size=(7, 3)) * [1e-6, 1, 1e6], index=list("abcdefg")))
+    notes = notes_on_task(network(task, 16, choose_init(task), seed=0), 1e9)
+    assert not [note for note in notes if "span" in note]
+    (note,) = [note for note in notes if "rounding" in note]
+    assert note.startswith("2 modes of 3 can be told from rounding") and "`standardise`" in note
+    assert not [n for n in notes_on_task(network(prepared(task, standardise=True), 16, seed=0), 1e9) if "rounding" in n]
+
+
+def test_modes_that_start_above_half_of_their_end_are_counted_and_the_start_that_is_named_shows_them():
+    task = task_from_dataframe(pd.DataFrame(np.diag([10.0, 1.0, 1e-3]), index=list("abc")))
+    start = network(task, 16, Init("balanced", 0.01), seed=0)
+    assert np.isinf(half_rise_times(start)).sum() == 1
+    (note,) = [note for note in notes_on_task(start, 1e9) if "above half" in note]
+    assert note.startswith("1 of 3 modes starts at 0.01")
+    smaller = network(task, 16, note.split("`init` ")[1].split()[0], seed=0)
+    assert np.isfinite(half_rise_times(smaller)).all()
+    assert not [note for note in notes_on_task(smaller, 1e9) if "above half" in note]
+
+
 def test_figures_record_how_columns_were_prepared(run_cli, tmp_path):
     ran = run_cli(
         *("figures", "--task", "tree:2,2", "--standardise", "--only", "loss", "--formats", "png"),

@@ -18,9 +18,10 @@ from figure_data import dataset
 
 from workbench import figures
 from workbench.agreement import Ruling, Verdict
+from workbench.comparison import Settings, compare
 from workbench.errors import WorkbenchError
 from workbench.report import write_report
-from workbench.report.conclusion import agreed, conclusion, turning_times
+from workbench.report.conclusion import agreed, conclusion, helps, turning_times
 from workbench.report.equations import equation, mathml, wrapped
 from workbench.report.markup import Markup, element, slug
 from workbench.report.page import CSS
@@ -320,6 +321,18 @@ def test_the_conclusion_says_when_help_turns_into_harm(short: str) -> None:
         assert told is not None
         # Read off 30 checkpoints, told with three digits.
         assert float(told[1]) == pytest.approx(flip, rel=0.01)
+
+
+def test_two_items_stand_for_a_group_only_where_its_curves_are_one(tree: xr.Dataset) -> None:
+    twins = SemanticTask(
+        "twins", tuple("abcde"), tuple("pqr"), np.array([[1, 1, 0, 1, 1], [0, 0, 1, 1, 0], [1, 1, 1, 0, 0]])
+    )
+    settings = Settings(checkpoints=12, measures=("gradient_kernel",))
+    ds = compare(twins, settings, sides=("analytic",)).dataset
+    told = " ".join(helps(ds))
+    assert "on average over the pairs of a group" in told and "(a and c among them)" in told
+    assert "a and b (most alike pairs) help each other throughout" in told  # one item twice, in a group of its own
+    assert "among them" not in " ".join(helps(tree))
 
 
 def test_turning_times_of_a_measure_are_where_its_mean_curve_turns_to_harm(tree: xr.Dataset) -> None:

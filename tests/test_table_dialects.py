@@ -64,6 +64,8 @@ def fault_of(content: str | bytes) -> str:
         ("# one, two, three\n#\nitem,a\nx,1\n# a remark, with commas, three\ny,2\n", ["x", "y"], ["a"], [[1], [2]]),
         ("# made, by, hand\n#OTU,a,b\nx,1,2\ny,3,4\n", ["x", "y"], ["a", "b"], [[1, 2], [3, 4]]),
         ("item,a\n#1,1\n#2,0\n", ["#1", "#2"], ["a"], [[1], [0]]),
+        ("year,1,2\n2001,3,4\n2002,5,6\n", ["2001", "2002"], ["1", "2"], [[3, 4], [5, 6]]),
+        ("item,a\n0.5,1\n0.7,2\n", ["0.5", "0.7"], ["a"], [[1], [2]]),
     ],
 )
 def test_a_dialect_with_one_meaning_is_read_as_that(content, items, properties, rows):
@@ -89,6 +91,13 @@ def test_a_dialect_with_one_meaning_is_read_as_that(content, items, properties, 
         ("item,caf\u00e9,cafe\u0301\nx,1,0\ny,0,1\n", "property 'caf\u00e9' is already in column 2", "rename"),
         ("item,a\ncaf\u00e9,1\ncafe\u0301,1\n", "item 'caf\u00e9' is already on line 2", "rename"),
         ("item,a\nx\ufffe,1\ny,0\n", "'x\\ufffe' holds a character that cannot be shown", "leave it out"),
+        ("x,1,0,1\ny,0,1,1\nz,1,1,0\n", "line 1: 1, 0, 1 stand where the properties are named", "line of names above"),
+        ("1,0,1\n0,1,1\n1,1,0\n", "line 1: 0, 1 stand where the properties are named", "a line of names above"),
+        ("a,b\n1,0\n0,1\n1,1\n", "column 1: 1, 0, 1 stand where the items are named", "a column of names in front"),
+        ("mm,g\n5.1,3\n4.9,2\n", "column 1: 5.1, 4.9 stand where the items are named", "'item' in place of 'mm'"),
+        ("item|a\nx|1\n", "the header names no property", "commas, semicolons or tabs"),
+        ("#NEXUS\nbegin trees;\n", "this is a NEXUS file", ".nwk"),
+        ("((a,b),c);\n", "a tree in Newick text", ".nwk"),
         ("item,a\nx\x1b[2J,1\ny,0\n", "holds a character that cannot be shown", "leave it out"),
     ],
 )  # fmt: skip

@@ -75,7 +75,7 @@ def test_an_undirected_graph_hangs_from_the_root_that_is_named():
         (nx.path_graph(4), None, "name the node"),
         (nx.DiGraph([(0, 2), (1, 2)]), None, "2 nodes have no parent"),
         (nx.Graph([(0, 1), (1, 2), (2, 0), (3, 4)]), 0, "is no tree|cannot be reached"),
-        (nx.path_graph(3), 0, "1 leaves"),
+        (nx.path_graph(3), 0, "1 leaf"),
         (nx.Graph(), 0, "is no tree"),
     ],
 )
@@ -129,8 +129,8 @@ def test_inner_nodes_are_named_by_their_label_or_their_items():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "1 leaves"),
-        ("a;", "1 leaves"),
+        ("", "1 leaf"),
+        ("a;", "1 leaf"),
         ("((a,b);", r"1 '\(' without '\)'"),
         ("(a,b));", "character 6: '\\)' outside of any group"),
         ("(a,b); (c,d);", "character 8: text after the semicolon"),

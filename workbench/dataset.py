@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import __version__
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, counted
 from workbench.influence.measure import SIGN_CONVENTION, Measure, side_of
 from workbench.influence.quantities import PAIR, SIDES, Side
 from workbench.networks import Network
@@ -83,7 +83,7 @@ def network_words(ds: xr.Dataset) -> str:
     if depth == 1:
         return "one layer of weights"
     number = {2: "two", 3: "three", 4: "four"}.get(depth, str(depth))
-    return f"{number} {kind} layers, {int(ds.attrs['hidden'])} hidden units"
+    return f"{number} {kind} layers, {counted(int(ds.attrs['hidden']), 'hidden unit')}"
 
 
 def write(ds: xr.Dataset, path: Path) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench import dataset
-from workbench.agreement.groups import pair_groups
+from workbench.agreement.groups import ALL_OTHERS, pair_groups
 from workbench.agreement.resolution import draws_to_resolve, noise_to_signal
 
 Array = NDArray[np.float64]
@@ -58,7 +58,7 @@ def error_table(ds: xr.Dataset) -> pd.DataFrame:
     nor has a measure with one side alone.
     """
     off = ~np.eye(ds.sizes["source"], dtype=bool)
-    masks = {"all pairs": np.ones_like(off), "item on itself": ~off, "all others": off, **pair_groups(ds)}
+    masks = {"all pairs": np.ones_like(off), "item on itself": ~off, ALL_OTHERS: off, **pair_groups(ds)}
     rows: list[dict[str, Any]] = []
     for measure in dataset.measure_names(ds):
         if len(dataset.sides_of(ds, measure)) < 2:

@@ -19,6 +19,7 @@ from workbench.agreement.unaligned_verdicts import judged_by_steps
 from workbench.agreement.unclaimed_verdicts import one_sided, unbounded
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import variable
+from workbench.errors import counted
 from workbench.influence import MEASURES, damped_newton, gradient_kernel, local_bif
 from workbench.semantics import Modes
 
@@ -235,7 +236,7 @@ def _flips(ds: xr.Dataset, strength_error: float) -> list[Verdict]:
     missing = bool(np.isnan(ratio).any())
     key, claim = (
         "kernel_flips",
-        f"sign flips of the kernel come when predicted ({len(flips)} flips, largest relative difference)",
+        f"sign flips of the kernel come when predicted ({counted(len(flips), 'flip')}, largest relative difference)",
     )
 
     def late(x: float) -> float:

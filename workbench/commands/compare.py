@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(task=spec, **values(args, all_options()))
     bar = partial(shown_bar, quiet=args.quiet)
     store = store_for(args.out, run_identity(task, settings), resume=args.resume, force=args.force)
-    print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
+    print(f"{task.name}: {task.shape_words}", flush=True)
     with keeping(store):
         try:
             comparison = compare(task, settings, bar, store)

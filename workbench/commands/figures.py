@@ -149,7 +149,7 @@ def _subject(args: argparse.Namespace) -> Subject:
     from workbench.figures.figure import Subject
 
     spec = args.task.encode("utf-8", "replace").decode()  # a path may hold bytes that are no text
-    print(f"{task.name}: {task.n_items} items x {task.n_outputs} properties", flush=True)
+    print(f"{task.name}: {task.shape_words}", flush=True)
     columns = {"centre": args.centre, "standardise": args.standardise}
     ds = prediction(task, hidden=args.hidden, depth=args.depth, a0=a0, seed=args.seed, spec=spec, **columns)
     only = _measures(args.measures)

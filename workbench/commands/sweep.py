@@ -119,11 +119,11 @@ def _swept(
     args: argparse.Namespace, plan: Plan, layout: Layout, store: Store, client: Any
 ) -> tuple[Zarr, dict[int, str]]:
     """Compute the cells, on the cluster of ``client`` if there is one."""
+    from workbench.errors import counted
     from workbench.sweeps import Zarr, sweep_into
 
-    print(
-        f"{args.task}: {plan.n_cells} cells ({' x '.join(f'{len(a.values)} {a.name}' for a in plan.axes)})", flush=True
-    )
+    sizes = " x ".join(f"{len(axis.values)} {axis.name}" for axis in plan.axes)
+    print(f"{args.task}: {counted(plan.n_cells, 'cell')} ({sizes})", flush=True)
     cells = Zarr(store.annex, plan, layout)
     cells.begin(store)
     return cells, sweep_into(cells, partial(shown_bar, quiet=args.quiet), client=client)

@@ -6,7 +6,12 @@ import numpy as np
 
 from workbench.errors import counted
 from workbench.networks import Network
+from workbench.semantics import SemanticTask
+from workbench.semantics.modes import RANK_TOLERANCE
 from workbench.theory import half_rise_times
+
+#: Singular values of columns of one size that are larger are no rounding.
+_RANK_OF_COLUMNS = 1e-9
 
 
 def notes_on_task(network: Network, t_max: float) -> list[str]:
@@ -15,6 +20,7 @@ def notes_on_task(network: Network, t_max: float) -> list[str]:
         *_on_header(network),
         *_on_inputs(network),
         *_on_width(network),
+        *_on_start(network),
         *_on_last_time(network, t_max),
         *_on_rank(network),
     ]
@@ -51,6 +57,28 @@ def _on_width(network: Network) -> list[str]:
     return notes
 
 
+def _on_start(network: Network) -> list[str]:
+    """Modes of an aligned start that are so weak that they start above half of their final strength."""
+    if network.active is None or network.a0 is None:
+        return []
+    final = network.modes.s[: network.active] / network.modes.c
+    weak = final[final <= 2 * network.a0]
+    if not len(weak):
+        return []
+    sizes = f"{weak.min():.2g}" if np.ptp(weak) < 0.01 * weak.max() else f"{weak.min():.2g} to {weak.max():.2g}"
+    return [
+        f"{len(weak)} of {counted(len(final), 'mode')} {'starts' if len(weak) == 1 else 'start'} at {network.a0:g}, "
+        f"above half of the final strength ({sizes}): no curve shows {'it' if len(weak) == 1 else 'them'} rise; "
+        f"with `init` balanced:{_digits_down(weak.min() / 10):g} and a longer `t_max` one does"
+    ]
+
+
+def _digits_down(x: float) -> float:
+    """To one digit, from below."""
+    unit = 10.0 ** np.floor(np.log10(x))
+    return float(np.floor(x / unit) * unit)
+
+
 def _on_last_time(network: Network, t_max: float) -> list[str]:
     """How many of the modes that will be learned are half learned at the last time, and which time would show all.
 
@@ -83,6 +111,13 @@ def _on_rank(network: Network) -> list[str]:
     modes, task = network.modes, network.task
     if modes.rank == modes.n_items:
         return []
+    own = _independent_columns(task)
+    if own > modes.rank:
+        return [
+            f"{counted(modes.rank, 'mode')} of {own} can be told from rounding: the others are below "
+            f"{RANK_TOLERANCE:g} of the strongest, and what is theirs alone is not learned; `standardise` brings "
+            "columns of unlike size together"
+        ]
     if modes.rank == task.n_outputs:
         why = f"a table of {counted(task.n_outputs, 'property', 'properties')} has no more"
     elif modes.rank == modes.n_items - 1 and np.abs(task.Y.sum(axis=1)).max() <= 1e-9 * np.abs(task.Y).max():
@@ -90,6 +125,12 @@ def _on_rank(network: Network) -> list[str]:
     else:
         why = "repeated or dependent rows"
     return [f"the {modes.n_items} items span {counted(modes.rank, 'mode')} ({why}); the rest has nothing to learn"]
+
+
+def _independent_columns(task: SemanticTask) -> int:
+    """Rank of the table with every property brought to one size."""
+    size = np.abs(task.Y).max(axis=1)
+    return int(np.linalg.matrix_rank(task.Y[size > 0] / size[size > 0, None], tol=_RANK_OF_COLUMNS))
 
 
 def _is_number(text: str) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workbench.errors import counted
 from workbench.figures.arrangement import Arrangement, arrange, property_order
 from workbench.figures.figure import Illustration
 from workbench.figures.reading import ModeGroup, mode_groups, text
@@ -51,7 +52,11 @@ def singular_modes(ds: xr.Dataset, style: Style = PAGE) -> Figure:
                     interpolation="nearest" if matrices[column].size < 20000 else "antialiased",
                 )
             _names(axes[2, column], ds, order, len(groups), style)
-        rows = ("item vectors $v_k$", f"adds ({len(columns)} properties\n× {len(order.order)} items)", "sum so far")
+        rows = (
+            "item vectors $v_k$",
+            f"adds ({counted(len(columns), 'property', 'properties')}\n× {len(order.order)} items)",
+            "sum so far",
+        )
         for ax, name in zip(axes[:, 0], rows, strict=True):
             ax.set_ylabel(name, fontsize=style.small)
         for ax in axes[1:, 0]:

@@ -177,8 +177,13 @@ def thin(count: int, at_most: int) -> Index:
 
 
 def text(name: object, longest: int = 24) -> str:
-    """A name from the data as label: one line, not too long, dollar signs not taken for formulas."""
-    line = " ".join(str(name).split())
+    """A name from the data as label of a figure: not too long, dollar signs not taken for formulas."""
+    line = cut(name, longest)
     # A legend leaves out labels that begin with an underscore.
-    line = f" {line}" if line.startswith("_") else line
-    return (line if len(line) <= longest else line[: longest - 1].rstrip() + "…").replace("$", r"\$")
+    return (f" {line}" if line.startswith("_") else line).replace("$", r"\$")
+
+
+def cut(name: object, longest: int = 24) -> str:
+    """A name from the data on one line, not too long."""
+    line = " ".join(str(name).split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

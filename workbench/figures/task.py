@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from workbench.errors import counted
 from workbench.figures.arrangement import Arrangement, arrange, property_order
 from workbench.figures.figure import Illustration
 from workbench.figures.reading import text
@@ -67,7 +68,7 @@ def task(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         properties.set_xlabel("property vectors $u_k$")
         properties.set_ylabel(f"mode $k$\n{shown}")
         items.set_title("item vectors $v_k$" if style.wide else "$v_k$", color=style.muted)
-        matrix.set_title(f"{len(V)} items × {len(columns)} properties", color=style.muted)
+        matrix.set_title(f"{len(V)} items × {counted(len(columns), 'property', 'properties')}", color=style.muted)
         _fit_ticks(figure, (tree, properties), style)
     return figure
 

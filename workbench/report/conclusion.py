@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from workbench.agreement import Ruling, Verdict, pair_groups
 from workbench.agreement.events import curve_events
 from workbench.agreement.resolution import unresolved
-from workbench.figures.reading import Measure, ModeGroup, measures, mode_groups, stages, text
+from workbench.figures.reading import Measure, ModeGroup, cut, measures, mode_groups, stages
 from workbench.report.markup import Markup, element, together
 from workbench.report.tables import table
-from workbench.report.wording import pair_words
+from workbench.report.wording import averaged, pair_words
 
 Array = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def _tells(ds: xr.Dataset, group: ModeGroup) -> str:
     vector = ds["item_mode"].transpose("item", "mode").values[:, group.members[0]]
     strong = np.abs(vector) >= 0.5 * np.abs(vector).max()
     names = ds["item"].values
-    ends = [[text(name, 16) for name in names[strong & (sign * vector > 0)]] for sign in (1, -1)]
+    ends = [[cut(name, 16) for name in names[strong & (sign * vector > 0)]] for sign in (1, -1)]
     if not all(ends):
         return "what all items share" if strong.all() else f"what sets {_listed(ends[0] or ends[1])} apart"
     like = " and other such pairs of branches" if len(group.members) > 1 else ""
@@ -74,8 +74,10 @@ def _listed(names: list[str]) -> str:
 def helps(ds: xr.Dataset) -> list[str]:
     """A sentence a group of pairs, by the first measure: help, harm, and when one turns into the other."""
     measure, names = measures(ds)[0], pair_words(ds)
-    sentences = [f"By the {measure.title}:"]
-    for group, mask in pair_groups(ds).items():
+    groups = pair_groups(ds)
+    means = any(averaged(ds, mask) for mask in groups.values())
+    sentences = [f"By the {measure.title}{', on average over the pairs of a group' if means else ''}:"]
+    for group, mask in groups.items():
         sentences.append(f"{names[group]} {_course(ds['time'].values, _mean(measure, mask), _errors(measure, mask))}.")
     return sentences
 

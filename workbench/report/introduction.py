@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from workbench import dataset
+from workbench.errors import counted
 from workbench.figures.reading import measures, powers
 from workbench.influence import MEASURES
 from workbench.report.markup import Markup, element, together
@@ -25,9 +26,8 @@ def introduction(ds: xr.Dataset) -> Markup:
     return together(
         element(
             "p",
-            f"A network of {dataset.network_words(ds)} learns which of {properties} properties each of {items} items "
-            f"has (task: {task}). It does so in stages: one after another it picks up the {modes} singular modes "
-            "of the data, the broadest distinctions first. The question is how the influence of one item on "
+            f"A network of {dataset.network_words(ds)} learns {counted(properties, 'property', 'properties')} of each "
+            f"of {items} items (task: {task}). {_in_stages(modes)} The question is how the influence of one item on "
             "another changes meanwhile: does more weight on item i help or harm item j, and when?",
         ),
         element("p", f"{_sides(ds)} Time is flow time t, the learning rate times the number of steps."),
@@ -38,6 +38,15 @@ def introduction(ds: xr.Dataset) -> Markup:
             "for it. Negative means that i helps j (blue), positive that i harms j (orange).",
         ),
         _measures(ds),
+    )
+
+
+def _in_stages(modes: int) -> str:
+    if modes == 1:
+        return "The data have one singular mode, so it does so in one stage."
+    return (
+        f"It does so in stages: one after another it picks up the {modes} singular modes of the data, the broadest "
+        "distinctions first."
     )
 
 

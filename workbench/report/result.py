@@ -125,7 +125,7 @@ def tables(ds: xr.Dataset) -> Sequence[tuple[str, pd.DataFrame, str]]:
         (
             "Sign flips and peaks",
             events_for_people(ds),
-            "Flow times read off the mean curve of all pairs related like the two named, in the same way on both "
+            "Flow times read off the mean curve of all pairs of a group, in the same way on both "
             "sides; closed form: the root of the flip equation. An event needs a size: 1% of its curve's largest "
             "value, more than the rounding or integration of its side, and 2 standard errors of a sampled curve; a "
             "dash stands where there is none near a predicted one. While learning: the level or mode whose loss falls "

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
-from workbench.agreement import error_table, event_table, pair_groups
+from workbench.agreement import ALL_OTHERS, error_table, event_table, pair_groups
 from workbench.agreement.resolution import RESOLVED
-from workbench.figures.reading import measures
+from workbench.figures.reading import cut, measures
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _EVENTS = {"most helpful": "helps most", "most harmful": "harms most"}
@@ -31,6 +32,18 @@ _COLUMNS = {
     "draws_to_resolve": "draws to read entries",
     "within_4_se": "within 4 s.e.",
 }
+#: Groups of pairs in the plural.
+_MANY = {
+    "most alike third": "the most alike third of pairs",
+    "middle third": "the middle third of pairs",
+    "least alike third": "the least alike third of pairs",
+    "most alike pairs": "the most alike pairs",
+    "middle pairs": "pairs neither most nor least alike",
+    "least alike pairs": "the least alike pairs",
+    ALL_OTHERS: "pairs of two items",
+}
+#: Curves that differ by less than this of the largest influence are one curve.
+_ONE_CURVE = 1e-6
 #: What plain text writes in ASCII, longest first.
 _SYMBOLS = {
     "^{-1}": "⁻¹",
@@ -62,17 +75,44 @@ def typeset(formula: str) -> str:
 
 
 def pair_words(ds: xr.Dataset) -> dict[str, str]:
-    """For every group of pairs, two items that belong to it, and how they are related."""
-    names = [str(name) for name in ds["source"].values]
+    """For every group of pairs, two items that belong to it, and how they are related.
+
+    Two items alone stand for a group only where all its curves are one, as symmetry makes them.
+    """
+    names = [cut(name, 40) for name in ds["source"].values]
     told = {}
     for group, mask in pair_groups(ds).items():
         i, j = np.argwhere(mask)[0]
-        told[group] = f"{names[i]} and {names[j]} ({relation(group)})"
+        coincide = not averaged(ds, mask)
+        told[group] = (
+            f"{names[i]} and {names[j]} ({relation(group)})"
+            if coincide
+            else f"{_many(group)} ({names[i]} and {names[j]} among them)"
+        )
     return told
+
+
+def _many(group: str) -> str:
+    """The pairs of a group, in words."""
+    related = relation(group)
+    return _MANY.get(group, f"pairs {related}" if related.startswith("meeting") else related)
+
+
+def averaged(ds: xr.Dataset, mask: NDArray[np.bool_]) -> bool:
+    """Whether the mean curve of the pairs in a ``(P, P)`` mask is of no pair, as their curves differ.
+
+    By symmetry they are one where task and start have that of the tree; elsewhere the first measure's curves tell.
+    """
+    if (ds["mode_level"].values >= 0).all() and str(ds.attrs.get("init", "")).startswith(("balanced", "unequal")):
+        return False
+    curves = measures(ds)[0].sides[0][1][:, mask]
+    return bool(np.ptp(curves, axis=1).max() > _ONE_CURVE * np.abs(curves).max())
 
 
 def relation(group: str) -> str:
     """How the items of a group are related, from its name."""
+    if group == ALL_OTHERS:
+        return "two different items"
     where = group.removeprefix("ancestor on ")
     if where == group:
         return group

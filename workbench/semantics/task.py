@@ -121,6 +121,11 @@ class SemanticTask:
         """N_o, the number of properties."""
         return int(self.Y.shape[0])
 
+    @property
+    def shape_words(self) -> str:
+        """``8 items x 36 properties``."""
+        return f"{counted(self.n_items, 'item')} x {counted(self.n_outputs, 'property', 'properties')}"
+
     @cached_property
     def Sxx(self) -> Array:
         """Input covariance ``X X^T / P``, ``(N_i, N_i)``."""
@@ -180,4 +185,4 @@ class SemanticTask:
         raise WorkbenchError(f"no item is called {name!r}; did you mean {', '.join(near)}?")
 
     def __repr__(self) -> str:
-        return f"SemanticTask({self.name!r}: {self.n_items} items x {self.n_outputs} properties)"
+        return f"SemanticTask({self.name!r}: {self.shape_words})"

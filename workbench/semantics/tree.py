@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, counted
 from workbench.semantics.hierarchy import Hierarchy
 from workbench.semantics.names import tidy
 from workbench.semantics.task import MOST_ITEMS, SemanticTask
@@ -39,7 +39,9 @@ class Tree:
         if any(not 0 <= parent < node for node, parent in enumerate(self.parents[1:], start=1)):
             raise WorkbenchError("the parent of a node must come before it; list the nodes from the root down")
         if not 2 <= self.n_items <= MOST_ITEMS:
-            raise WorkbenchError(f"a tree with {self.n_items} leaves; give one with 2 to {MOST_ITEMS}")
+            raise WorkbenchError(
+                f"a tree with {counted(self.n_items, 'leaf', 'leaves')}; give one with 2 to {MOST_ITEMS}"
+            )
 
     @classmethod
     def from_newick(cls, text: str, *, where: str = "the tree") -> Tree:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench import dataset
-from workbench.agreement import error_table, event_table, pair_groups
+from workbench.agreement import ALL_OTHERS, error_table, event_table, pair_groups
 from workbench.comparison import Comparison
 from workbench.comparison.settings import Settings
 from workbench.errors import WorkbenchError, human_bytes
@@ -28,7 +28,7 @@ Arrays = dict[str, Array]
 #: Sign changes of a curve that are kept; more are noise.
 _FLIPS = 4
 _EVENTS = (*(f"flip {k + 1}" for k in range(_FLIPS)), "most helpful", "most harmful")
-_ALL = ("all pairs", "item on itself", "all others")
+_ALL = ("all pairs", "item on itself", ALL_OTHERS)
 #: Of a cell: what was chosen for it, and the names of these in the attributes of a comparison.
 _CHOSEN = {"eta": "eta", "steps": "steps", "n_beta": "n_beta", "gamma": "gamma"}
 #: One cell of more bytes, or a result in memory, is refused.
@@ -80,7 +80,7 @@ def layout_of(plan: Plan) -> Layout:
     tasks, settings = _tasks(plan)
     P = max(task.n_items for task in tasks)
     names = {task.items for task in tasks}
-    groups = dict.fromkeys(name for task in tasks for name in pair_groups(task))
+    pairs = tuple(dict.fromkeys((*_ALL, *(name for task in tasks for name in pair_groups(task)))))
     measures = tuple(measure.name for measure in plan.settings.asked)
     dims = {
         "checkpoint": max(one.checkpoints for one in settings),
@@ -89,10 +89,10 @@ def layout_of(plan: Plan) -> Layout:
         "target": P,
         "side": len(SIDES),
         "measure": len(measures),
-        "pairs": len(_ALL) + len(groups),
+        "pairs": len(pairs),
         "event": len(_EVENTS),
     }
-    coords = {"side": SIDES, "measure": measures, "pairs": (*_ALL, *groups), "event": _EVENTS}
+    coords = {"side": SIDES, "measure": measures, "pairs": pairs, "event": _EVENTS}
     if len(names) == 1:
         (items,) = names
         coords |= {"source": items, "target": items}

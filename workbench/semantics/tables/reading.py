@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from workbench.errors import WorkbenchError, counted
 from workbench.semantics.names import showable, tidy
 from workbench.semantics.tables.encoding import read_text, text_of
-from workbench.semantics.tables.rows import MOST_CELLS, Row, is_counting, rows_of
-from workbench.semantics.tables.values import numbers
+from workbench.semantics.tables.rows import CORNERS, MOST_CELLS, Row, is_counting, rows_of
+from workbench.semantics.tables.values import is_numeral, numbers
 from workbench.semantics.task import SemanticTask
 
 if TYPE_CHECKING:
@@ -37,16 +37,21 @@ def task_from_csv_bytes(raw: bytes, *, name: str, where: str = "table") -> Seman
 
 def task_from_csv_text(text: str, *, name: str, where: str = "table") -> SemanticTask:
     """As `task_from_csv`, from text already read; ``where`` names it in errors."""
+    _refuse_trees(text, where)
     rows = rows_of(text, where)
     if not rows:
         raise WorkbenchError(f"{where}: the file is empty; expected a header and at least 2 items")
     header, body = rows[0], rows[1:]
     properties = [tidy(cell) for cell in header.cells[1:]]
     if not properties:
-        raise WorkbenchError(f"{where}: the header names no property; expected 'item,property 1,property 2'")
+        raise WorkbenchError(
+            f"{where}: the header names no property; expected 'item,property 1,property 2', cells separated by commas, "
+            "semicolons or tabs"
+        )
     if len(body) < 2:
         raise WorkbenchError(f"{where}: {counted(len(body), 'item')} below the header; influence needs at least 2")
     _refuse_uneven(header, body, where)
+    _refuse_without_names(header, body, where)
     _check_properties(properties, f"{where}, line {header.line}")
     items = _items(body, where)
     columns = list(zip(*(row.cells[1:] for row in body), strict=True))
@@ -81,13 +86,39 @@ def task_from_dataframe(frame: pd.DataFrame, *, name: str = "DataFrame") -> Sema
     return SemanticTask(name, tuple(names), tuple(properties), Y, source=name)
 
 
+def _refuse_trees(text: str, where: str) -> None:
+    """Trees in a file that its ending does not tell to be one."""
+    start = text.lstrip("\ufeff \t\r\n")
+    if start[:6].upper() == "#NEXUS":
+        raise WorkbenchError(f"{where}: this is a NEXUS file; export its tree as Newick, into a file that ends in .nwk")
+    if start.startswith("(") and start.rstrip().endswith(";"):
+        raise WorkbenchError(f"{where}: this is a tree in Newick text, no table; let the file's name end in .nwk")
+
+
+def _refuse_without_names(header: Row, body: Sequence[Row], where: str) -> None:
+    """A first row or column of numbers that can hardly be names: it would be lost as data."""
+    corner, *names = (cell.strip() for cell in header.cells)
+    if all(map(is_numeral, names)) and (is_numeral(corner) or len(set(names)) < len(names)):
+        raise WorkbenchError(
+            f"{where}, line {header.line}: {', '.join(names[:3])} stand where the properties are named; put a line of "
+            "names above the numbers"
+        )
+    labels = [row.cells[0].strip() for row in body]
+    measured = len(set(labels)) < len(labels) or not all(label.isdecimal() for label in labels)
+    if all(map(is_numeral, labels)) and measured and corner.lower() not in CORNERS:
+        raise WorkbenchError(
+            f"{where}, line {body[0].line}, column 1: {', '.join(labels[:3])} stand where the items are named; put a "
+            f"column of names in front, or call the column 'item' in place of {corner!r} if these are the names"
+        )
+
+
 def _refuse_uneven(header: Row, body: Sequence[Row], where: str) -> None:
     width = len(header.cells)
     for row in body:
         if len(row.cells) != width:
             raise WorkbenchError(
-                f"{where}, line {row.line}, column {min(len(row.cells), width) + 1}: {len(row.cells)} cells where the "
-                f"header has {width}; make every row as long as the header"
+                f"{where}, line {row.line}, column {min(len(row.cells), width) + 1}: "
+                f"{counted(len(row.cells), 'cell')} where the header has {width}; make every row as long as the header"
             )
 
 

@@ -18,7 +18,7 @@ MOST_CELLS = 4_000_000
 #: Stands behind the text while it is read: if it is no row of its own, a quote was never closed.
 _END = "\x03end of table\x03"
 #: First cells that name the column of names: a header that begins so is not short by that column.
-_CORNERS = {"", "item", "items", "name", "names", "id", "index", "row", "label"}
+CORNERS = {"", "item", "items", "name", "names", "id", "index", "row", "label"}
 
 
 class Row(NamedTuple):
@@ -147,7 +147,7 @@ def _with_corner(rows: list[Row]) -> list[Row]:
         return rows
     header, body = rows[0], rows[1:]
     widths = {len(row.cells) for row in body}
-    if widths == {len(header.cells) + 1} and header.cells[0].strip().lower() not in _CORNERS:
+    if widths == {len(header.cells) + 1} and header.cells[0].strip().lower() not in CORNERS:
         header = Row(header.line, ["", *header.cells])
     elif (
         not header.cells[0].strip()

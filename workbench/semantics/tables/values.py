@@ -40,6 +40,11 @@ def is_value(cell: Any) -> bool:
     )
 
 
+def is_numeral(text: str) -> bool:
+    """Whether text is written in digits alone, with or without a decimal point, sign and exponent."""
+    return _PLAIN.fullmatch(_bare(text)) is not None
+
+
 def numbers(columns: Sequence[Sequence[Any]], n_rows: int, place: Place) -> NDArray[np.float64]:
     """``(columns, rows)`` numbers.
 
