@@ -169,6 +169,14 @@ def test_no_checkpoint_needs_more_than_the_stated_bound():
         assert required_gamma(modes, 10.0, 1.0, depth=depth) >= 10 * steepest_descent(modes, depth)
 
 
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_the_bound_on_downward_curvature_has_its_units(depth):
+    """Targets k times as large are learned with weights k^{1/D} times as large, and curvatures k^{2-2/D} times."""
+    task = task_from_spec("tree:2,2")
+    modes, larger = (singular_modes(SemanticTask("scaled", task.items, task.properties, k * task.Y)) for k in (1, 7))
+    assert steepest_descent(larger, depth) == pytest.approx(7 ** (2 - 2 / depth) * steepest_descent(modes, depth))
+
+
 def test_a_wide_deep_network_of_150_items_needs_no_dense_matrix():
     rng = np.random.default_rng(0)
     Y = rng.integers(0, 2, (40, 150)).astype(float)
