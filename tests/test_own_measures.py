@@ -12,7 +12,7 @@ import xarray as xr
 import workbench
 from workbench.comparison import Settings, compare
 from workbench.figures import influence_of_item
-from workbench.influence import MEASURES, Measure, Option
+from workbench.influence import MEASURES, Beside, Expectation, Measure, Measured, Option
 from workbench.report.introduction import introduction
 from workbench.semantics import task_from_spec
 
@@ -22,7 +22,7 @@ QUICK = {"checkpoints": 6, "hidden": 4, "eta": 0.05, "t_max": 12.0}
 #: One file: outputs that move together, as an influence; known for trajectories of either side.
 SOURCE = """
 import numpy as np
-from workbench.influence import MEASURES, Measure, Option
+from workbench.influence import MEASURES, Beside, Expectation, Measure, Measured, Option
 
 def overlap(trajectory, options, work):
     outputs = trajectory.outputs - trajectory.task.Y
@@ -152,6 +152,73 @@ def test_a_measure_of_the_simulated_side_alone_has_its_standard_errors_and_flips
     flips = events[events["event"] == "flip 1"]["simulated"]
     # Chords between checkpoints half a unit apart.
     assert len(flips) and np.allclose(flips, np.pi, atol=0.05)
+
+
+def cosine(trajectory, options, work):
+    """Minus the cosine between residuals: knows nothing of the steps before."""
+    r = trajectory.task.Y.T - np.swapaxes(trajectory.outputs, 1, 2)
+    r = r / np.linalg.norm(r, axis=2, keepdims=True)
+    return -r @ np.swapaxes(r, 1, 2)
+
+
+def two_sided(expected, wrong=0.0, noise=0.0):
+    def simulated(trajectory, options, work):
+        values = (1 + wrong) * cosine(trajectory, options, work)
+        error = np.full(values.shape, noise)
+        moved = values + noise * np.random.default_rng(1).standard_normal(values.shape)
+        return Measured(moved, beside={"stderr": error} if noise else {})
+
+    return Measure(
+        name="cosine",
+        title="cosine of residuals",
+        short="cosine",
+        units="1",
+        meaning="Whether two items are still wrong in the same direction.",
+        analytic=cosine,
+        simulated=simulated,
+        beside=(Beside("stderr", "cosine_simulated_stderr"),) if noise else (),
+        expectations=tuple(Expectation(f"cosine_{rule}", "cosines agree", rule) for rule in expected),
+    )
+
+
+def verdict_on(measure, **settings):
+    done = compare(TASK, Settings(**QUICK | {"t_max": 6.0} | settings), measures=[measure])
+    (verdict,) = (v for v in done.verdicts() if v.key == "cosine")
+    return verdict
+
+
+@pytest.mark.parametrize("init", ["balanced:0.01", "gaussian:0.1"])
+def test_one_that_knows_only_the_checkpoint_is_judged_by_the_effect_of_the_learning_rate(init):
+    right = verdict_on(two_sided(["closed form"]), init=init, eta=0.02)
+    assert right.ruling.value == "holds" and right.power < 0.5, right
+    assert verdict_on(two_sided(["closed form"], wrong=2 * right.power), init=init, eta=0.02).ruling.value == "fails"
+
+
+def test_the_effect_of_the_learning_rate_on_it_is_of_first_order():
+    allowed = [float(verdict_on(two_sided(["closed form"]), eta=eta).allowed) for eta in (0.02, 0.01)]
+    assert allowed[0] / allowed[1] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("init", ["balanced:0.01", "gaussian:0.1"])
+def test_one_that_samples_is_judged_by_its_standard_errors(init):
+    right = verdict_on(two_sided(["chains"], noise=0.02), init=init)
+    assert right.ruling.value == "holds" and "standard errors" in right.claim
+    assert verdict_on(two_sided(["chains"], wrong=2 * right.power, noise=0.02), init=init).ruling.value == "fails"
+    alone = verdict_on(two_sided(["chains"]), init=init)
+    assert alone.ruling.value == "not claimed" and "no standard errors" in alone.reason
+
+
+@pytest.mark.parametrize("init", ["balanced:0.01", "gaussian:0.1"])
+def test_one_that_expects_nothing_is_told_and_not_judged(init):
+    silent = verdict_on(two_sided([]), init=init)
+    assert silent.ruling.value == "not claimed" and "`expectations`" in silent.reason
+
+
+def test_expectations_are_kept_with_a_result(tmp_path):
+    measure = two_sided(["chains"], noise=0.02)
+    compare(TASK, Settings(**QUICK), measures=[measure]).save(tmp_path / "own.nc")
+    (verdict,) = (v for v in workbench.load(tmp_path / "own.nc").verdicts() if v.key == "cosine")
+    assert verdict.ruling.value == "holds"
 
 
 def test_an_option_that_a_measure_shares_must_be_the_same_object():

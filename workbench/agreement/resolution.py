@@ -8,12 +8,15 @@ typical entry is then known to three standard errors, and its sign with it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.agreement.groups import pair_groups
+from workbench.dataset import measure_names, variable
 
 Array = NDArray[np.float64]
 
@@ -63,14 +66,24 @@ def _signal(ds: xr.Dataset, measure: str) -> Array:
 
 def resolution_notes(ds: xr.Dataset) -> list[str]:
     """A sentence where sampled influence between items is noise entry by entry, and one where draws are very few."""
-    if "local_bif_simulated" not in ds or "draws" not in ds["local_bif_simulated"].attrs:
-        return []
-    draws, chains = (int(ds["local_bif_simulated"].attrs[name]) for name in ("draws", "chains"))
-    groups, notes = unresolved(ds), []
+    sampled = [name for name in measure_names(ds) if "draws" in facts_of_chains(ds, name)]
+    return [note for measure in sampled for note in _notes(ds, measure)]
+
+
+def facts_of_chains(ds: xr.Dataset, measure: str) -> Mapping[str, Any]:
+    """Attributes of the simulated side, among them what its chains were; none where it was not simulated."""
+    name = variable(measure, "simulated")
+    return ds[name].attrs if name in ds else {}
+
+
+def _notes(ds: xr.Dataset, measure: str) -> list[str]:
+    chains_of = facts_of_chains(ds, measure)
+    draws, chains = int(chains_of["draws"]), int(chains_of.get("chains", 1))
+    groups, notes = unresolved(ds, measure), []
     if groups:
         each = ", ".join(f"{noise:.2g} times for {name} ({needed:g} draws)" for name, (noise, needed) in groups.items())
         notes.append(
-            f"{draws} draws a chain are too few to read single entries of the sampled local_bif: their Monte Carlo "
+            f"{draws} draws a chain are too few to read single entries of the sampled {measure}: their Monte Carlo "
             f"error over the influence, and the draws a chain that would bring it to a third, are {each}; `draws` auto "
             "takes as many; what is pooled over many pairs can be read"
         )

@@ -13,40 +13,37 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.agreement.differences import measures_in
+from workbench.agreement.expected import STEP_ERRORS, allowed_by_steps, expectations, own_verdict, steps_why
 from workbench.agreement.verdict import Verdict, judge, scaled_l2, unclaimed
-from workbench.influence import damped_newton, gradient_kernel, local_bif
+from workbench.dataset import stderr
 
-#: Name of the attribute that holds the expected errors.
-STEP_ERRORS = "step_errors"
 #: The next order is about the square of the first: within the 20% allowed for it up to here.
 COARSE = 0.2
 
 
 def judged_by_steps(ds: xr.Dataset) -> list[Verdict] | None:
-    """Verdicts on all but the sampled measure; None where no effect of the learning rate is known or it is coarse."""
+    """Verdicts on all but the sampled measures; None where no effect of the learning rate is known or it is coarse."""
     expected: dict[str, float] = json.loads(ds.attrs.get(STEP_ERRORS, "{}"))
     if not expected or max(expected.values()) > COARSE:
         return None
-    why = "first-order effect of the learning rate {:.2g}, integrated along the flow, and 20% for the next order"
-    trained = why.format(float(ds.attrs["eta"]))
+    why = steps_why(float(ds.attrs["eta"]))
     judged = [
-        _strengths(ds, _allowed(expected["mode_strengths"]), trained),
-        _loss(ds, _allowed(expected["loss"]), trained),
+        _strengths(ds, allowed_by_steps(expected["mode_strengths"]), why),
+        _loss(ds, allowed_by_steps(expected["loss"]), why),
     ]
     for name in measures_in(ds):
-        if name == local_bif.name:
+        if stderr(ds, name) is not None:
             continue
-        eta = float(ds[f"{name}_simulated"].attrs.get("eta", ds.attrs["eta"]))
-        judged.append(_measure(ds, name, expected.get(name), why.format(eta)))
+        if not {"closed form", "flow"} & {expectation.rule for expectation in expectations(ds, name)}:
+            judged.append(own_verdict(ds, name))
+        else:
+            eta = float(ds[f"{name}_simulated"].attrs.get("eta", ds.attrs["eta"]))
+            judged.append(_measure(ds, name, expected.get(name), steps_why(eta)))
     return judged
 
 
-def _allowed(expected: float) -> float:
-    return 1.2 * expected + 1e-9
-
-
 def _measure(ds: xr.Dataset, name: str, expected: float | None, why: str) -> Verdict:
-    everything = name in (gradient_kernel.name, damped_newton.name)
+    everything = "closed form" in {expectation.rule for expectation in expectations(ds, name)}
     pairs = np.ones((ds.sizes["source"],) * 2, dtype=bool) & (everything | ~np.eye(ds.sizes["source"], dtype=bool))
     which, short = "" if everything else ", other items", ds[f"{name}_analytic"].attrs.get("short_name", name)
     claim, error = f"{short} follows its prediction (relative L2{which})", _l2_of(ds, name, pairs)
@@ -55,7 +52,7 @@ def _measure(ds: xr.Dataset, name: str, expected: float | None, why: str) -> Ver
             "the effect of the learning rate on retraining is not integrated: for this measure, or for so many weights"
         )
         return unclaimed(name, claim, f"{error(0.0):.2g}", reason)
-    return judge(name, claim, error, _allowed(expected), why, altered=f"the prediction{which}")
+    return judge(name, claim, error, allowed_by_steps(expected), why, altered=f"the prediction{which}")
 
 
 def _l2_of(ds: xr.Dataset, measure: str, pairs: NDArray[np.bool_]) -> Callable[[float], float]:

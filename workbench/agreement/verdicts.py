@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.agreement.differences import ROUNDING, measures_in, relative_l2, vanishes
 from workbench.agreement.event_table import flip_pairs
+from workbench.agreement.expected import own_verdict, sentences
 from workbench.agreement.groups import pair_groups
 from workbench.agreement.posterior_verdicts import CHAINS, chain_verdicts, posterior_verdicts
 from workbench.agreement.unaligned_verdicts import judged_by_steps
 from workbench.agreement.unclaimed_verdicts import one_sided, unbounded
 from workbench.agreement.verdict import Ruling, Verdict, judge, scaled_l2, unclaimed
-from workbench.dataset import variable
+from workbench.dataset import stderr, variable
 from workbench.errors import counted
-from workbench.influence import MEASURES, damped_newton, gradient_kernel, local_bif
+from workbench.influence import damped_newton, gradient_kernel, local_bif
 from workbench.semantics import Modes
 
 Array = NDArray[np.float64]
@@ -36,8 +37,9 @@ def verdicts(ds: xr.Dataset) -> list[Verdict]:
     bounded = _a0(ds) is not None and "no_error_bar" not in ds.attrs
     error = _strength_error(ds) if bounded else 0.0
     judged = _bounded(ds, error) if bounded else judged_by_steps(ds) or unbounded(ds)
-    if local_bif.name in measures_in(ds):
-        judged += posterior_verdicts(ds)
+    for name in measures_in(ds):
+        if stderr(ds, name) is not None:
+            judged += posterior_verdicts(ds) if name == local_bif.name else [own_verdict(ds, name)]
     judged += chain_verdicts(ds)
     apart = _led_apart(ds, error)
     judged = judged if apart is None else [_withdrawn(verdict, apart) for verdict in judged]
@@ -117,7 +119,13 @@ def _bounded(ds: xr.Dataset, expected: float) -> list[Verdict]:
         judged += _flips(ds, expected)
     if damped_newton.name in measures:
         judged.append(_newton(ds, a, a + shift, why))
-    return judged + [_through_training(ds, name, a, per_eta) for name in _sentences("flow") if name in measures]
+    flow = sentences(ds, "flow")
+    for name in measures:
+        if name in flow:
+            judged.append(_through_training(ds, name, flow[name], a, per_eta))
+        elif name not in (gradient_kernel.name, damped_newton.name) and stderr(ds, name) is None:
+            judged.append(own_verdict(ds, name))
+    return judged
 
 
 def _l2_of(ds: xr.Dataset, measure: str, pairs: NDArray[np.bool_] | None = None) -> Callable[[float], float]:
@@ -180,17 +188,7 @@ def _newton(ds: xr.Dataset, a: Array, shifted: Array, why: str) -> Verdict:
     )
 
 
-def _sentences(rule: str) -> dict[str, str]:
-    """What is expected of measures by one rule, by measure."""
-    return {
-        name: expectation.sentence
-        for name, measure in MEASURES.items()
-        for expectation in measure.expectations
-        if expectation.rule == rule
-    }
-
-
-def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) -> Verdict:
+def _through_training(ds: xr.Dataset, measure: str, sentence: str, a: Array, per_eta: Array) -> Verdict:
     """The influence of other items, against the step-size error of the kernel from which it accumulates."""
     off = ~np.eye(ds.sizes["source"], dtype=bool)
     simulated = ds[f"{measure}_simulated"].values
@@ -211,7 +209,7 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
         once_more = eta / float(ds.attrs["eta"]) * _strength_error(ds)
         return judge(
             measure,
-            f"{_sentences('flow')[measure]} (relative L2, other items)",
+            f"{sentence} (relative L2, other items)",
             _l2_of(ds, measure, off),
             4 * inherited * once_more + 1e-9,
             f"extrapolated from learning rates {2 * eta:.2g} and {eta:.2g}: the step-size error, once more of its size",
@@ -219,7 +217,7 @@ def _through_training(ds: xr.Dataset, measure: str, a: Array, per_eta: Array) ->
         )
     return judge(
         measure,
-        f"{_sentences('flow')[measure]} (relative L2, other items)",
+        f"{sentence} (relative L2, other items)",
         _l2_of(ds, measure, off),
         4 * inherited + 1e-9,
         f"learning rate {eta:.2g}: the step-size error of the kernel at every step, magnified by the rest of training",

@@ -11,8 +11,8 @@ from typing import Any, cast
 import xarray as xr
 
 from workbench import dataset, influence
+from workbench.agreement.expected import STEP_ERRORS
 from workbench.agreement.resolution import resolution_notes
-from workbench.agreement.unaligned_verdicts import STEP_ERRORS
 from workbench.comparison.comparison import Comparison
 from workbench.comparison.draws import missing_draws
 from workbench.comparison.ensemble import compare_seeds
@@ -21,7 +21,7 @@ from workbench.comparison.measuring import chosen_options, drawn_again, measured
 from workbench.comparison.notes import notes_on_task
 from workbench.comparison.planning import Schedules, planned_schedules
 from workbench.comparison.settings import Settings
-from workbench.comparison.step_error import step_errors
+from workbench.comparison.step_error import step_errors, without_closed_effect
 from workbench.comparison.training import (
     init_of,
     initial_network,
@@ -171,10 +171,10 @@ def _dataset(
     unbounded = why_without_error_bar(start, settings)
     if unbounded is not None:
         attrs["no_error_bar"] = unbounded
-    elif start.active is None and predicted is not None and trained is not None:
+    elif predicted is not None and trained is not None and (integrated := without_closed_effect(start, settings.asked)):
         known = {str(a.attrs["measure"]): a.values for a in arrays if a.attrs["side"] == "analytic"}
         etas = schedules.training.eta, schedules.retraining.eta
-        attrs[STEP_ERRORS] = json.dumps(step_errors(predicted, settings.asked, chosen, known, etas))
+        attrs[STEP_ERRORS] = json.dumps(step_errors(predicted, integrated, chosen, known, etas))
     return dataset.labelled(
         start,
         guide.times,

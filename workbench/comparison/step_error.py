@@ -1,4 +1,4 @@
-"""What the learning rate does to an unaligned run, to first order, as the errors that are then to be expected."""
+"""What the learning rate does to a run, to first order, as the errors that are then to be expected."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ _MOST_WEIGHTS = 100_000
 _CHANGE = 1e-3
 
 
+def without_closed_effect(start: Network, asked: Sequence[Measure]) -> list[Measure]:
+    """Measures for which the effect of the learning rate is integrated: of an unaligned start all, else one's own."""
+    known = (gradient_kernel, damped_newton)
+    return [m for m in asked if start.active is None or (m.expects("closed form") and m not in known)]
+
+
 def step_errors(
     predicted: Trajectory,
     asked: Sequence[Measure],
@@ -60,7 +66,7 @@ def step_errors(
         if measure.name not in analytic:
             continue
         values = analytic[measure.name]
-        if measure in (gradient_kernel, damped_newton):
+        if measure.expects("closed form"):
             # Moved weights may need a little more damping than is given: then nothing is expected.
             with suppress(ConditionError):
                 moved_values = measure.measure(moved, chosen[measure.name], Work()).values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Measure:
         refuse: ``(predicted, options, work)``: raise before long work what could not be measured.
         notes: ``(options, simulated)``: lines for the user; simulated is the array of that side or None.
         unpredicted: why there is no analytic side for a linear network, or None if there is one.
-        expectations: what verdicts judge.
+        expectations: what verdicts judge; kept with every result.
     """
 
     name: str
@@ -122,6 +123,10 @@ class Measure:
     def sampled(self) -> bool:
         """Whether the simulated side has standard errors, at a cost that many checkpoints make large."""
         return any(quantity.name == "stderr" for quantity in self.beside)
+
+    def expects(self, rule: str) -> bool:
+        """Whether one of the expectations is judged by a rule of `Expectation`."""
+        return any(expectation.rule == rule for expectation in self.expectations)
 
     @property
     def arrays(self) -> int:
@@ -216,6 +221,7 @@ class Measure:
                 "side": side,
                 "method": self.by_theory if side == "analytic" else self.by_simulation,
                 "sign_convention": SIGN_CONVENTION,
+                "expectations": json.dumps([(e.key, e.sentence, e.rule) for e in self.expectations]),
                 "task": task.name,
                 "init": str(trajectory.network.init),
                 "hidden": trajectory.network.hidden,
