@@ -8,8 +8,10 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+import workbench
 from workbench.errors import ConditionError
-from workbench.semantics import Hierarchy, singular_modes
+from workbench.semantics import Hierarchy, singular_modes, task_from_spec
+from workbench.theory import mode_strengths
 from workbench.theory.influence.gradient_kernel import gradient_kernel, kernel_form
 from workbench.theory.modes.balanced import mode_strength_form
 from workbench.theory.modes.depth import (
@@ -298,3 +300,11 @@ def test_kernel_of_an_explicit_aligned_network_by_autograd_equals_the_mode_sum(d
 def test_forms_refuse_values_outside_their_conditions(form, values):
     with pytest.raises(ConditionError, match="condition not met"):
         form()(**values)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_tiny_mode_is_read_from_weights_beside_modes_that_are_learned(depth):
+    """Through the outputs, of size one, a mode of 1e-20 would be read with an error of 1e-16: not even its sign."""
+    start = workbench.network(task_from_spec("tree:2,2"), 8, init="balanced:1e-20", depth=depth)
+    path = workbench.predict(start, np.linspace(0.0, 200.0, 50))
+    np.testing.assert_allclose(path.mode_strengths, mode_strengths(start, path.times), rtol=1e-9)

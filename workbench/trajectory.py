@@ -73,7 +73,13 @@ class Trajectory:
         """``(T, K)`` strengths ``a_k = u_k^T f(V_in)_k``, of a linear network ``u_k^T W_D ... W_1 v_k``."""
         modes = self.network.modes
         V = modes.V[:, : modes.rank] / np.sqrt(modes.c * modes.n_items)
-        return np.asarray(np.einsum("ok,top,pk->tk", modes.U, self.outputs, V, optimize=True))
+        if self.network.activation != "linear":
+            return np.asarray(np.einsum("ok,top,pk->tk", modes.U, self.outputs, V, optimize=True))
+        # From both ends: in the outputs, modes that are learned would drown a small one in their rounding.
+        left: Array = np.broadcast_to(modes.U.T, (len(self.times), *modes.U.T.shape))
+        for W in reversed(self.weights[1:]):
+            left = left @ W
+        return np.asarray(np.einsum("tkh,thk->tk", left, self.weights[0] @ (self.task.X @ V)))
 
     @cached_property
     def item_losses(self) -> Array:
