@@ -13,7 +13,7 @@ import sympy as sp
 
 import workbench.theory
 from workbench.errors import WorkbenchError
-from workbench.report.derive import as_html, as_latex
+from workbench.report.derive import _display, as_html, as_latex
 from workbench.report.equations import mathml
 from workbench.report.sentences import sentence
 from workbench.semantics import Hierarchy
@@ -263,8 +263,37 @@ def test_every_step_says_why():
 
 
 def test_what_no_line_can_hold_is_set_term_by_term():
+    one, other = (sp.Mul(*sp.symbols(f"{letter}_0:60")) for letter in "xy")
+    assert breadth(latex(one)) > LINE
+    first, second = _display(one - other, "a = ").splitlines()
+    assert first.startswith(r"\fit{a = x_{0}") and second.startswith(r"\fit{- y_{0}")
+
+
+def test_lines_of_a_long_formula_fit_the_page():
     text = as_latex([find("unbalanced_strength").build()])
-    formulas = [line for line in text.splitlines() if line.startswith(r"\fit{")]
-    assert formulas[0].startswith(r"\fit{a{\left(t \right)} = ") and formulas[1].startswith(r"\fit{- ")
-    for line in re.findall(r"^&(.*?)(?: \\\\)?$", text, re.M):
-        assert breadth(line) <= LINE
+    aligned = re.findall(r"^&(.*?)(?: \\\\)?$", text, re.M)
+    assert aligned and max(map(breadth, aligned)) <= LINE
+
+
+def test_what_divides_twice_is_read_as_it_is_meant():
+    s, c, a0, t = sp.symbols("s c a_0 t", positive=True)
+    late = 1 + sp.exp(-s * t)
+    assert latex(s / (c * a0) / late).startswith(r"\frac{s / \left(a_{0} c\right)}")
+
+
+def test_an_index_in_brackets_is_no_power():
+    assert math_of("K^(1)") == "K^{( 1 )}" and math_of("a^(2/D)") == "a^{2 / D}"
+
+
+def test_names_are_mathematics_in_mathml():
+    t = sp.Symbol("t")
+    written = {
+        sp.Function("m_ab")(t): "m ab ( t )",
+        sp.Function("F")(t): "F ( t )",
+        sp.Symbol("eps_1"): "ε 1",
+        sp.Symbol("I++_ab"): "I a b + +",
+        sp.hyper((1, 2), (3,), t): "2 F 1 ( 1 , 2 , 3 , t )",
+    }
+    for expression, seen in written.items():
+        assert " ".join(ElementTree.fromstring(mathml(expression)).itertext()) == seen
+    assert "layers'" in words("the product of both layers' overlaps")

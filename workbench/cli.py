@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal's encoding lacks
-    # A letter that the font lacks is drawn as a box: nothing that the user could mend.
+    # A letter that no font has is drawn as a box; the commands say so once, in one line.
     warnings.filterwarnings("ignore", r"Glyph .* missing from font")
     log = logging.getLogger("workbench")
     log.setLevel(logging.INFO)

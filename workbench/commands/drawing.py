@@ -19,6 +19,8 @@ def write_figures(
     subject: Subject, figures: dict[str, Illustration], folder: Path, args: argparse.Namespace, formats: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Draw into ``folder``; returns the names of the files and what was left out."""
+    from workbench.figures.fonts import lacking
+    from workbench.figures.reading import names_in
     from workbench.influence import MEASURES
     from workbench.report.directory import MARKER
     from workbench.store.files import write_file
@@ -33,6 +35,7 @@ def write_figures(
         for measure in MEASURES.values()
         if 0 < measure.quick_up_to < ds.sizes["item"]
     ]
+    notes += filter(None, [lacking(names_in(ds))])
     if "learning_coefficient" in figures:
         subject = _with_chains(subject)
     words: dict[str, dict[str, str]] = {}

@@ -87,17 +87,10 @@ def sign_flip_anatomy(
         hidden.plot(parts.times, parts.hidden, color=ink)
         hidden.set_title("do the items look alike inside?   $A = \\Sigma_k a_k v_{ki} v_{kj}$")
         hidden.set_ylabel("$A$")
-        strongest = np.argsort(-np.abs(parts.shares).max(axis=0))[:MAX_SHARES]
-        colours = style.sequence(len(groups))
-        for k in sorted(strongest):
-            if np.abs(parts.shares[:, k]).max() > 1e-2 * np.abs(parts.shares).max():
-                error.plot(
-                    parts.times,
-                    parts.shares[:, k],
-                    color=colours[k],
-                    linewidth=0.11 * style.font,
-                    label=groups[k].label,
-                )
+        for k, colour in _told_apart(parts.shares, style).items():
+            error.plot(
+                parts.times, parts.shares[:, k], color=colour, linewidth=0.11 * style.font, label=groups[k].label
+            )
         error.plot(parts.times, parts.error, color=ink, linewidth=0.2 * style.font, label="sum $E$")
         error.set_title("are they wrong in the same direction?   $E = \\Sigma_k e_k^2 v_{ki} v_{kj}$")
         error.set_ylabel("$E$, and each share")
@@ -133,6 +126,15 @@ def sign_flip_anatomy_data(ds: xr.Dataset, source: str | None = None, target: st
     return pd.DataFrame(
         {"time": parts.times, "A": parts.hidden, "E": parts.error, "influence": parts.influence} | shares
     )
+
+
+def _told_apart(shares: Array, style: Style) -> dict[int, str]:
+    """The groups whose shares are drawn, with their colours: as in other figures where groups are few."""
+    size = np.abs(shares).max(axis=0)
+    strongest = [int(k) for k in sorted(np.argsort(-size)[:MAX_SHARES]) if size[k] > 1e-2 * size.max()]
+    few = len(size) <= 2 * MAX_SHARES
+    colours = style.sequence(len(size) if few else len(strongest))
+    return {k: colours[k if few else place] for place, k in enumerate(strongest)}
 
 
 def _shade(ax: Axes, parts: Anatomy, style: Style) -> None:

@@ -123,8 +123,8 @@ def influence_over_time(subject: Subject, frames: int = FRAMES) -> Film:
         matrix_ax.set(xlabel="target, in the order of the sources")
         _item_names(matrix_ax, ds, style, coloured=False)
         bar = figure.colorbar(image, ax=matrix_ax, orientation="horizontal", aspect=30, pad=0.04)
-        tidy_bar(bar, style)
-        bar.set_label(HELPS_HARMS, fontsize=style.small)
+        power = tidy_bar(bar, style)
+        bar.set_label(f"{HELPS_HARMS}      {power}".strip(), fontsize=style.small)
         style.tidy(curve_ax).axhline(0, color=style.muted, linewidth=0.1 * style.font)
         # Blue and orange of the matrix are spoken for: here the marks tell the curves apart, not the branches' colours.
         shades = [style.ink] * len(curves)

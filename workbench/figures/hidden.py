@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -159,30 +160,45 @@ def _map(figure: Figure, ax: Axes, ds: xr.Dataset, paths: HiddenMap, colours: li
 
 
 def _time_marks(ax: Axes, paths: HiddenMap, colours: list[str], style: Style) -> None:
-    """Dots on every path at a few round times, and the times beside the path of one item."""
-    marked = [t for t in MaxNLocator(6).tick_values(paths.times[0], paths.times[-1]) if 0 < t < paths.times[-1]]
-    at = np.array([int(np.abs(paths.times - t).argmin()) for t in marked], dtype=np.int64)
+    """Dots on every path at a few times, and the times beside the path of one item, away from the others."""
+    marked = marked_times(paths)
+    at = [int(np.abs(paths.times - t).argmin()) for t in marked]
     for item, colour in enumerate(colours):
         x, y = paths.positions[at, item].T
-        ax.scatter(x, y, s=(0.28 * style.font) ** 2, color=colour, linewidths=0, zorder=3)
-    reach = np.ptp(paths.positions[..., 0])
-    last = np.array([np.inf, np.inf])
+        ax.scatter(x, y, s=(0.32 * style.font) ** 2, color=colour, linewidths=0, zorder=3)
+    halo = [withStroke(linewidth=0.25 * style.font, foreground=style.background)]
     for k, t in zip(at, marked, strict=True):
         place = paths.positions[k, paths.source]
-        # Early times lie on top of each other.
-        if np.linalg.norm(place - last) < 0.07 * reach or np.linalg.norm(place - paths.positions[0, 0]) < 0.04 * reach:
-            continue
-        last = place
+        along = paths.positions[min(k + 1, len(paths.times) - 1), paths.source] - paths.positions[k - 1, paths.source]
+        beside = np.array([-along[1], along[0]]) / (np.linalg.norm(along) or 1.0)
+        if beside @ (paths.positions[k].mean(axis=0) - place) > 0:
+            beside = -beside
         ax.annotate(
             f"{t:g}",
             place,
-            (0, 0.45 * style.font),
+            (0.9 * style.font * beside).tolist(),
             textcoords="offset points",
-            color=style.muted,
+            color=style.ink,
             fontsize=0.9 * style.small,
             ha="center",
-            va="bottom",
+            va="center",
+            path_effects=halo,
+            zorder=5,
         ).set_in_layout(False)
+
+
+def marked_times(paths: HiddenMap) -> list[float]:
+    """Round times at which the path of the map's source has gone about a tenth of the map's size further."""
+    step = 0.1 * float(np.ptp(paths.positions, axis=(0, 1)).max())
+    path = paths.positions[:, paths.source]
+    marked: list[float] = []
+    last = path[0]
+    for t in MaxNLocator(24, steps=[1, 2, 5, 10]).tick_values(paths.times[0], paths.times[-1]):
+        place = path[int(np.abs(paths.times - t).argmin())]
+        if 0 < t < paths.times[-1] and np.linalg.norm(place - last) >= step:
+            marked.append(float(t))
+            last = place
+    return marked
 
 
 FIGURES = (

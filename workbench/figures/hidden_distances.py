@@ -60,7 +60,7 @@ def _name_distances(
         else:
             groups.append([item])
     high = float(ax.get_ylim()[1])
-    inches = 72 * (0.6 if style.wide else 0.3) * ax.figure.get_figheight()  # type: ignore[union-attr]
+    inches = 72 * (0.72 if style.wide else 0.3) * ax.figure.get_figheight()  # type: ignore[union-attr]
     size = min(style.small, inches / len(groups) / 1.1)
     if size < style.least:
         groups = groups[:: int(np.ceil(style.least / size))]

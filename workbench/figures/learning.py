@@ -112,26 +112,41 @@ def _residuals(
 
 
 def _end_labels(ax: Axes, groups: tuple[ModeGroup, ...], ends: list[float], colours: list[str], style: Style) -> None:
-    """Name curves at their right end; where two ends are too close, the stronger mode keeps its label."""
+    """Name curves at their right end; those that end too close together share a line."""
     low, high = ax.get_ylim()
     # The axes are about 2 inches tall; labels need a line's height.
     needed = 1.35 * style.small / (72 * 2.0 * style.font / 8) * (high - low)
-    taken: list[float] = []
-    for group, end, colour in zip(groups, ends, colours, strict=True):
-        if all(abs(end - other) >= needed for other in taken):
-            taken.append(end)
-            size = f" (×{len(group.members)})" if len(group.members) > 1 else ""
-            ax.annotate(
-                group.label + size,
-                (1, end),
-                (0.6 * style.font, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                va="center",
-                color=colour,
-                fontsize=style.small,
-                annotation_clip=False,
-            )
+    together: list[list[int]] = []
+    for k in np.argsort(-np.array(ends), kind="stable").tolist():
+        alike = together and groups[k].label.split()[0] == groups[together[-1][0]].label.split()[0]
+        if alike and ends[together[-1][0]] - ends[k] < needed:
+            together[-1].append(k)
+        else:
+            together.append([k])
+    for members in together:
+        ax.annotate(
+            _shared_name([groups[k] for k in sorted(members)]),
+            (1, ends[members[0]]),
+            (0.6 * style.font, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            color=colours[members[0]],
+            fontsize=style.small,
+            annotation_clip=False,
+        )
+
+
+def _shared_name(groups: list[ModeGroup]) -> str:
+    """``level 2 (×2)``, ``modes 3, 4`` or ``modes 5–8``."""
+    if len(groups) == 1:
+        size = len(groups[0].members)
+        return groups[0].label + (f" (×{size})" if size > 1 else "")
+    kind = groups[0].label.split()[0]
+    numbers = [int(group.label.split()[1]) for group in groups]
+    in_turn = len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1
+    listed = f"{numbers[0]}–{numbers[-1]}" if in_turn else ", ".join(map(str, numbers))
+    return f"{kind}s {listed}"
 
 
 def stage_marks(ax: Axes, learned: tuple[ModeGroup, ...], style: Style, *, labels: bool) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.figures.figure import Illustration
-from workbench.figures.reading import HELPS_HARMS, Measure, measures, stage_columns, text, unit
+from workbench.figures.reading import HELPS_HARMS, Measure, measures, powers, stage_columns, text, unit
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import matrix_table
 
@@ -44,7 +44,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
     order = arrange(ds)
     cell = min(style.width / (len(stages) + 1.2), (style.tallest - style.tall(0.9)) / len(rows))
     with style.context():
-        figure = style.figure(cell * len(rows) * 8.0 / style.font + 0.75)
+        figure = style.figure(cell * len(rows) * 8.0 / style.font + 1.1)
         figure.set_layout_engine("compressed")
         bar = 0.07
         grid = figure.add_gridspec(len(rows), len(stages) + 1, width_ratios=[1.0] * len(stages) + [bar])
@@ -64,10 +64,9 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
             longest = max(map(len, [*title.split("\n"), label]))
             size = min(style.small, max(style.least, 0.85 * 72 * cell / (0.58 * longest)))
             row[0].set_ylabel(f"{title}\n{label}", labelpad=2.2 * style.font, fontsize=size)
-        fits = 0.6 * style.small * max(len(name) for _, name in stages) < 0.95 * 72 * cell
-        for ax, (k, name) in zip(axes[0], stages, strict=True):
-            stage = name if fits else name.replace(" half", "\nhalf")
-            ax.set_title(f"$t$ = {ds['time'].values[k]:.3g}\n{stage}", fontsize=style.small)
+        heads = [(f"$t$ = {ds['time'].values[k]:.3g}", name) for k, name in stages]
+        for ax, head in zip(axes[0], heads, strict=True):
+            ax.set_title("\n".join(head), fontsize=style.small)
         _colourbars(figure, grid, axes, rows, style)
         size = min(style.small, 72 * (0.8 if style.wide else 0.6) * cell / len(order.order) / 1.1)
         if size >= style.least:
@@ -78,7 +77,26 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
         note += (" " if style.wide else "\n") + "diagonal left grey, colours scaled to the rest (compressed)"
         note += "" if len(rows) > len(chosen) else "\n(blue and − help, orange harms)"
         figure.supxlabel(note, fontsize=style.small, color=style.muted)
+        _fit_headings(figure, axes[0], style)
     return figure
+
+
+def _fit_headings(figure: Figure, axes: NDArray[np.object_], style: Style) -> None:
+    """Break headings that would touch in the finished layout; what is still too wide is set smaller."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    for broken in (False, True):
+        engine.execute(figure)
+        room = 0.96 * min(ax.get_window_extent().width for ax in axes)
+        widest = max(ax._left_title.get_window_extent().width for ax in axes)
+        if widest <= room:
+            return
+        for ax in axes:
+            title = ax.get_title(loc="left")
+            if broken:
+                ax._left_title.set_fontsize(max(style.least, style.small * room / widest))
+            else:
+                ax.set_title(title.replace(" half", "\nhalf"), fontsize=style.small)
 
 
 def _largest(measure: Measure, columns: list[int]) -> float:
@@ -135,14 +153,20 @@ def draw_matrix(ax: Axes, values: Array, order: Arrangement, style: Style) -> tu
     return image, lambda k: image.set_data(off[k])
 
 
-def tidy_bar(bar: Colorbar, style: Style) -> None:
-    """Ticks at the ends, a tenth of them, and 0, far enough apart on the compressed scale."""
+def tidy_bar(bar: Colorbar, style: Style) -> str:
+    """Ticks at the ends, a tenth of them, and 0, far enough apart on the compressed scale; returns their common power.
+
+    The power, such as ×10⁻⁴, is to be written beside the unit; empty for numbers that need none.
+    """
     largest = float(bar.norm.vmax or 1.0)
     ticks = [-largest, -largest / 10, 0.0, largest / 10, largest]
-    bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])
+    # Two digits of a thousandth of the end take too much room in full.
+    power = 0 if 1e-2 <= largest < 1e4 else int(np.floor(np.log10(largest)))
+    bar.set_ticks(ticks, labels=[f"{tick / 10.0**power:.2g}".replace("-", "−") for tick in ticks])
     bar.minorticks_off()
     bar.outline.set_visible(False)
     style.tidy(bar.ax)
+    return f"×{powers(f'10^{power}')}" if power else ""
 
 
 def tree_at_the_edge(ax: Axes, order: Arrangement, style: Style) -> None:
@@ -168,10 +192,10 @@ def _colourbars(
         members = [k for k, other in enumerate(names) if other == name]
         place = style.tidy(figure.add_subplot(grid[members[0] : members[-1] + 1, -1]))
         bar = figure.colorbar(axes[members[0], -1].images[0], cax=place)
-        tidy_bar(bar, style)
+        power = tidy_bar(bar, style)
         # A bar of one row has no room for words; its colours are then named once, below.
         words = HELPS_HARMS + "\n" if len(members) > 1 else ""
-        bar.set_label(words + unit(rows[members[0]][0]).strip(), fontsize=style.small)
+        bar.set_label(f"{words}{power}{unit(rows[members[0]][0])}".strip(), fontsize=style.small)
 
 
 FIGURES = (

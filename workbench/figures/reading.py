@@ -168,12 +168,18 @@ def unit(measure: Measure) -> str:
 
 def powers(units: str) -> str:
     """Units with raised exponents: ``loss² / weight⁴`` for ``loss^2 / weight^4``."""
-    return re.sub(r"\^([0-9])", lambda match: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(match[1])], units)
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return re.sub(r"\^(-?[0-9]+)", lambda match: match[1].translate(raised), units.replace(" x ", " × "))
 
 
 def thin(count: int, at_most: int) -> Index:
     """Indices of at most ``at_most`` evenly spread entries of ``count``."""
     return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
+
+
+def names_in(ds: xr.Dataset) -> list[str]:
+    """Names of items and properties, as the data have them."""
+    return [str(name) for axis in ("item", "property") for name in ds[axis].values]
 
 
 def text(name: object, longest: int = 24) -> str:

@@ -22,6 +22,8 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.figures.fonts import families
+
 Array = NDArray[np.float64]
 
 #: Hues in degrees (OKLCH) of the top branches of a tree, and their chroma: violet, olive, teal, green, grey, rose.
@@ -98,6 +100,7 @@ class Style:
     def context(self) -> Iterator[None]:
         """Defaults of all artists made inside."""
         settings: dict[Any, Any] = {
+            "font.family": list(families()),
             "font.size": self.font,
             "axes.titlesize": self.font,
             "axes.labelsize": self.font,

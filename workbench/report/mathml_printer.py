@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.dom.minidom import parseString
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import PRECEDENCE
 
-from workbench.theory.printing import ordered_terms, over_a_sum
+from workbench.report.sentences import typed
+from workbench.theory.printing import is_typed, ordered_terms, over_a_sum
 
 
 class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
     def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:
         name, bracket, inside = symbol.name.partition("[")
         if not bracket:
-            return super()._print_Symbol(symbol, style)
+            return self._typed(name) if is_typed(name) or name[-1] == "'" else super()._print_Symbol(symbol, style)
         # A functional such as R_m[e^2], named by a symbol.
         row = self.dom.createElement("mrow")
         for part in (sp.Symbol(name), "[", sp.Symbol(inside.removesuffix("]")), "]"):
@@ -48,6 +51,30 @@ class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
                 row.appendChild(self.leaf("mo", "\u2062"))
             row.appendChild(self.parenthesize(factor, PRECEDENCE["Mul"]))
         return row
+
+    def _print_Function(self, function: Any) -> Any:
+        # sympy would write the name in small letters, with its underscores.
+        if not isinstance(function, AppliedUndef):
+            return super()._print_Function(function)
+        return self._applied(self._print(sp.Symbol(function.func.__name__)), *function.args)
+
+    def _print_SechConvolution(self, function: Any) -> Any:
+        return self._applied(self.leaf("mi", "Λ"), *function.args)
+
+    def _print_SechTransform(self, function: Any) -> Any:
+        return self._applied(self.leaf("mi", "Γ"), *function.args)
+
+    def _print_hyper(self, function: Any) -> Any:
+        return self._applied(self._typed("2F1"), *function.ap, *function.bq, function.argument)
+
+    def _applied(self, name: Any, *args: Any) -> Any:
+        row = self.dom.createElement("mrow")
+        row.appendChild(name)
+        row.appendChild(self._paren_comma_separated(*args))
+        return row
+
+    def _typed(self, text: str) -> Any:
+        return self.dom.importNode(parseString(f"<mrow>{typed(text)}</mrow>").documentElement, True)
 
     def _print_KroneckerDelta(self, delta: Any) -> Any:
         return self._with_indices(self.leaf("mi", "δ"), delta.args)

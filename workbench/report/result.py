@@ -16,6 +16,8 @@ from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.figures import Rendered, Subject, Words, figure_set, save
 from workbench.figures.ensemble import SEEDS
+from workbench.figures.fonts import lacking
+from workbench.figures.reading import names_in
 from workbench.influence import Bar, no_bar
 from workbench.report.directory import MARKER, staged
 from workbench.report.page import write_report
@@ -89,7 +91,7 @@ def write_result(
             equations=equations(ds),
             verdicts=judged,
             drawn=drawn,
-            warnings=[*comparison.notes, *missing],
+            warnings=[*comparison.notes, *missing, *filter(None, [lacking(names_in(ds))])],
             config=config,
         )
     return judged

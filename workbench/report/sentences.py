@@ -37,15 +37,19 @@ class _MathML:
         return "".join(pieces) if len(pieces) == 1 else element("mrow", *map(Markup, pieces))
 
 
+def typed(text: str) -> str:
+    """What stands inside ``<math>`` for a formula as people type it."""
+    return formula(text, _MathML())
+
+
 def sentence(text: str) -> Markup:
     """A sentence as people type it, with its formulas set; escaped.
 
     >>> print(sentence("ends at s_0"))
     ends at <math><msub><mi>s</mi><mn>0</mn></msub></math>
     """
-    setting = _MathML()
     return together(
-        *(element("math", Markup(formula(piece, setting))) if maths else _signs(piece) for maths, piece in pieces(text))
+        *(element("math", Markup(typed(piece))) if maths else _signs(piece) for maths, piece in pieces(text))
     )
 
 

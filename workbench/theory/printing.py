@@ -25,6 +25,11 @@ LINE = 78
 _REGULAR = re.compile(r"[A-Za-z]+(_[A-Za-z0-9]+)*[0-9]*'?")
 
 
+def is_typed(name: str) -> bool:
+    """Whether the name of a symbol is a formula as people type it, such as ``I++_ab`` or ``eps_1``."""
+    return not _REGULAR.fullmatch(name) or name.rstrip("_0123456789") in SHORT
+
+
 def ordered_terms(total: Any) -> list[Any]:
     """The terms of a sum: numbers, then what is added, then what is subtracted."""
     terms = total.as_ordered_terms()
@@ -43,10 +48,25 @@ def over_a_sum(product: Any) -> tuple[Any, Any] | None:
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
     def _print_Symbol(self, symbol: Any, style: str = "plain") -> str:
-        if not _REGULAR.fullmatch(symbol.name) or symbol.name.rstrip("_0123456789") in SHORT:
+        if is_typed(symbol.name):
             return math_of(symbol.name)
         written = str(super()._print_Symbol(symbol))
         return re.sub(r"(?<![\\A-Za-z])[A-Za-z]{3,}", lambda word: rf"\mathrm{{{word[0]}}}", written)
+
+    def _hprint_Function(self, func: str) -> str:
+        return func if re.fullmatch("[A-Za-z]'", func) else str(super()._hprint_Function(func))
+
+    def _print_SechConvolution(self, function: Any, exp: Any = None) -> str:
+        return self._printed(r"\Lambda", function)
+
+    def _print_SechTransform(self, function: Any, exp: Any = None) -> str:
+        return self._printed(r"\Gamma", function)
+
+    def _bracketed(self, written: str) -> str:
+        return rf"\left({written}\right)"
+
+    def _printed(self, name: str, function: Any) -> str:
+        return rf"{name}\left({', '.join(map(self._print, function.args))}\right)"
 
     def _print_Add(self, total: Any, order: Any = None) -> str:
         pieces: list[str] = []
@@ -64,7 +84,13 @@ class _Latex(LatexPrinter):  # type: ignore[misc]
         if parts is None:
             return str(super()._print_Mul(product))
         numerator, total = parts
-        above = _Latex({"fold_short_frac": True})._print(numerator)
+        divided, divisor = sp.fraction(numerator, exact=True)
+        above = self._print(divided)
+        if divisor != 1:
+            below = self._print(divisor)
+            above = (
+                self._term(divided) + " / " + (below if divisor.is_Atom or divisor.is_Pow else self._bracketed(below))
+            )
         return rf"\frac{{{above}}}{{{self._print(total)}}}"
 
 

@@ -52,7 +52,7 @@ def _set(token: Token, setting: Setting) -> str:
     above = [each[1:] for each in scripts if each[0] == "^"]
     if token.text == "2F1":
         return setting.row(
-            [setting.scripts("", setting.number("2"), ""), setting.scripts("F", setting.number("1"), "")]
+            [setting.scripts("", setting.number("2"), ""), setting.scripts(setting.name("F"), setting.number("1"), "")]
         )
     written = base
     if token.kind == "name":
@@ -91,7 +91,8 @@ def _base(letters: str, setting: Setting) -> tuple[str, str]:
 
 
 def _script(text: str, setting: Setting) -> str:
-    text = text[1:-1] if text[0] in "{(" else text
+    # K^(1) is the K of level 1, no power.
+    text = text[1:-1] if text[0] in "{(" and not re.fullmatch(r"\(\d+\)", text) else text
     if re.fullmatch("[A-Za-z]{3,}", text) and text not in GREEK:
         return setting.upright(text)
     return _row(tokens_of(text), setting)

@@ -143,7 +143,9 @@ def mode_response_form() -> ClosedForm:
         steps=(
             *linearised_steps(),
             *sech_steps(),
-            Step("By variation of constants, with kappa_a = k_a^2, I++_ab =", both,
+            Step("By variation of constants, with kappa_a = k_a^2, x_a(u) = s_a u - log(kappa_a)/2, "
+                 "Lambda(t, s_a, s_b, kappa_a) = int_0^t e^{-s_b (t - u)} sech x_a(u) du and "
+                 "Gamma(t, s_a, s_b, kappa_a) = int_0^t e^{-s_b u} sech x_a(u) du, I++_ab =", both,
                  _left_over(both_left, (s_a, s_b)), why="the source, carried forward from when it acted"),
             Step("and I+-_ab =", one_ab, _left_over(one_left, (s_a, s_b)), why="the same with the other sign"),
             Step("Both vanish at t = 0, where the convolutions do:", sp.S.Zero,
