@@ -500,3 +500,23 @@ def test_the_seed_moves_the_lines_of_a_random_start_alone(view: Explorer) -> Non
         before = view.curves.loss
         view.controls.seed.value = 1
         assert (np.abs(view.curves.loss - before).max() > 1e-3) == moves
+
+
+def test_a_link_to_a_presentation_opens_with_the_controls_folded() -> None:
+    for large in (True, False):
+        view = Explorer(ExplorerState(large=large), app=True)
+        view.bridge.window = {"width": 1000, "height": 560, "ratio": 1.0, "night": False, "narrow": False}
+        assert view.toolbar.fold.value != large and (view.column.layout.display == "none") == large
+        view.close()
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_titles_of_panels_are_shortened_before_they_are_cut(large: bool) -> None:
+    view = Explorer(ExplorerState(large=large), app=True)
+    view.bridge.window = {"width": 900, "height": 560, "ratio": 1.0, "night": False, "narrow": False}
+    view.show(replace(view.state.keep(), a0=0.1, beside=True))
+    for state in (view.state, replace(view.state, beside=False, kept=())):
+        view.show(state)
+        titles = [panel.ax.get_title(loc="left") for panel in view.panels.by_name.values()]
+        assert not [line for line in titles if "…" in line]
+    view.close()

@@ -180,7 +180,7 @@ class MatrixMap:
     def draw_background(self, frame: Frame) -> None:
         """The title."""
         when = "all times" if frame.state.scale == "whole" else "now"
-        title(self.ax, self.style, f"influence of row on column, {when}", f"row on column, {when}")
+        title(self.ax, self.style, f"influence of row on column, {when}", f"row on column, {when}", "row on column")
 
     def pair_at(self, column: float, row: float) -> tuple[int, int]:
         """Source and target of the cell at a place."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.labels import CurveLabels, together
-from workbench.explorer.scales import limits, rounded_up
+from workbench.explorer.scales import rounded_up
 from workbench.explorer.scene import Scene
 from workbench.explorer.state import MEASURES
 from workbench.explorer.time_axes import Curves, TimeAxes, title
@@ -140,7 +140,7 @@ class MeasuresPanel:
 
     def show(self, frame: Frame) -> None:
         """Theory of each measure that has one here."""
-        self.axis.show(frame, *(1.25 * x for x in limits(-0.99, 0.99)))
+        self.axis.show(frame, -1.3, 1.3)
         i, j = frame.source, frame.targets[0]
         names, curves, colours = [], [], []
         for name, line in self.lines.items():

@@ -182,7 +182,9 @@ class Panels:
         """Beside each other, panels say whose curves are theirs."""
         if frame.state.beside and frame.kept and name.partition("@")[0] != "tree":
             what = f"kept ({frame.kept[-1].label})" if name.endswith("@kept") else "now"
-            title(panel.ax, self.style, f"{what}: {panel.ax.get_title(loc='left').partition(',')[0]}")
+            whole = panel.ax.get_title(loc="left").partition(",")[0]
+            shorter = (whole.partition(mark)[0] for mark in (" [", ":", " on ", " of "))
+            title(panel.ax, self.style, *(f"{what}: {line}" for line in (whole, *shorter)))
 
     @contextmanager
     def captioned(self) -> Iterator[None]:

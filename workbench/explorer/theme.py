@@ -62,7 +62,7 @@ body:has(.workbench-dark) #rendered_cells {
 .workbench-good { color: var(--good); } .workbench-wait { color: var(--wait); }
 .workbench-bad { color: var(--bad); font-weight: 600; }
 .workbench-status { flex: 1 1 20em; }
-.workbench-row .widget-dropdown { max-width: 14em; } .workbench-row .workbench-look { max-width: 11.6em; }
+.workbench-row .widget-dropdown { max-width: 14em; } .workbench-row .workbench-look { max-width: 12.4em; }
 .workbench table { border-collapse: collapse; margin: 4px 0; }
 .workbench td, .workbench th { padding: 2px 8px; text-align: left; border-bottom: 1px solid var(--edge);
   vertical-align: top; }

@@ -34,7 +34,8 @@ class TimeAxes:
         self.colours = style.sequence(modes)
         self.stages = LineCollection([], linestyles=[(0, (2, 2))], linewidths=1.2, transform=ax.get_xaxis_transform())
         ax.add_collection(self.stages, autolim=False)
-        ax.set_xlabel("flow time $t$ = step size × step", va="top")
+        long = letters_in(ax, style) >= len("flow time t = step size × step")
+        ax.set_xlabel("flow time $t$ = step size × step" if long else "flow time $t$", va="top")
 
     @property
     def moving(self) -> list[Artist]:
@@ -81,9 +82,14 @@ def points(ax: Any, style: Style, colour: str | None = None) -> Any:
     return line
 
 
+def letters_in(ax: Any, style: Style) -> int:
+    """How many letters are as wide as the axes."""
+    return int(72 * 1.04 * ax.get_position().width * ax.figure.get_figwidth() / (0.53 * style.font))
+
+
 def title(ax: Any, style: Style, *lines: str) -> None:
     """A title at a fixed place, above the axis's power of ten: the first line with room, or the last one, cut."""
-    letters = int(72 * 1.04 * ax.get_position().width * ax.figure.get_figwidth() / (0.53 * style.font))
+    letters = letters_in(ax, style)
     line = next((line for line in lines if len(line) <= letters), lines[-1])
     if len(line) > letters and "$" not in line:
         line = line[: letters - 1].rstrip() + "…"

@@ -47,7 +47,7 @@ class Toolbar:
         say = view.status.message
         self.tour = button("tour", "five stops, a minute each", self.begin_tour, say)
         self.tour.add_class("workbench-first")
-        names = [("choose a preset …", -1), *((preset.name, k) for k, preset in enumerate(PRESETS))]
+        names = [("choose one …", -1), *((preset.name, k) for k, preset in enumerate(PRESETS))]
         self.presets = widgets.Dropdown(options=names, description="preset", layout=widgets.Layout(width="auto"))
         self.keep = button("keep this curve", "leave it in the picture, faded", view.keep, say)
         self.drop = button("drop kept", "take the kept curves away", view.drop, say)

@@ -77,6 +77,7 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         for name in ("workbench", *(["workbench-app"] if app else [])):
             self.add_class(name)
         self.toolbar.show()
+        self.toolbar.fold.value = not state.large
         self._draw()
         if app:  # a simulation would hold up the page that is being loaded
             self.status.stale()
@@ -193,7 +194,7 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         if self.follower.waits:
             self.follower.start()
         if self.bridge.narrow != self._was_narrow:
-            self.toolbar.fold.value = not self.bridge.narrow
+            self.toolbar.fold.value = not (self.bridge.narrow or self.state.large)
         self._was_narrow = self.bridge.narrow
         _, night, large = panel_choice(self.state, self.bridge.night)
         if self.bridge.measured(large) != self.window or self.panels.night != night:
