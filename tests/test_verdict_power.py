@@ -10,7 +10,7 @@ from scipy.stats import kstest
 from workbench.agreement import Ruling, pair_groups, verdicts
 from workbench.agreement.posterior_verdicts import _told_apart, chain_verdicts, posterior_verdicts
 from workbench.agreement.resolution import draws_to_resolve, noise_to_signal, resolution_notes, unresolved
-from workbench.agreement.slopes import group_slopes, step_bias
+from workbench.agreement.slopes import FALSE_ALARM, group_slopes, step_bias
 from workbench.agreement.verdict import judge, scaled_l2, smallest_error
 from workbench.comparison import Settings, compare
 from workbench.semantics import SemanticTask, task_from_spec
@@ -204,6 +204,8 @@ def test_a_slope_that_is_right_is_hardly_ever_called_wrong():
     outside = [max(one.outside(0.0, 0.05 / 4) for one in slopes(synthetic(seed))) > 0 for seed in range(300)]
     # A share of 5% over four windows that overlap; 300 repetitions know it to 1.3%.
     assert np.mean(outside) < 0.05 + 3 * 0.013
+    judged = [max(one.outside(0.0, FALSE_ALARM / 4) for one in slopes(synthetic(seed))) > 0 for seed in range(100)]
+    assert sum(judged) < 4  # a fifth of one is expected by the share that is stated
 
 
 def test_pooling_sees_what_single_entries_cannot():
