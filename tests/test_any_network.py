@@ -147,7 +147,7 @@ def test_impossible_networks_are_refused_in_one_line(settings, message):
 def test_a_balanced_start_of_a_relu_network_and_a_batch_of_too_many_items_are_refused():
     with pytest.raises(WorkbenchError, match="use gaussian:sigma"):
         compare(TASK, Settings(activation="relu", init="balanced:0.01"))
-    with pytest.raises(WorkbenchError, match="batch size 9 for 4 items"):
+    with pytest.raises(WorkbenchError, match="`train_batch` 9 for 4 items; give 1 to 4"):
         compare(TASK, Settings(**QUICK, train_batch=9, measures=("gradient_kernel",)))
 
 

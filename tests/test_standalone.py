@@ -8,10 +8,10 @@ import pytest
 from workbench.cli import main
 from workbench.explorer.scene import Scene
 from workbench.explorer.standalone import DEPTHS, STARTS, grid
-from workbench.explorer.state import ExplorerState
+from workbench.explorer.state import RANGES, ExplorerState
 from workbench.influence import gradient_kernel, predict
 from workbench.networks import network
-from workbench.semantics import task_from_spec
+from workbench.semantics import SemanticTask, task_from_spec
 
 bokeh = pytest.importorskip("bokeh")
 
@@ -53,6 +53,13 @@ def test_an_existing_page_is_kept_unless_told_otherwise(written, capsys):
 
 
 @pytest.mark.browser
+def test_a_table_with_a_mode_below_every_start_begins_where_the_slider_does():
+    task = SemanticTask("unlike", ("x", "y"), ("p", "q"), np.diag([1.0, 1e-5]))
+    state = ExplorerState(task="given")
+    starts = grid(state, Scene.of(task)).starts
+    assert min(starts) == RANGES["a0"][0] and len(set(starts)) == len(starts)
+
+
 def test_a_slider_moves_the_filter_of_its_rows(written):
     driven = pytest.importorskip("driven_app")
     with driven.chromium() as browser:

@@ -20,6 +20,7 @@ from workbench.simulation.training.descent import descend
 from workbench.simulation.training.output_basis import output_basis
 from workbench.simulation.training.recipes import ItemWeights, Recipe
 from workbench.simulation.training.steppers import stepper
+from workbench.theory import mode_strength
 from workbench.theory.flow.aligned import mode_residuals, mode_strengths
 from workbench.theory.influence.flips import flip_times
 from workbench.theory.modes.spectrum import hierarchy_spectrum
@@ -72,6 +73,21 @@ def test_the_error_against_the_flow_is_the_closed_form_and_the_rest_falls_with_e
     # Halving eta halves the error and quarters what is left of it; 5% for the next order.
     np.testing.assert_allclose(np.array(errors[:-1]) / errors[1:], 2, rtol=0.05)
     np.testing.assert_allclose(np.array(rests[:-1]) / rests[1:], 4, rtol=0.05)
+
+
+@pytest.mark.parametrize(("a0", "s"), [(0.01, 0.3), (1.0, 0.1), (0.5, 0.5 / 3)])
+def test_the_step_size_shift_of_modes_from_below_from_above_and_at_their_end(a0, s):
+    c, steps, errors = 1 / 3, 60, []
+    for eta in (0.02, 0.01):
+        w = np.sqrt(a0)
+        for _ in range(round(steps * 0.02 / eta)):
+            w += eta * w * (s - c * w**2)
+        a = mode_strength(steps * 0.02, s=s, c=c, a0=a0)
+        shift = step_size_shift(a, s - c * a, eta=eta, s=s, c=c, a0=a0)
+        errors.append(abs(w**2 - a - shift))
+    assert np.isfinite(errors).all()
+    # What is left is of second order; where nothing moves there is nothing.
+    assert errors[1] < 0.3 * errors[0] if s != c * a0 else max(errors) < 1e-12
 
 
 def test_the_default_learning_rate_keeps_mode_strengths_within_a_thousandth():

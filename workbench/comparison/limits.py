@@ -22,6 +22,11 @@ _OPTIONAL = {"half_rise_time"}
 
 def refuse_oversized(task: SemanticTask, settings: Settings) -> None:
     """Refuse what would not fit in memory, before anything is built, naming the bytes and what to do instead."""
+    if settings.train_batch is not None and settings.train_batch > task.n_items:
+        raise WorkbenchError(
+            f"`train_batch` {settings.train_batch} for {task.n_items} items; give 1 to {task.n_items}, "
+            "or leave it out for all"
+        )
     init = Init.parse(settings.init) if settings.init != "auto" else Init(_kind(settings), 0.01)
     T, hidden = settings.checkpoints, settings.hidden
     sizes = (task.n_inputs, *[hidden] * (settings.depth - 1), task.n_outputs)

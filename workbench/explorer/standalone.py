@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workbench.errors import WorkbenchError
 from workbench.explorer.model import SLOW_ITEMS, Curves, curves
 from workbench.explorer.scene import Scene
-from workbench.explorer.state import ExplorerState
+from workbench.explorer.state import RANGES, ExplorerState
 from workbench.influence import MEASURES, gradient_kernel, leave_one_out
 
 Array = NDArray[np.float64]
@@ -62,7 +62,9 @@ class Grid:
 def grid(state: ExplorerState, scene: Scene, advance: Callable[[int], Any] = lambda done: None) -> Grid:
     """Compute the curves of every depth and initial strength; ``advance`` is called with 1 after each."""
     final = scene.modes.s / scene.c
-    starts = tuple(float(f"{share * final.min():.1g}") for share in STARTS)
+    # Modes that are weaker than any start on the slider are not waited for.
+    weakest = max(float(final.min()), RANGES["a0"][0] / STARTS[0])
+    starts = tuple(float(f"{share * weakest:.1g}") for share in STARTS)
     slow = scene.task.n_items > SLOW_ITEMS
     measures = (gradient_kernel.name,) if slow else (gradient_kernel.name, leave_one_out.name)
     if not (final > 0).all():

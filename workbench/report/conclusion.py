@@ -134,9 +134,10 @@ def agreed(verdicts: Sequence[Verdict]) -> list[str]:
     failed = [v for v in verdicts if v.ruling is Ruling.FAILS]
     untested = [v for v in verdicts if v.ruling is Ruling.NOT_CLAIMED]
     tested = len(held) + len(failed)
-    everything = (
-        f"{'All' if not failed else len(held)} {'' if not failed else 'of '}{tested} claims that could be tested hold."
-    )
+    if tested == 1:
+        everything = f"The one claim that could be tested {'fails' if failed else 'holds'}."
+    else:
+        everything = f"{f'{len(held)} of' if failed else 'All'} {tested} claims that could be tested hold."
     sentences = [everything if tested else "No claim could be tested."]
     powers = sorted((v for v in held if math.isfinite(v.power)), key=lambda v: v.power)
     if powers:

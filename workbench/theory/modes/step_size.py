@@ -88,10 +88,14 @@ def step_size_shift(
         eta: learning rate. s: ``(K,)``. c: input scale. a0: initial strength. depth: number of layers D.
 
     Returns:
-        ``(..., K)``; 0 where a mode has saturated or never starts. The error is of order eta^2.
+        ``(..., K)``; 0 where a mode has saturated, never starts or starts at its end. It holds of modes that start
+        above their end and decay, too. The error is of order eta^2.
     """
     a_, e_, s_ = (np.asarray(x, dtype=np.float64) for x in (strengths, residuals, s))
+    e0 = s_ - c * a0
     with np.errstate(divide="ignore", invalid="ignore"):
-        logarithm = (1 - 1 / depth) * np.log(a_ / a0) + np.log(e_ / (s_ - c * a0))
+        logarithm = (1 - 1 / depth) * np.log(a_ / a0) + np.log(e_ / e0)
         shift = -eta / 2 * depth * a_ ** (2 - 2 / depth) * e_ * logarithm
-    return np.asarray(np.where((a_ > 0) & (e_ > 0), shift, 0.0))
+    # A residual that has changed its sign is rounding: no mode passes its end.
+    moves = (a_ > 0) & (e_ * np.sign(e0) > 0)
+    return np.asarray(np.where(moves, shift, 0.0))
