@@ -16,9 +16,13 @@ def random(*shape):
     return torch.tensor(np.random.default_rng(sum(shape)).standard_normal(shape))
 
 
-@pytest.mark.parametrize("threaded", [products._THREADED, 0])
-def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, threaded):
-    # 0 sends every product to torch.
+#: Whether torch multiplies blocks of their own, and below how many multiplications numpy does.
+WAYS = [(True, products._THREADED), (False, products._THREADED), (False, 0)]
+
+
+@pytest.mark.parametrize(("wide", "threaded"), WAYS)
+def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, wide, threaded):
+    monkeypatch.setattr(products, "_WIDE", wide)
     monkeypatch.setattr(products, "_THREADED", threaded)
     A, B, X = random(7, 5, 3), random(7, 4, 3), random(3, 6)
     for first, second, by_hand in (
@@ -26,9 +30,24 @@ def test_products_of_views_equal_sums_over_the_shared_index(monkeypatch, threade
         (A.mT, A, torch.einsum("bki,bkj->bij", A, A)),
         (A, X, torch.einsum("bik,kj->bij", A, X)),
     ):
-        out = torch.full_like(by_hand, torch.nan)
-        assert products.multiply(first, second, out=out) is out
-        torch.testing.assert_close(out, by_hand, rtol=1e-14, atol=1e-14)
+        block, wider = torch.full_like(by_hand, torch.nan), torch.zeros(*by_hand.shape[:2], 9, dtype=by_hand.dtype)
+        for out in (block, wider[..., : by_hand.shape[2]]):
+            products.run([products.product(first, second, out=out)])
+            torch.testing.assert_close(out, by_hand, rtol=1e-14, atol=1e-14)
+        assert not wider[..., by_hand.shape[2] :].any()
+
+
+@pytest.mark.parametrize(("wide", "threaded"), WAYS)
+def test_what_was_made_ready_follows_its_factors_and_adds_to_its_total(monkeypatch, wide, threaded):
+    monkeypatch.setattr(products, "_WIDE", wide)
+    monkeypatch.setattr(products, "_THREADED", threaded)
+    first, second, total = random(3, 2, 4), random(3, 4, 5), random(3, 2, 5)
+    add, expected = products.add_product(total, first, second, spare=torch.empty_like(total)), total.clone()
+    for _ in range(2):
+        first.add_(1.0)
+        expected += torch.einsum("bik,bkj->bij", first, second)
+        products.run(add)
+    torch.testing.assert_close(total, expected, rtol=1e-14, atol=1e-14)
 
 
 def test_chains_that_diverge_are_not_finite_without_a_warning():
@@ -126,3 +145,14 @@ def test_the_noise_of_a_chain_continues_from_block_to_block_and_ignores_its_neig
         assert not torch.equal(b[0][0], b[0][1])
         seen.add(float(a[0][0, 0]))
     assert len(seen) == 2 * steps + 1
+
+
+def test_a_block_of_noise_is_what_the_generator_of_a_chain_draws_at_once():
+    target, extra, seed = stiff(3), 2, 11
+    first_steps = Noise(target, seed, places(3), extra).block(5)
+    for chain in range(3):
+        entropy = np.random.SeedSequence((seed, 0, chain)).generate_state(1, np.uint64)[0]
+        stream = torch.Generator().manual_seed(int(entropy) >> 1)
+        drawn = torch.empty(5, target.n_weights + extra).normal_(generator=stream)
+        for (xi, rest), row in zip(first_steps, drawn, strict=True):
+            assert torch.equal(torch.cat([xi[chain], rest[chain]]), row)

@@ -6,12 +6,15 @@ Syx = sum_i omega_i y_i x_i^T / P,   Sxx = sum_i omega_i x_i x_i^T / P
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from workbench.semantics import SemanticTask
 from workbench.simulation.running.place import Place
+from workbench.simulation.running.products import Calls, add_product, product, run
 
 Array = NDArray[np.float64]
 
@@ -21,35 +24,39 @@ class GramDescent:
 
     def __init__(self, task: SemanticTask, layers: list[torch.Tensor], eta: float, place: Place) -> None:
         self.layers, self._task, self._eta, self._place = [W.contiguous() for W in layers], task, eta, place
-        self._spare = torch.empty_like(self.layers[0])
-        self._Syx = self.layers[0].new_empty((len(layers[0]), task.n_outputs, task.n_inputs))
-        self._Sxx, self._E = self._Syx.new_empty(0), torch.empty_like(self._Syx)
         # Of any weights, where no item has two inputs.
         self._diagonal = bool(((task.X != 0).sum(axis=0) <= 1).all())
+        new, R, inputs = self.layers[0].new_zeros, len(layers[0]), task.n_inputs
+        self._Syx, self._Sxx = new((R, task.n_outputs, inputs)), new((R, 1 if self._diagonal else inputs, inputs))
+        self._calls = self._step()
 
     def weigh(self, omega: Array) -> None:
-        """``(R, P)`` factors omega from now on."""
-        X, weighted = self._task.X, omega[:, None, :] / self._task.n_items * self._task.X  # (R, N_i, P)
+        """``(R, P)`` factors omega from now on; the moments are kept times eta."""
+        X, weighted = self._task.X, omega[:, None, :] * self._eta / self._task.n_items * self._task.X  # (R, N_i, P)
         Sxx = weighted @ X.T
-        shown = np.diagonal(Sxx, axis1=1, axis2=2)[:, None, :] if self._diagonal else Sxx
+        self._Sxx.copy_(self._place.tensor(np.diagonal(Sxx, axis1=1, axis2=2)[:, None, :] if self._diagonal else Sxx))
         self._Syx.copy_(self._place.tensor(self._task.Y @ weighted.transpose(0, 2, 1)))
-        moments = self._place.tensor(shown)
-        self._Sxx = self._Sxx.copy_(moments) if self._Sxx.numel() else moments
 
     def step(self, items: torch.Tensor | None, n: int) -> None:
         """All items; the number n of the step does not matter."""
-        (W1, W2), E = self.layers, self._E
-        torch.bmm(W2, W1, out=E)
+        run(self._calls)
+
+    def _step(self) -> Calls:
+        """The formulas above, where E is first the outputs, and then -eta E."""
+        (W1, W2), Syx, Sxx = self.layers, self._Syx, self._Sxx
+        E, change1, spare = torch.empty_like(Syx), torch.empty_like(W1), torch.empty_like(W2)
         if self._diagonal:
-            torch.addcmul(self._Syx, E, self._Sxx, value=-1.0, out=E)  # now -E
+            residual: Calls = [partial(torch.addcmul, Syx, E, Sxx, value=-1.0, out=E)]
         else:
-            E = torch.baddbmm(self._Syx, E, self._Sxx, alpha=-1.0)
-        torch.baddbmm(W1, W2.mT, E, alpha=self._eta, out=self._spare)
-        W2.baddbmm_(E, W1.mT, alpha=self._eta)
-        if W1.is_cuda:  # `Repeated` wants the weights where they were
-            W1.copy_(self._spare)
-        else:
-            self.layers[0], self._spare = self._spare, W1
+            moments = torch.empty_like(E)
+            residual = [product(E, Sxx, out=moments), partial(torch.sub, Syx, moments, out=E)]
+        return [
+            product(W2, W1, out=E),
+            *residual,
+            product(W2.mT, E, out=change1),
+            *add_product(W2, E, W1.mT, spare=spare),
+            partial(W1.add_, change1),
+        ]
 
     def numbers(self) -> dict[str, torch.Tensor]:
         """All that changes from step to step."""
