@@ -54,7 +54,7 @@ class Noise:
         self._source = (_Counters if by_counter(device) else _Streams)(seed, places, device)
         self.steps = block_steps(target.n_weights)
         parts = [target.n_weights, extra]
-        self._block = torch.empty((target.chains, self.steps, sum(parts)), dtype=torch.float32, device=device)
+        self._block = self._source.room(self.steps, sum(parts))
         # The block stays where it is, so the views of every step on it are made once.
         weights, rest = (part.unbind(dim=1) for part in torch.split(self._block, parts, dim=2))
         self._views = list(zip(weights, rest, strict=True))
@@ -78,9 +78,14 @@ class Noise:
 
 
 class _Streams:
-    """A random generator of torch for every chain."""
+    """A random generator of torch for every chain.
+
+    It fills a block that is contiguous in the steps of one chain, while a step reads that of all chains: from as many
+    places as there are chains, each a miss of the cache, unless the numbers are laid out by steps as they are drawn.
+    """
 
     def __init__(self, seed: int, places: NDArray[np.int64], device: torch.device) -> None:
+        self._device = device
         self._streams = [
             torch.Generator(device=device).manual_seed(
                 int(np.random.SeedSequence((seed, int(k), int(c))).generate_state(1, np.uint64)[0]) >> 1
@@ -88,9 +93,15 @@ class _Streams:
             for k, c in places
         ]
 
+    def room(self, steps: int, numbers: int) -> torch.Tensor:
+        """``(B, steps, numbers)``, to be filled."""
+        by_steps = torch.empty((steps, len(self._streams), numbers), dtype=torch.float32, device=self._device)
+        return by_steps.transpose(0, 1)
+
     def fill(self, block: torch.Tensor) -> None:
+        drawn = torch.empty(block.shape[1:], dtype=block.dtype, device=block.device)
         for chain, stream in zip(block, self._streams, strict=True):
-            chain.normal_(generator=stream)
+            chain.copy_(drawn.normal_(generator=stream))
 
     def position(self) -> NDArray[Any]:
         return np.stack([stream.get_state().numpy() for stream in self._streams])
@@ -106,6 +117,10 @@ class _Counters:
     def __init__(self, seed: int, places: NDArray[np.int64], device: torch.device) -> None:
         self._seed, self._places = seed, torch.tensor(places, dtype=torch.int32, device=device)
         self._steps = 0
+
+    def room(self, steps: int, numbers: int) -> torch.Tensor:
+        """``(B, steps, numbers)``, to be filled."""
+        return torch.empty((len(self._places), steps, numbers), dtype=torch.float32, device=self._places.device)
 
     def fill(self, block: torch.Tensor) -> None:
         from workbench.simulation.sampling.gpu import philox  # needs Triton
