@@ -275,7 +275,9 @@ def all_subsets(P, m):
 
 
 def test_mini_batches_are_uniform_subsets_of_the_stated_size():
-    weights = minibatch.item_weights(torch.randn(40000, 6, generator=torch.Generator().manual_seed(0)), 2)
+    numbers = torch.randn(40000, 6, generator=torch.Generator().manual_seed(0))
+    weights = minibatch.item_weights(numbers, 2)
+    assert torch.equal(weights > 0, numbers.argsort(dim=1).argsort(dim=1) < 2)
     assert set(weights.unique().tolist()) == {0.0, 3.0}
     assert (weights.sum(dim=1) == 6).all()
     patterns, counts = (weights > 0).unique(dim=0, return_counts=True)

