@@ -1,5 +1,6 @@
 """The bench: truths equal independent computations, controls lose, and a bad method is one row."""
 
+import sys
 from dataclasses import replace
 from functools import cache
 from itertools import permutations
@@ -20,6 +21,7 @@ from workbench.bench.runner import evaluate
 from workbench.bench.setup import flat_starts, recipe_of, starts_of
 from workbench.bench.summary import sign_warning
 from workbench.bench.truth import lds_of, runs_of, truths_of, window_steps
+from workbench.commands.bench import _split
 from workbench.comparison import no_bar
 from workbench.errors import WorkbenchError
 from workbench.semantics import Hierarchy
@@ -208,6 +210,18 @@ def not_finite(network, examples):
     return np.full((4, 4), np.nan)
 
 
+def complex_numbers(network, examples):
+    return 1j * np.eye(len(examples))
+
+
+def forgetful(network, examples):
+    example_gradients(network, examples)
+
+
+def leaving(network, examples):
+    raise SystemExit(3)
+
+
 def misshapen(network, examples):
     return np.zeros((3, 3))
 
@@ -229,6 +243,9 @@ def dying(network, examples):
         (raising, 60, "raised ValueError: no gradients here"),
         (not_finite, 60, "values that are not finite"),
         (misshapen, 60, "shape (5, 3, 3)"),
+        (complex_numbers, 60, "complex numbers; give real ones"),
+        (forgetful, 60, "it returned nothing"),
+        (leaving, 60, "raised SystemExit: 3"),
         (endless, 0.5, "took longer than 0.5 s"),
         (dying, 60, "its process died (SIGKILL)"),
     ],
@@ -252,6 +269,43 @@ def test_a_method_cannot_change_the_run_it_sees():
     assert all(torch.equal(a, b) for a, b in zip(before, run.checkpoints[3].parameters(), strict=True))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [lambda network, examples, damping: 0, lambda network, examples, *, damping: 0, lambda run, damping: 0],
+)
+def test_a_method_whose_options_have_no_default_is_refused_before_anything_is_trained(function):
+    with pytest.raises(WorkbenchError, match="give every option a default"):
+        Method("mine", function)
+    assert Method("mine", lambda network, examples, damping=1.0: 0).of_one_checkpoint
+    assert not Method("mine", lambda run, damping=1.0: 0).of_one_checkpoint
+
+
+@pytest.mark.parametrize("draw", [lambda n: np.random.standard_normal((n, n)), lambda n: torch.randn(n, n)])  # noqa: NPY002
+def test_what_a_method_leaves_to_chance_differs_between_seeds_and_is_the_same_again(draw):
+    """Without seeds of its own: intervals over seeds must hold its noise, and a second bench give the same scores."""
+
+    def chance(network, examples):
+        return draw(len(examples))
+
+    runs = runs_of(SMALL["tree"], 2, truths("tree", seeds=2))
+    first, again = (evaluate(Method("chance", chance), SMALL["tree"], runs, 60) for _ in range(2))
+    assert np.array_equal(first.influence, again.influence)
+    assert not np.allclose(first.influence[0], first.influence[1])
+
+
+def test_what_a_method_prints_is_shown(capfd):
+    def talking(network, examples):
+        print("here I am")
+        return np.zeros((4, 4))
+
+    evaluate(Method("talking", talking), SMALL["tree"], runs_of(SMALL["tree"], 1, truths("tree")), 60)
+    assert "here I am" in capfd.readouterr().out
+
+
+def test_problems_are_split_at_commas_that_do_not_belong_to_a_tree():
+    assert _split("tree:3,2,newick:((a,b),c);,my.csv", "--problems") == ["tree:3,2", "newick:((a,b),c);", "my.csv"]
+
+
 def test_a_table_of_ones_own_is_a_problem(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("item,a,b,c\nx,1,0,1\ny,1,1,0\nz,0,1,1\nw,0,0,1\n")
@@ -259,12 +313,18 @@ def test_a_table_of_ones_own_is_a_problem(tmp_path):
     assert isinstance(problem, Problem) and problem.task().n_items == 4
 
 
-def test_a_method_comes_from_a_file(tmp_path):
+def test_a_method_comes_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", list(sys.path))
     path = tmp_path / "mine.py"
     path.write_text("def score(network, examples):\n    return -(examples.inputs @ examples.inputs.T)\n")
     assert method_from_file(f"{path}:score").of_one_checkpoint
+    (tmp_path / "helper_of_mine.py").write_text("SIGN = -1\n")
+    (tmp_path / "two.py").write_text("from helper_of_mine import SIGN\ndef score(run):\n    return SIGN\n")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit('bye')\n")
+    assert not method_from_file(f"{tmp_path}/two.py:score").of_one_checkpoint
     for text, reason in (
         (f"{path}:other", "no function"),
+        (f"{tmp_path}/leaves.py:score", "the file does not run .SystemExit: bye"),
         (f"{tmp_path}/no.py:score", "no file"),
         ("score", "FILE.py"),
     ):

@@ -44,6 +44,15 @@ def test_agreement_is_blind_to_scale_and_the_slope_is_not():
     assert by(rows, "slope", "0", TIMES[3]).value == pytest.approx(7)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_scores_of_numbers_whose_squares_overflow_are_those_of_any_other_scale(scale):
+    y = truth()
+    e = y + 0.3 * np.random.default_rng(1).standard_normal(y.shape)
+    plain, scaled = scores(e, y, TIMES, LEVELS), scores(scale * e, y, TIMES, LEVELS)
+    for a, b in zip(plain, scaled, strict=True):
+        assert b.value == pytest.approx(scale * a.value if a.score == "slope" else a.value, rel=1e-9, nan_ok=True)
+
+
 def test_the_error_of_a_flip_is_the_delay_of_the_curve():
     y = truth()
     late = np.where(LEVELS == 0, y + (-0.5) * y[:, -1:] / y[:, -1:].max(), y)  # a constant added moves the flip

@@ -58,6 +58,21 @@ def test_worksheets_print_what_they_say():
             assert printed.getvalue() == expected
 
 
+@pytest.mark.parametrize("name", ["method.md", "network.md"])
+def test_python_of_the_how_tos_runs(name):
+    from workbench.bench import METHODS
+
+    names: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for kind, code in blocks(DOCS / "howto" / name):
+            if kind == "python":
+                exec(compile(code, name, "exec"), names)
+    if name == "network.md":
+        assert float(names["gap"]) < 1e-3 and (abs(names["off"]) < 2).mean() > 0.8
+    else:
+        assert METHODS.pop("gradient_dot").of_one_checkpoint
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_and_to_files_of_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -15,7 +15,7 @@ from workbench.language.settings import Posterior
 
 # Importing it takes seconds, which collecting tests should not.
 pytestmark = pytest.mark.skipif(
-    find_spec("transformers") is None, reason='checkpoints of language models need pip install "workbench[language]"'
+    find_spec("transformers") is None, reason='models need pip install "stagewise-workbench[language]"'
 )
 
 REVISIONS = ("step0", "step8", "step64")
@@ -156,6 +156,42 @@ def test_bad_input_is_one_line(saved, change, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_tokenizer_beside_the_checkpoints_is_theirs(saved, tmp_path):
+    from workbench.language.pretrained import load_tokenizer
+
+    shutil.copytree(saved, tmp_path / "beside")
+    for revision in REVISIONS:
+        for file in (tmp_path / "beside" / revision).glob("tokenizer*"):
+            file.replace(tmp_path / "beside" / file.name)
+    assert load_tokenizer(str(tmp_path / "beside"), "step8")[0](TEXT) == load_tokenizer(str(saved), "step8")[0](TEXT)
+    with pytest.raises(WorkbenchError, match=r"has no revision 'main'; it has only itself, which is called \."):
+        load_tokenizer(str(saved / "step8"), "main")
+    assert load_tokenizer(str(saved / "step8"), ".")[1] == 64
+
+
+def test_tokens_that_the_model_does_not_know_are_refused(saved, tmp_path):
+    import transformers
+
+    from workbench.language.pretrained import pretrained_study
+
+    shutil.copytree(saved, tmp_path / "other")
+    config = transformers.AutoConfig.from_pretrained(saved / "step0", vocab_size=100)
+    transformers.GPTNeoXForCausalLM(config).save_pretrained(tmp_path / "other" / "step64")
+    with pytest.raises(WorkbenchError, match=r"the tokenizer gives token \d+, and the model knows 100"):
+        pretrained_study(settings(tmp_path / "other"), TEXT)
+
+
+def test_a_model_without_attention_is_asked_for_none(saved):
+    import transformers
+
+    from workbench.language.pretrained import load_model, tells_attention
+
+    tokens = torch.zeros((1, 8), dtype=torch.int64)
+    config = transformers.MambaConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, state_size=2)
+    assert not tells_attention(transformers.MambaForCausalLM(config).eval(), tokens)
+    assert tells_attention(load_model(str(saved), "step8"), tokens)
+
+
 def test_the_same_weights_under_two_names_are_refused(saved, tmp_path):
     from workbench.language.pretrained import pretrained_study
 
@@ -171,6 +207,9 @@ def test_the_same_weights_under_two_names_are_refused(saved, tmp_path):
         (" cat", "the", "word start"), ("Cat", "\n", "word start"), ("ing", " walk", "word part"),
         (" ", "a", "spacing"), ("\n", ".", "formatting"), (" (", "a", "left delimiter"), ("]", "a", "right delimiter"),
         (").", "a", "formatting"), (" 12", "a", "numeric"), ("#", " ", "formatting"),
+        ("「", "。", "left delimiter"), ("）", "字", "right delimiter"), (" „", ",", "left delimiter"),
+        ("》", "字", "right delimiter"), ("。", "字", "formatting"), ("字", "字", "word part"),
+        (">", "a", "right delimiter"),
     ],
 )  # fmt: skip
 def test_the_class_of_a_piece_of_text(piece, before, name):

@@ -25,6 +25,7 @@ def curve_table(evaluation: Evaluation, truths: Truths) -> dict[str, Array]:
     assert evaluation.influence is not None
     P = truths.levels.shape[0]
     e, y = evaluation.influence[..., :P], truths.influence[RANKED_BY][..., :P]
+    e = e / (np.abs(e).max() or 1.0)  # squares of huge numbers overflow
     off = truths.levels[:, :P] >= 0
     size = float((e[..., off] ** 2).sum())
     factor = float((e[..., off] * y[..., off]).sum()) / size if size > 0 else 0.0

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def _child(compute: Callable[[], Any], answer: Connection) -> None:
     torch.set_num_threads(1)
     answer.send(_call(compute))
     answer.close()
+    sys.stdout.flush()  # what the function printed
     os._exit(0)  # no cleaning up of what the parent owns
 
 
@@ -83,7 +85,7 @@ def _call(compute: Callable[[], Any]) -> Outcome:
         value, failure = compute(), ""
     except WorkbenchError as error:
         value, failure = None, str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())
         value, failure = None, f"raised {type(error).__name__}{': ' + text if text else ''}"[:300]
     seconds = time.process_time() - begin

@@ -49,16 +49,17 @@ class Method:
             raise WorkbenchError(f"sign {self.sign!r} of method {self.name!r}; use {' or '.join(get_args(Sign))}")
         if not self.name or not all(c.isalnum() or c in "_-.+ " for c in self.name):
             raise WorkbenchError(f"method name {self.name!r}; use letters, digits, blanks and _-.+")
+        asked = _required(self.function)
+        if len(asked) > 2 or (len(asked) == 2 and asked[0] == "run"):
+            raise WorkbenchError(
+                f"method {self.name!r} takes ({', '.join(asked)}); write it as function(run) or function(network, "
+                "examples), and give every option a default"
+            )
 
     @property
     def of_one_checkpoint(self) -> bool:
         """Whether the function takes (network, examples) instead of a run."""
-        required = [
-            p
-            for p in inspect.signature(self.function).parameters.values()
-            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        return len(required) == 2
+        return len(_required(self.function)) == 2
 
     def influence(self, run: Run) -> Array:
         """``(T, P, P + Q)`` or ``(T, P, P)`` in the package's sign.
@@ -87,13 +88,25 @@ class Method:
         return values if self.sign == "negative_helps" else -values
 
 
+def _required(function: Callable[..., Any]) -> list[str]:
+    """Parameters without a default."""
+    named = inspect.signature(function).parameters.values()
+    return [p.name for p in named if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
 def _numbers(values: Any) -> Array:
+    if values is None:
+        raise WorkbenchError("it returned nothing; end the function with return")
     if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().numpy()
+        values = (values if values.is_complex() else values.double()).detach().cpu().numpy()
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        real = array.real.astype(np.float64)
     except (TypeError, ValueError):
         raise WorkbenchError(f"it returned {type(values).__name__}, which is no array of numbers") from None
+    if np.iscomplexobj(array):
+        raise WorkbenchError("it returned complex numbers; give real ones")
+    return real
 
 
 #: The registered methods by name; `workbench.bench.methods` fills it with those that are shipped.
@@ -118,7 +131,7 @@ def method_from_file(text: str) -> Method:
     """The method that ``file.py:function`` names; the file is the user's own code, and runs.
 
     A function registered by `method` keeps its name and sign; any other is called as the function, and its sign is
-    taken to be the package's.
+    taken to be the package's. Files beside it can be imported, as from a script.
     """
     path_text, colon, name = text.rpartition(":")
     path = Path(path_text)
@@ -130,9 +143,11 @@ def method_from_file(text: str) -> Method:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    if (beside := str(path.resolve().parent)) not in sys.path:
+        sys.path.insert(0, beside)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise WorkbenchError(f"method {text!r}: the file does not run ({type(error).__name__}: {error})") from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,8 +70,8 @@ class BenchResult:
 def evaluate(method: Method, problem: Problem, runs: Sequence[Run], limit: float) -> Evaluation:
     """Run a method on every seed of a problem, and on shuffled networks, each in a process of its own."""
     values, costs, shuffled = [], [], []
-    for run in runs:
-        outcome = call_isolated(partial(_counted, method, run), limit)
+    for seed, run in enumerate(runs):
+        outcome = call_isolated(partial(_seeded, seed, partial(_counted, method, run)), limit)
         if outcome.failure:
             return Evaluation(
                 method,
@@ -85,7 +86,8 @@ def evaluate(method: Method, problem: Problem, runs: Sequence[Run], limit: float
         influence, passes = outcome.value
         values.append(influence)
         costs.append((outcome.seconds, outcome.megabytes, passes))
-        other: Outcome = call_isolated(partial(method.influence, shuffled_run(run)), limit)
+        shuffled_networks = partial(method.influence, shuffled_run(run))
+        other: Outcome = call_isolated(partial(_seeded, seed, shuffled_networks), limit)
         shuffled.append(np.nan if other.failure else _likeness(influence, other.value))
     seconds, megabytes, passes = np.array(costs).T
     return Evaluation(
@@ -98,6 +100,17 @@ def evaluate(method: Method, problem: Problem, runs: Sequence[Run], limit: float
         float(passes.mean()),
         np.array(shuffled),
     )
+
+
+def _seeded(seed: int, compute: Callable[[], Any]) -> Any:
+    """Call with the global generators seeded: each would else go on, in every child, from the parent's one state.
+
+    The same numbers would come for every seed of the problem, as if nothing were left to chance.
+    """
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # a method may use it
+    torch.manual_seed(seed)
+    return compute()
 
 
 def _counted(method: Method, run: Run) -> tuple[Array, int]:

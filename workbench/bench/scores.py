@@ -57,6 +57,8 @@ def scores(estimate: Array, truth: Array, times: Array, levels: NDArray[np.int64
         levels: ``(P, N)``.
     """
     rows: list[Score] = []
+    unit = _unit(estimate)
+    estimate = estimate / unit
     for level, mask in level_masks(levels).items():
         e, y = estimate[..., mask], truth[..., mask]
         rows += _of_the_run(level, e, y, times)
@@ -64,7 +66,7 @@ def scores(estimate: Array, truth: Array, times: Array, levels: NDArray[np.int64
         for name, values in (
             ("correlation", _correlation(e, y)),
             ("sign_agreement", _sign_agreement(e, y, floor)),
-            ("slope", _slope(e, y)),
+            ("slope", unit * _slope(e, y)),
         ):
             rows += [Score(level, name, float(t), *interval(values[:, k])) for k, t in enumerate(times)]
     return rows
@@ -78,7 +80,8 @@ def interval(values: Array) -> tuple[float, float, float]:
     mean = float(known.mean())
     if len(known) == 1:
         return mean, float("nan"), float("nan")
-    half = _quantile(len(known) - 1) * float(known.std(ddof=1) / np.sqrt(len(known)))
+    with np.errstate(over="ignore"):  # of slopes, which have the estimate's own scale
+        half = _quantile(len(known) - 1) * float(known.std(ddof=1) / np.sqrt(len(known)))
     return mean, mean - half, mean + half
 
 
@@ -97,11 +100,18 @@ def _of_the_run(level: str, e: Array, y: Array, times: Array) -> Iterator[Score]
 
 def agreement(e: Array, y: Array) -> Array:
     """``(S,)`` cosine over time and pairs; 0 where the estimate is zero, NaN where the truth is."""
+    e, y = e / _unit(e), y / _unit(y)
     product = (e * y).sum(axis=(1, 2))
     sizes = np.linalg.norm(e, axis=(1, 2)), np.linalg.norm(y, axis=(1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = np.where(sizes[0] > 0, product / (sizes[0] * sizes[1]), 0.0)
     return np.where(sizes[1] > 0, cosine, np.nan)
+
+
+def _unit(values: Array) -> float:
+    """The power of two below the largest value: squares of huge or tiny numbers stay numbers, and no bit is lost."""
+    size = float(np.abs(values).max(initial=0.0))
+    return 2.0 ** (np.frexp(size)[1] - 1) if size > 0 else 1.0
 
 
 def _correlation(e: Array, y: Array) -> Array:

@@ -154,10 +154,10 @@ def _problems(args: argparse.Namespace) -> list[Problem]:
 
 
 def _split(text: str, option: str) -> list[str]:
-    """Names separated by commas; the commas of a tree's branching stay with it."""
+    """Names separated by commas; those of a tree's branching, and between the parentheses of Newick, stay with it."""
     names: list[str] = []
     for part in (part.strip() for part in text.split(",")):
-        if names and part.isdigit():
+        if names and (part.isdigit() or names[-1].count("(") > names[-1].count(")")):
             names[-1] += f",{part}"
         elif part:
             names.append(part)
@@ -182,7 +182,7 @@ def _methods(args: argparse.Namespace) -> list[Method]:
                 f"no method {', '.join(unknown)}; choose from {names}, or give --method FILE.py:FUNCTION"
             )
         shipped = [METHODS[name] for name in _split(args.methods, "--methods") if not METHODS[name].control]
-    own = [method_from_file(text) for text in args.method]
+    own = [method_from_file(text) for text in dict.fromkeys(args.method)]
     controls = [method for method in METHODS.values() if method.control]
     chosen = {method.name: method for method in (*shipped, *controls, *own)}
     if len(chosen) < len({id(method) for method in (*shipped, *controls, *own)}):
@@ -195,7 +195,9 @@ def _settings(args: argparse.Namespace, problems: list[Problem], methods: list[M
 
     import workbench
 
-    files = {text: hashlib.sha256(Path(text.rpartition(":")[0]).read_bytes()).hexdigest() for text in args.method}
+    own = {Path(text.rpartition(":")[0]).resolve() for text in args.method}
+    read = own | {place for place in _imported() if place.parent in {path.parent for path in own}}
+    files = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(read)}
     return {
         "problems": {problem.name: problem.task().digest for problem in problems},
         "methods": [method.name for method in methods],
@@ -204,6 +206,14 @@ def _settings(args: argparse.Namespace, problems: list[Problem], methods: list[M
         "limit": args.limit,
         "code_version": workbench.__version__,
     }
+
+
+def _imported() -> set[Path]:
+    """Files of the modules that are loaded, those beside a method's own among them."""
+    import sys
+
+    places = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return {path for place in places if place and (path := Path(place).resolve()).is_file()}
 
 
 def _list() -> int:

@@ -170,7 +170,7 @@ def _given(args: argparse.Namespace, **names: str) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # with the mark that Windows writes, or without
     except UnicodeDecodeError:
         raise WorkbenchError(f"--text {path} is not in UTF-8; convert it, for instance with iconv") from None
     except OSError as error:

@@ -128,7 +128,7 @@ def _needs_widgets() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise WorkbenchError(
-            f"the explorer needs {error.name}, which is not installed; use: pip install 'workbench[explore]'"
+            f"the explorer needs {error.name}, which is not installed; use: pip install 'stagewise-workbench[explore]'"
         ) from None
 
 

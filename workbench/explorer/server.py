@@ -59,7 +59,7 @@ def _server(guard: Guard, browser: bool) -> Any:
         from voila.app import Voila
     except ImportError as error:
         raise WorkbenchError(
-            f"the app needs {error.name}, which is not installed; use: pip install 'workbench[explore]'"
+            f"the app needs {error.name}, which is not installed; use: pip install 'stagewise-workbench[explore]'"
         ) from None
 
     class Server(Voila):  # type: ignore[misc]

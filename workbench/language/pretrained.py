@@ -1,8 +1,8 @@
 """Checkpointed causal language models, as `transformers` loads them: from the Hub, or from a directory.
 
 A model on the Hub keeps its checkpoints as revisions (Pythia: ``step0``, ``step1``, ``step2``, ``step4``, ...,
-``step143000``); a directory keeps each in a directory of that name. Only safetensors are read, and no code that comes
-with a model is ever run.
+``step143000``); a directory keeps each in a directory of that name, the tokenizer in each or beside them. Only
+safetensors are read, and no code that comes with a model is ever run.
 """
 
 from __future__ import annotations
@@ -74,7 +74,11 @@ def pretrained_study(
         )
     observed = with_enough(observed_documents(corpus, settings.observed))
     model = load_model(settings.model, settings.revisions[-1])
-    subject = Subject(model, causal_losses, attention, torch.tensor(corpus.tokens), observed, settings.shown)
+    most, known = int(corpus.tokens.max()), int(model.get_input_embeddings().weight.shape[0])
+    if most >= known:
+        raise WorkbenchError(f"the tokenizer gives token {most}, and the model knows {known}; give those of one model")
+    patterns = attention if tells_attention(model, torch.tensor(corpus.tokens[:1])) else None
+    subject = Subject(model, causal_losses, patterns, torch.tensor(corpus.tokens), observed, settings.shown)
     check_revisions(settings)
     states: list[Callable[[], Mapping[str, torch.Tensor]]] = [
         lambda revision=revision: load_model(settings.model, revision).state_dict()  # type: ignore[misc]
@@ -128,11 +132,15 @@ def load_tokenizer(name: str, revision: str) -> tuple[Encoder, int]:
     """Its tokenizer, and how many tokens the model reads."""
     transformers = _transformers()
     place, options = _place(name, revision)
+    own = (Path(place) / "tokenizer_config.json").is_file() or not (Path(name) / "tokenizer_config.json").is_file()
+    common = {"trust_remote_code": False, "use_fast": True, **options}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, use_fast=True, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place if own else name, **common)
         config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
         raise WorkbenchError(f"model {name!r}, revision {revision!r} cannot be loaded: {_line(error)}") from None
+    if not tokenizer.is_fast:
+        raise WorkbenchError(f"the tokenizer of {name!r} does not say which letters a token stands for; use a fast one")
 
     def encode(text: str) -> tuple[list[int], list[str]]:
         encoding = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
@@ -144,6 +152,15 @@ def load_tokenizer(name: str, revision: str) -> tuple[Encoder, int]:
 def causal_losses(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     """``(B, n - 1)`` losses of a model of `transformers`."""
     return next_token_losses(model(input_ids=tokens, use_cache=False).logits, tokens)
+
+
+def tells_attention(model: nn.Module, tokens: torch.Tensor) -> bool:
+    """Whether `attention` can be asked of a model; some have none."""
+    try:
+        with torch.no_grad():
+            return bool(attention(model, tokens))
+    except (TypeError, ValueError, AttributeError, WorkbenchError):
+        return False
 
 
 def attention(model: nn.Module, tokens: torch.Tensor) -> list[torch.Tensor]:
@@ -163,8 +180,9 @@ def _place(name: str, revision: str) -> tuple[str, dict[str, str]]:
         return name, {"revision": revision}
     place = folder / revision
     if not (place / "config.json").is_file():
+        single = "only itself, which is called ." if (folder / "config.json").is_file() else "none"
         known = sorted(path.parent.name for path in folder.glob("*/config.json"))
-        raise WorkbenchError(f"{name} has no revision {revision!r}; it has {', '.join(known) or 'none'}")
+        raise WorkbenchError(f"{name} has no revision {revision!r}; it has {', '.join(known) or single}")
     return str(place), {}
 
 
@@ -173,7 +191,7 @@ def _transformers() -> Any:
         transformers: Any = import_module("transformers")
     except ImportError:
         raise WorkbenchError(
-            'checkpoints of language models need transformers; pip install "workbench[language]"'
+            'checkpoints of language models need transformers; pip install "stagewise-workbench[language]"'
         ) from None
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()

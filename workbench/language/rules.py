@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from unicodedata import category
 
 import numpy as np
 
@@ -25,7 +26,8 @@ RULE_CLASSES = (
     "numeric",
     "induction",
 )
-_LEFT, _RIGHT = set("([{<«“‘"), set(")]}>»”’")
+#: Beside brackets and quotation marks of any script, which Unicode knows by their categories.
+_LEFT, _RIGHT = {"<"}, {">"}
 
 #: Turns text into token numbers and the piece of text of each.
 Encoder = Callable[[str], tuple[list[int], list[str]]]
@@ -42,9 +44,9 @@ def rule_class(piece: str, before: str) -> int:
         return RULE_CLASSES.index("formatting" if "\n" in piece else "spacing") if piece else -1
     if text.isnumeric():
         return RULE_CLASSES.index("numeric")
-    if set(text) <= _LEFT:
+    if all(letter in _LEFT or category(letter) in ("Ps", "Pi") for letter in text):
         return RULE_CLASSES.index("left delimiter")
-    if set(text) <= _RIGHT:
+    if all(letter in _RIGHT or category(letter) in ("Pe", "Pf") for letter in text):
         return RULE_CLASSES.index("right delimiter")
     if text[0].isalpha():
         goes_on = piece[0].isalpha() and before[-1:].isalpha()
@@ -111,7 +113,8 @@ def byte_pairs(text: str, vocabulary: int = 512) -> tuple[Encoder, tuple[str, ..
     try:
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     except ImportError:
-        raise WorkbenchError('a text of your own needs tokenizers; pip install "workbench[language]"') from None
+        remedy = 'pip install "stagewise-workbench[language]"'
+        raise WorkbenchError(f"a text of your own needs tokenizers; {remedy}") from None
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -38,7 +38,7 @@ def hessian_product(model: ModuleLosses, data: Data, v: Array) -> Array:
         (gradient,) = torch.autograd.grad(model.mean(leaf, data), leaf, create_graph=True)
         (product,) = torch.autograd.grad(gradient @ direction, leaf)
     except (RuntimeError, NotImplementedError):
-        size = 1e-3 * float(model.star.norm()) / max(float(direction.norm()), 1e-30)
+        size = 1e-3 * (float(model.star.norm()) or 1.0) / max(float(direction.norm()), 1e-30)
         ends = [model.gradient(model.star + sign * size * direction, data) for sign in (1, -1)]
         product = (ends[0] - ends[1]) / (2 * size)
     return product.detach().cpu().numpy().astype(np.float64)

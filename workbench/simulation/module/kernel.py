@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.func import vjp, vmap
 
 from workbench.errors import WorkbenchError, human_bytes
 from workbench.simulation.module.losses import Data, ModuleLosses, length, rows
@@ -87,21 +86,18 @@ def group_kernel(
 def loss_gradients(model: ModuleLosses, data: Data) -> Iterator[tuple[slice, torch.Tensor]]:
     """One example after another: where its losses stand among all P, and their gradients ``(tokens, N)``.
 
-    By vmap over the rows of the identity; where an operation has no batching rule, one loss after another.
+    Only backward passes are batched: forward ones may do what `torch.func` cannot follow, such as counting in a buffer
+    or branching on a value. Where an operation has no batching rule, one loss after another.
     """
     first = 0
     for example in range(length(data)):
-        part = rows(data, slice(example, example + 1))
-        value, pull = _pullback(model, part)
+        leaf = model.star.detach().requires_grad_()
+        value = model(leaf, rows(data, slice(example, example + 1))).flatten()
         basis = torch.eye(len(value), dtype=value.dtype, device=value.device)
         try:
-            gradients = vmap(pull)(basis)[0]
+            (gradients,) = torch.autograd.grad(value, leaf, basis, retain_graph=True, is_grads_batched=True)
         except (RuntimeError, NotImplementedError):
-            gradients = torch.stack([pull(row)[0] for row in basis])
-        yield slice(first, first + len(value)), gradients.detach()
+            one_by_one = [torch.autograd.grad(value, leaf, row, retain_graph=True)[0] for row in basis]
+            gradients = torch.stack(one_by_one)
+        yield slice(first, first + len(value)), gradients
         first += len(value)
-
-
-def _pullback(model: ModuleLosses, part: Data) -> tuple[torch.Tensor, Callable[..., tuple[torch.Tensor, ...]]]:
-    value, pull, *_ = vjp(lambda w: model(w, part).flatten(), model.star)
-    return value, pull

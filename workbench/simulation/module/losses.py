@@ -95,12 +95,18 @@ class ModuleLosses:
         return {f"model.{part.name}": part.whole(piece) for part, piece in zip(self.parts, pieces, strict=True)}
 
     def rest(self) -> dict[str, torch.Tensor]:
-        """What is not sampled: parameters and buffers by name, sampled places of a parameter as zeros."""
-        kept = dict(self.asked.model.state_dict())
-        for part in self.parts:
-            whole = kept.pop(part.name)
-            if part.places is not None:
-                kept[part.name] = whole.flatten().index_fill(0, part.places, 0)
+        """What is not sampled: parameters and buffers by name, sampled places of a parameter as zeros.
+
+        Names of parameters are those of `named_parameters`, which names one that is used twice once.
+        """
+        sampled = {part.name: part.places for part in self.parts}
+        kept = dict(self.asked.model.named_buffers())
+        for name, whole in self.asked.model.named_parameters():
+            places = sampled.get(name)
+            if places is not None:
+                kept[name] = whole.detach().flatten().index_fill(0, places, 0)
+            elif name not in sampled:
+                kept[name] = whole.detach()
         return kept
 
     def __call__(self, w: torch.Tensor, batch: Data) -> torch.Tensor:
@@ -135,7 +141,24 @@ class ModuleLosses:
             )
         if not bool(torch.isfinite(value).all()):
             raise WorkbenchError("losses(model, batch) is not finite at the checkpoint; look at the model and its data")
+        if w is None:
+            self._check_alone(data, value)
         return value
+
+    def _check_alone(self, data: Data, together: torch.Tensor) -> None:
+        """Refuse losses that depend on which other examples are in the batch: first and last, each by itself."""
+        last = len(together) - 1
+        for k in {0, last} if last else ():
+            with torch.no_grad():
+                alone = self(self.star, rows(data, slice(k, k + 1)))
+            if alone.shape[1:] != together.shape[1:]:
+                continue  # shorter without the padding of others
+            gap, size = float((alone[0] - together[k]).abs().max()), float(together.abs().max())
+            if gap > torch.finfo(together.dtype).eps ** 0.5 * size:
+                raise WorkbenchError(
+                    f"losses(model, batch) of example {k} changes by {gap:.3g} when it is asked by itself; a loss must "
+                    "not depend on the other examples of its batch"
+                )
 
 
 class MovableModule:
@@ -187,15 +210,19 @@ def _load(model: nn.Module, checkpoint: Mapping[str, torch.Tensor]) -> None:
 
 def length(data: Data) -> int:
     """How many examples there are."""
-    first = data
-    while not isinstance(first, torch.Tensor):
-        parts = list(first.values()) if isinstance(first, Mapping) else list(first)
-        if not parts:
-            raise WorkbenchError("no data; give a tensor, or a tuple or mapping of tensors, one row an example")
-        first = parts[0]
-    if first.ndim == 0 or not len(first):
-        raise WorkbenchError("data without rows; give at least one example")
-    return len(first)
+    if isinstance(data, torch.Tensor):
+        if data.ndim == 0 or not len(data):
+            raise WorkbenchError("data without rows; give at least one example")
+        return len(data)
+    if not isinstance(data, (Mapping, tuple, list)) or not data:
+        kind = "no data" if data is None or isinstance(data, (Mapping, tuple, list)) else f"data of {type(data)}"
+        raise WorkbenchError(f"{kind}; give a tensor, or a tuple or mapping of tensors, one row an example")
+    counts = {length(part) for part in (data.values() if isinstance(data, Mapping) else data)}
+    if len(counts) > 1:
+        raise WorkbenchError(
+            f"data of {', '.join(map(str, sorted(counts)))} rows; give each example a row in every tensor"
+        )
+    return counts.pop()
 
 
 def rows(data: Data, index: torch.Tensor | slice) -> Data:

@@ -70,6 +70,7 @@ def sample_module_posterior(
         ModuleLosses.at(model, losses, checkpoint, settings.parameters),
         data if observed is None else observed,
     )
+    _check_precision(own)
     own.checked(watched)  # before curvatures are looked at
     plan = module_plan(own, data, n_beta, gamma, settings)
     run = ModuleChains(own, own.star[None], data, n_beta, gamma, settings, plan, number, label)
@@ -96,11 +97,18 @@ def sample_module_checkpoints(
     if None in (settings.step, settings.burn_in, settings.thin):
         raise WorkbenchError("`sampling` leaves step, burn_in or thin open; give all three, for all checkpoints alike")
     each = [ModuleLosses.at(model, losses, checkpoint, settings.parameters) for checkpoint in checkpoints]
+    _check_precision(each[0])
     _check_rest(each)
     centres = torch.stack([own.star for own in each])
     plan = module_plan(each[0], data, n_beta, gamma, settings)
     run = ModuleChains(each[0], centres, data, n_beta, gamma, settings, plan, 0, "")
     return run.to_end(data if observed is None else observed)
+
+
+def _check_precision(own: ModuleLosses) -> None:
+    """Steps of a chain are a small part of a weight; two or three digits cannot hold them."""
+    if torch.finfo(own.star.dtype).eps > 1e-6:
+        raise WorkbenchError(f"weights of {own.star.dtype} round the steps of a chain away; sample model.float()")
 
 
 def _check_rest(each: Sequence[ModuleLosses]) -> None:
