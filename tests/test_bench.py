@@ -280,6 +280,12 @@ def test_a_method_whose_options_have_no_default_is_refused_before_anything_is_tr
     assert not Method("mine", lambda run, damping=1.0: 0).of_one_checkpoint
 
 
+def test_names_in_place_of_problems_and_methods_are_refused():
+    for problems, methods in (["tree"], [METHODS["zero"]]), ([PROBLEMS["tree"]], ["zero"]):
+        with pytest.raises(WorkbenchError, match="give objects, such as"):
+            bench(problems, methods)
+
+
 @pytest.mark.parametrize("draw", [lambda n: np.random.standard_normal((n, n)), lambda n: torch.randn(n, n)])  # noqa: NPY002
 def test_what_a_method_leaves_to_chance_differs_between_seeds_and_is_the_same_again(draw):
     """Without seeds of its own: intervals over seeds must hold its noise, and a second bench give the same scores."""

@@ -11,6 +11,7 @@ import xarray as xr
 
 import workbench
 from workbench.comparison import Settings, compare
+from workbench.errors import WorkbenchError
 from workbench.figures import influence_of_item
 from workbench.influence import MEASURES, Beside, Expectation, Measure, Measured, Option
 from workbench.report.introduction import introduction
@@ -228,3 +229,29 @@ def test_an_option_that_a_measure_shares_must_be_the_same_object():
     )
     with pytest.raises(workbench.errors.WorkbenchError, match="two options are called `convention`"):
         Settings(measures=(mine,))
+
+
+def own(values):
+    both = {"analytic": values, "simulated": values}
+    return Measure(name="mine", title="mine", short="mine", units="1", meaning="of a test", **both)
+
+
+@pytest.mark.parametrize(
+    ("misuse", "message"),
+    [
+        (lambda: compare("tree:2,2"), "workbench.task_from_spec"),
+        (lambda: workbench.network("tree:2,2"), "workbench.task_from_spec"),
+        (lambda: Settings(measures="gradient_kernel"), r"give a tuple, \('gradient_kernel',\)"),
+        (lambda: compare(TASK, measures="gradient_kernel"), r"give a tuple, \('gradient_kernel',\)"),
+        (lambda: compare(TASK, measures=[len]), "Measure objects of your own"),
+        (lambda: MEASURES["gradient_kernel"](workbench.network(TASK)), "of a trajectory, not of a Network"),
+        (
+            lambda: compare(TASK, Settings(**QUICK), measures=[own(lambda trajectory, options, work: np.eye(4))]),
+            r"measure mine, analytic side, gave an array of shape \(4, 4\); expected .* = \(6, 4, 4\)",
+        ),
+    ],
+)
+def test_what_is_given_in_a_wrong_form_is_refused_in_one_line(misuse, message):
+    with pytest.raises(WorkbenchError, match=message) as caught:
+        misuse()
+    assert "\n" not in str(caught.value)

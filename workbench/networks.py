@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.semantics import Modes, SemanticTask, nearest_modes, singular_modes
+from workbench.semantics import Modes, SemanticTask, nearest_modes, prepared, singular_modes
 
 Array = NDArray[np.float64]
 Activation = Literal["linear", "relu", "tanh"]
@@ -197,6 +197,7 @@ def network(
         activation: of the hidden layers.
         seed: of the weights.
     """
+    task = prepared(task)  # refuses what is no task
     chosen = init if isinstance(init, Init) else choose_init(task, init)
     # Two layers keep a stream of their own, so that the numbers of earlier results stay what they were.
     widths, rng = _hidden_widths(depth, hidden), np.random.default_rng([seed, 0x1417 if depth == 2 else 0xDEE9])

@@ -21,6 +21,7 @@ from workbench.bench.run import ChainNetwork, Run
 from workbench.bench.scores import Score, agreement, interval, scores, scores_of_subsets
 from workbench.bench.truth import Truths, lds_of, runs_of, truths_of
 from workbench.comparison import Bar, no_bar
+from workbench.errors import WorkbenchError
 from workbench.store import Slot, Store
 
 Array = NDArray[np.float64]
@@ -193,6 +194,9 @@ def bench(
         bar: opens progress bars.
         store: keeps truths and influences as they are done.
     """
+    for given, kind, known in ((problems, Problem, "PROBLEMS[name]"), (methods, Method, "METHODS[name]")):
+        if strange := [each for each in given if not isinstance(each, kind)]:
+            raise WorkbenchError(f"{strange[0]!r} is no {kind.__name__} of the bench; give objects, such as {known}")
     tables, costs = [], []
     truths: dict[str, Truths] = {}
     evaluations: dict[tuple[str, str], Evaluation] = {}

@@ -79,7 +79,7 @@ def compare(
     """
     settings = settings or Settings()
     if measures is not None:
-        settings = replace(settings, measures=tuple(measures))
+        settings = replace(settings, measures=measures if isinstance(measures, str) else tuple(measures))
     ready = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(ready, settings)
     if settings.seeds > 1:

@@ -104,6 +104,10 @@ class Settings:
         return {**influence.MEASURES, **own}
 
     def _check(self) -> None:
+        if isinstance(self.measures, str):
+            raise WorkbenchError(f"`measures` {self.measures!r} is one text; give a tuple, ({self.measures!r},)")
+        if strange := [each for each in self.measures if not isinstance(each, (str, Measure))]:
+            raise WorkbenchError(f"`measures` holds {strange[0]!r}; give names, and Measure objects of your own")
         known = self._known()
         unknown = [name for name in self.measures if isinstance(name, str) and name not in known]
         if unknown or not self.measures:

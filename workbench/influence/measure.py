@@ -196,6 +196,12 @@ class Measure:
         measured = compute(trajectory, options, work)
         if not isinstance(measured, Measured):
             measured = Measured(np.asarray(measured, dtype=np.float64))
+            expected = (len(trajectory.times), *2 * (trajectory.task.n_items,))
+            if measured.values.shape != expected:
+                raise WorkbenchError(
+                    f"measure {self.name}, {side} side, gave an array of shape {measured.values.shape}; expected "
+                    f"(time, source, target) = {expected}"
+                )
         return self.labelled(measured, trajectory)
 
     def labelled(self, measured: Measured, trajectory: Trajectory) -> xr.DataArray:
@@ -234,4 +240,7 @@ class Measure:
 
 def side_of(trajectory: Trajectory) -> Side:
     """On which side a measure of this trajectory answers."""
+    if not isinstance(trajectory, Trajectory):
+        kind = type(trajectory).__name__
+        raise WorkbenchError(f"a measure is of a trajectory, not of a {kind}; give what predict or train returns")
     return "analytic" if trajectory.side == "predicted" else "simulated"

@@ -21,6 +21,8 @@ def prepared(task: SemanticTask, *, centre: bool = False, standardise: bool = Fa
         centre: take the mean from every property.
         standardise: centre, and divide by the standard deviation.
     """
+    if not isinstance(task, SemanticTask):
+        raise WorkbenchError(f"task {task!r} is no SemanticTask; make one of text by workbench.task_from_spec(text)")
     if not (centre or standardise):
         return task
     Y = task.Y - task.Y.mean(axis=1, keepdims=True)
