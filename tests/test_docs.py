@@ -58,7 +58,7 @@ def test_worksheets_print_what_they_say():
             assert printed.getvalue() == expected
 
 
-@pytest.mark.parametrize("name", ["method.md", "network.md"])
+@pytest.mark.parametrize("name", ["method.md", pytest.param("network.md", marks=pytest.mark.slow)])
 def test_python_of_the_how_tos_runs(name):
     from workbench.bench import METHODS
 

@@ -79,7 +79,8 @@ def compare(
     """
     settings = settings or Settings()
     if measures is not None:
-        settings = replace(settings, measures=measures if isinstance(measures, str) else tuple(measures))
+        names: Any = measures if isinstance(measures, str) else tuple(measures)  # a text is refused as one
+        settings = replace(settings, measures=names)
     ready = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(ready, settings)
     if settings.seeds > 1:
