@@ -61,6 +61,8 @@ class Settings:
 
     def __init__(self, *, options: Mapping[str, Any] | None = None, task: str | None = None, **values: Any) -> None:
         own = {option.name: values.pop(option.name, option.default) for option in OPTIONS}
+        if isinstance(text := own["measures"], str):
+            raise WorkbenchError(f"`measures` {text!r} is one text; give a tuple, ({text!r},)")
         own["measures"] = tuple(dict.fromkeys(own["measures"] or ()))
         object.__setattr__(self, "task", task)
         for name, value in own.items():
@@ -104,8 +106,6 @@ class Settings:
         return {**influence.MEASURES, **own}
 
     def _check(self) -> None:
-        if isinstance(self.measures, str):
-            raise WorkbenchError(f"`measures` {self.measures!r} is one text; give a tuple, ({self.measures!r},)")
         if strange := [each for each in self.measures if not isinstance(each, (str, Measure))]:
             raise WorkbenchError(f"`measures` holds {strange[0]!r}; give names, and Measure objects of your own")
         known = self._known()
