@@ -94,3 +94,18 @@ def test_the_interval_over_seeds_covers_as_often_as_it_says():
     inside = [low <= 0 <= high for _, low, high in map(interval, samples)]
     # 4000 repetitions: standard error .0034 of a coverage of .95.
     assert abs(np.mean(inside) - 0.95) < 4 * 0.0035
+
+
+def test_a_change_of_sign_that_the_truth_lacks_is_invented_and_one_that_it_has_is_missed():
+    times = np.linspace(0.0, 6.0, 121)
+    once, thrice = np.cos(times / 2), np.cos(times / 2) - 1.2 * np.cos(3 * times / 2)
+    crossings = [int((np.diff(np.sign(curve)) != 0).sum()) for curve in (once, thrice)]
+    assert crossings == [1, 3]
+    for estimate, truth, name in ((thrice, once, "flips_invented"), (once, thrice, "flips_missed")):
+        rows = scores(estimate[None, :, None, None], truth[None, :, None, None], times, np.zeros((1, 1), dtype=int))
+        found = {row.score: row.value for row in rows if row.level == "0"}
+        assert {key: found[key] for key in ("flips_invented", "flips_missed")} == {
+            "flips_invented": 0,
+            "flips_missed": 0,
+            name: 2,
+        }

@@ -8,7 +8,7 @@ import pytest
 import workbench
 from workbench.errors import WorkbenchError
 from workbench.influence import local_bif
-from workbench.simulation import Sampling, sample_local_posterior
+from workbench.simulation import Sampling, gaussian_expectation, sample_local_posterior
 from workbench.simulation.influence.gradient_kernel import item_gradients
 from workbench.simulation.network.curvature import hessian_products
 from workbench.theory import predict
@@ -77,6 +77,17 @@ def test_curvatures_of_a_layer_are_those_of_its_block_of_the_hessian(path):
             at = path.at(k)
             values = np.linalg.eigvalsh(hessian_products(at, np.eye(at.n_weights)[free])[:, free])
             np.testing.assert_allclose(ends, values[[0, -1]], atol=1e-9)
+
+
+def test_of_a_single_layer_both_ways_to_the_gaussian_learning_coefficient_agree():
+    """All weights of one layer of them, away from a minimum: by the whole Hessian, and by its two factors."""
+    rng = np.random.default_rng(1)
+    task = workbench.SemanticTask("four", tuple("abcd"), tuple("xyz"), rng.normal(size=(3, 4)), rng.normal(size=(3, 4)))
+    path = predict(workbench.network(task, depth=1, init="gaussian:0.7"), np.array([0.3]))
+    closed = restricted_posterior(path, 0, n_beta=N_BETA, gamma=GAMMA)
+    assert closed.descent[0] < -0.1
+    whole = gaussian_expectation(path.at(0), N_BETA, GAMMA)
+    assert whole == pytest.approx(closed.learning_coefficient[0], rel=1e-9)
 
 
 def test_a_susceptibility_is_minus_the_covariance_of_the_mean_loss_with_an_items_own_part():

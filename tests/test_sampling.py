@@ -203,6 +203,13 @@ def test_standard_errors_cover_the_truth_and_the_estimate_is_unbiased():
     assert 0.92 < (np.abs(z) < 2).mean() < 0.98
 
 
+def test_what_a_chains_own_mean_hides_of_a_covariance_is_made_up_for():
+    """Chains of 80 draws hide 3 / 80 of it at phi = .5; 2000 of them know it to .6%."""
+    draws, truth = correlated_draws(0, T=1, C=2000, n=80, phi=0.5)
+    result = estimate(moments_of(draws, batches=10), 2000)
+    np.testing.assert_allclose(np.diag(result.covariance[0]), np.diag(truth), rtol=0.02)
+
+
 def test_online_moments_equal_those_of_the_stored_draws():
     draws, _ = correlated_draws(0, T=1, n=403)
     result = estimate(moments_of(draws), 4)
