@@ -282,7 +282,7 @@ def test_what_divides_twice_is_read_as_it_is_meant():
 
 
 def test_an_index_in_brackets_is_no_power():
-    assert math_of("K^(1)") == "K^{( 1 )}" and math_of("a^(2/D)") == "a^{2 / D}"
+    assert math_of("K^{(1)}") == "K^{( 1 )}" and math_of("a^(2/D)") == "a^{2 / D}"
 
 
 def test_names_are_mathematics_in_mathml():

@@ -91,8 +91,7 @@ def _base(letters: str, setting: Setting) -> tuple[str, str]:
 
 
 def _script(text: str, setting: Setting) -> str:
-    # K^(1) is the K of level 1, no power.
-    text = text[1:-1] if text[0] in "{(" and not re.fullmatch(r"\(\d+\)", text) else text
+    text = text[1:-1] if text[0] in "{(" else text
     if re.fullmatch("[A-Za-z]{3,}", text) and text not in GREEK:
         return setting.upright(text)
     return _row(tokens_of(text), setting)

@@ -74,7 +74,7 @@ def tree_kernel_form(cover: tuple[int, ...], m: int) -> ClosedForm:
     return ClosedForm(
         name=f"tree_kernel_m{m}",
         title=f"One-step influence of two items whose common ancestor is on level {m}",
-        quantity=-sp.Symbol(f"K^({m})"),
+        quantity=-sp.Symbol(f"K^{{({m})}}"),
         expression=expression,
         variables=(
             *(Variable(x, f"strength of level {k}", "weight^2") for k, x in enumerate(strengths)),
