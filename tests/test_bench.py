@@ -1,6 +1,7 @@
 """The bench: truths equal independent computations, controls lose, and a bad method is one row."""
 
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from functools import cache
 from itertools import permutations
@@ -21,7 +22,7 @@ from workbench.bench.runner import evaluate
 from workbench.bench.setup import flat_starts, recipe_of, starts_of
 from workbench.bench.summary import sign_warning
 from workbench.bench.truth import lds_of, runs_of, truths_of, window_steps
-from workbench.commands.bench import _split
+from workbench.commands.bench import _methods, _split
 from workbench.comparison import no_bar
 from workbench.errors import WorkbenchError
 from workbench.semantics import Hierarchy
@@ -386,3 +387,10 @@ def test_bad_input_is_one_line_and_exit_2(arguments, tmp_path, monkeypatch, run_
     monkeypatch.chdir(tmp_path)
     ran = run_cli("bench", *arguments)
     assert ran.code == 2 and len(ran.err.strip().splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("named", ["tracin", "tracin,captum_tracincp"])
+def test_methods_of_other_libraries_stand_beside_those_that_are_named(named):
+    chosen = {m.name for m in _methods(Namespace(peers=True, methods=named, method=[])) if not m.control}
+    assert {"tracin", "captum_tracincp"} <= chosen
+    assert ("dattri_tracin" in chosen) == ("captum" not in named), "all of them where none is named"

@@ -265,7 +265,7 @@ def test_the_kernel_of_any_network_is_that_of_autograd(depth, kind):
     losses = item_losses_by_torch(layers, net.task, kind)
     rows = [torch.cat([g.ravel() for g in torch.autograd.grad(l, layers, retain_graph=True)]) for l in losses]
     G = torch.stack(rows)
-    np.testing.assert_allclose(gradient_kernel(run)[1], G @ G.T, atol=1e-12)
+    np.testing.assert_allclose(gradient_kernel(run)[1], -G @ G.T, atol=1e-12)
 
 
 def test_checkpoints_are_log_spaced_or_where_the_stages_are():

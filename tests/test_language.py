@@ -218,7 +218,7 @@ def test_with_the_loss_off_and_gamma_large_group_correlations_are_the_mean_cosin
     samples = sample_module_posterior(model, token_losses, None, tokens, n_beta=0.0, gamma=1e7, sampling=chains)
     found = group_influence(samples.traces, groups, len(CLASSES), permutations=1)
     kernel = group_kernel(ModuleLosses.at(model, token_losses), tokens, groups, len(CLASSES))
-    z = (found.correlation + kernel.cosine) / found.correlation_stderr
+    z = (found.correlation - kernel.cosine) / found.correlation_stderr
     upper = np.triu_indices(len(CLASSES))
     # t-distributed with 7 degrees of freedom, 66 values: 6 is exceeded once in 30 times.
     assert np.nanmax(np.abs(z[upper])) < 6

@@ -171,8 +171,10 @@ def _methods(args: argparse.Namespace) -> list[Method]:
 
     from workbench.bench import METHODS, method_from_file
 
+    peers: list[Method] = []
     if args.peers:
-        import_module("workbench.bench.adapters")
+        adapters = import_module("workbench.bench.adapters").__name__
+        peers = [method for method in METHODS.values() if method.function.__module__.startswith(adapters)]
     shipped = [method for method in METHODS.values() if not method.control]
     if args.methods is not None:
         unknown = [name for name in _split(args.methods, "--methods") if name not in METHODS]
@@ -182,6 +184,8 @@ def _methods(args: argparse.Namespace) -> list[Method]:
                 f"no method {', '.join(unknown)}; choose from {names}, or give --method FILE.py:FUNCTION"
             )
         shipped = [METHODS[name] for name in _split(args.methods, "--methods") if not METHODS[name].control]
+        # Other libraries' methods are named too, or all of them stand beside those that are.
+        shipped += [] if any(method in peers for method in shipped) else peers
     own = [method_from_file(text) for text in dict.fromkeys(args.method)]
     controls = [method for method in METHODS.values() if method.control]
     chosen = {method.name: method for method in (*shipped, *controls, *own)}

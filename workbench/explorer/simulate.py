@@ -160,4 +160,4 @@ def _nonlinear(
     run = train_networks([net], Recipe(schedule), progress=training)[0]
     strengths = by_group(run.mode_strengths, groups)
     key, eta = simulation_key(state), run.eta
-    return Simulated(key, run.times, strengths, run.loss, run.times, -gradient_kernel(run), None, eta)
+    return Simulated(key, run.times, strengths, run.loss, run.times, gradient_kernel(run), None, eta)

@@ -165,7 +165,7 @@ def _trained(
     steps = halved * np.rint(simulated.times / simulated.eta).astype(int)
     schedule = simulation.Schedule(simulated.eta / halved, tuple(int(n) for n in steps))
     run = simulation.train(start_of(state, scene), schedule)
-    return by_group(run.mode_strengths, groups), -simulation.gradient_kernel(run)
+    return by_group(run.mode_strengths, groups), simulation.gradient_kernel(run)
 
 
 def _in_modes(

@@ -24,7 +24,7 @@ def _analytic(trajectory: Trajectory, options: Options, work: Work) -> Array:
 def _simulated(trajectory: Trajectory, options: Options, work: Work) -> Array:
     from workbench import simulation
 
-    return -simulation.gradient_kernel(trajectory)
+    return simulation.gradient_kernel(trajectory)
 
 
 gradient_kernel = Measure(

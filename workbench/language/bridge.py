@@ -142,7 +142,7 @@ def _curves(name: str, seed: int, task: SemanticTask, looks: int, every: int, ad
     influence, learned = np.empty((len(projectors) - 1, looks)), np.empty((len(projectors), looks))
     for look in range(looks):
         kernel = gradient_kernel(ModuleLosses.at(learner.model, learner.losses), items)
-        influence[:, look] = [-kernel[levels == m].mean() for m in range(len(projectors) - 1)]
+        influence[:, look] = [kernel[levels == m].mean() for m in range(len(projectors) - 1)]
         with torch.no_grad():
             outputs = learner.outputs(learner.model).numpy().T
         learned[:, look] = [np.sum((task.Y @ H) * outputs) / np.sum((task.Y @ H) ** 2) for H in projectors]

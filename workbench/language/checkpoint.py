@@ -161,7 +161,7 @@ def _kernel(own: ModuleLosses, subject: Subject, groups: Ints, G: int, gamma: fl
         empty = np.full((G, G), np.nan)
         return {"kernel_covariance": empty, "kernel_correlation": empty}
     kernel = group_kernel(own, subject.tokens, groups, G)
-    return {"kernel_covariance": -kernel.product / gamma, "kernel_correlation": -kernel.cosine}
+    return {"kernel_covariance": kernel.product / gamma, "kernel_correlation": kernel.cosine}
 
 
 def _heads(subject: Subject, own: ModuleLosses) -> Arrays:

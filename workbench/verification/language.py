@@ -59,7 +59,7 @@ def _sampled(
         sampling=posterior.sampling(seed), observed=tokens, number=step,
     )  # fmt: skip
     kernel = group_kernel(ModuleLosses.at(model, token_losses, state), tokens, groups, G)
-    return group_influence(samples.traces, groups, G, permutations=1), -kernel.product / gamma, observed.class_names
+    return group_influence(samples.traces, groups, G, permutations=1), kernel.product / gamma, observed.class_names
 
 
 def _influence(seed: int, step: int, source: str, target: str, chains: int = _CHAINS.chains) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Inner products of the gradients of the item losses at every checkpoint, for networks of any depth and activation."""
+"""Minus the inner products of the items' gradients at every checkpoint, for networks of any depth and activation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Array = NDArray[np.float64]
 
 
 def gradient_kernel(trajectory: Trajectory) -> Array:
-    """``(T, P, P)`` inner products of the per-item gradients of ``l_i = |y_i - f(x_i)|^2 / 2`` at every checkpoint."""
+    """``(T, P, P)`` of ``-g_i . g_j`` at every checkpoint, g_i the gradient of ``l_i = |y_i - f(x_i)|^2 / 2``."""
     batch = NetworkModel.of(trajectory.network).trajectory(trajectory.weights)
-    return np.asarray(batch.kernel().numpy(), dtype=np.float64)
+    return np.asarray(-batch.kernel().numpy(), dtype=np.float64)
 
 
 def item_gradients(network: Network) -> Array:

@@ -26,7 +26,7 @@ MEMORY = 1e9
 
 
 def gradient_kernel(model: ModuleLosses, data: Data, *, memory: float = MEMORY) -> Array:
-    """``(P, P)`` inner products of the gradients of all losses, examples and tokens row after row.
+    """``(P, P)`` of ``-g_i . g_j``: all losses, examples and tokens row after row; negative where they help each other.
 
     All P gradients are held, ``P N`` numbers, which must fit ``memory`` bytes; `group_kernel` needs no such room.
     """
@@ -38,11 +38,11 @@ def gradient_kernel(model: ModuleLosses, data: Data, *, memory: float = MEMORY) 
             "give fewer examples, restrict the parameters, or take means over groups (group_kernel)"
         )
     g = torch.cat([gradients for _, gradients in loss_gradients(model, data)]).double()
-    return np.asarray((g @ g.mT).cpu().numpy(), dtype=np.float64)
+    return np.asarray(-(g @ g.mT).cpu().numpy(), dtype=np.float64)
 
 
 class GroupKernel(NamedTuple):
-    """``(G, G)`` means over pairs of distinct losses: of ``g_i . g_j``, and of the cosine between the gradients."""
+    """``(G, G)`` means over pairs of distinct losses: of ``-g_i . g_j``, and of minus the cosine of the gradients."""
 
     product: Array
     cosine: Array
@@ -80,7 +80,7 @@ def group_kernel(
     products = (sums.double() @ sums.double().mT).cpu() - torch.diag_embed(own)
     with np.errstate(divide="ignore", invalid="ignore"):
         means = np.where(pairs > 0, products.numpy() / pairs, np.nan)
-    return GroupKernel(means[0], means[1])
+    return GroupKernel(-means[0], -means[1])
 
 
 def loss_gradients(model: ModuleLosses, data: Data) -> Iterator[tuple[slice, torch.Tensor]]:
