@@ -132,7 +132,7 @@ def test_what_cannot_be_sampled_is_refused_with_what_can():
 def test_item_gradients_have_the_gradient_kernel_and_sum_to_the_gradient(depth, activation):
     _, trained = checkpoints(depth, activation)
     g = item_gradients(trained.at(1))
-    np.testing.assert_allclose(g @ g.T, gradient_kernel(trained)[1], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(-g @ g.T, gradient_kernel(trained)[1], rtol=1e-9, atol=1e-12)
     flat = torch.tensor(trained.at(1).flat, requires_grad=True)
     layers = split_layers(flat, trained.network.shapes)
     phi = {"linear": lambda z: z, "relu": torch.relu, "tanh": torch.tanh}[activation]
@@ -148,7 +148,7 @@ def test_item_gradients_have_the_gradient_kernel_and_sum_to_the_gradient(depth, 
 def test_damped_newton_nears_the_kernel_over_a_large_damping():
     nonlinear, _ = checkpoints(3, "tanh")
     far = damped_newton(nonlinear, 1e6) * 1e6
-    np.testing.assert_allclose(far, -gradient_kernel(nonlinear), atol=1e-4)
+    np.testing.assert_allclose(far, gradient_kernel(nonlinear), atol=1e-4)
     with pytest.raises(ConditionError, match="use a damping above"):
         damped_newton(nonlinear, 1e-6)
 

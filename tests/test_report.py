@@ -357,7 +357,7 @@ def test_the_conclusion_counts_claims_and_names_the_sharpest_the_weakest_and_the
     assert "Sharpest: claim b; it would have caught 1% of everything." in told
     assert "Weakest: claim a; it would have caught only 30% of everything." in told
     assert "Fails: claim c (found 0.5, allowed 0.1)." in told
-    assert "All 1 claims" in agreed([claim("a", Ruling.HOLDS, 0.3)])[0]
+    assert "The one claim that could be tested holds." in agreed([claim("a", Ruling.HOLDS, 0.3)])[0]
     assert "Not claimed, for the reasons below: claim d." in agreed([claim("d", Ruling.NOT_CLAIMED, np.nan)])
 
 

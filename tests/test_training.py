@@ -118,7 +118,7 @@ def test_the_kernel_from_gram_matrices_is_that_of_autograd():
         loss = 0.5 * (torch.tensor(TREE.Y)[:, i] - (B @ A)[:, i]).square().sum()
         rows.append(torch.cat([g.ravel() for g in torch.autograd.grad(loss, [A, B])]).numpy())
     G = np.stack(rows)
-    np.testing.assert_allclose(gradient_kernel(run)[3], G @ G.T, atol=1e-13)
+    np.testing.assert_allclose(gradient_kernel(run)[3], -G @ G.T, atol=1e-13)
 
 
 def test_balance_is_conserved_up_to_the_learning_rate():
