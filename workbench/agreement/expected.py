@@ -7,7 +7,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from workbench.agreement.differences import measures_in, relative_l2
+from workbench.agreement.differences import relative_l2
 from workbench.agreement.verdict import Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import facts, stderr, values
 from workbench.influence import MEASURES, Expectation
@@ -26,14 +26,9 @@ def expectations(ds: xr.Dataset, measure: str) -> tuple[Expectation, ...]:
     return MEASURES[measure].expectations if measure in MEASURES else ()
 
 
-def sentences(ds: xr.Dataset, rule: str) -> dict[str, str]:
-    """What is expected by one rule of measures that have both sides, by measure."""
-    return {
-        name: expectation.sentence
-        for name in measures_in(ds)
-        for expectation in expectations(ds, name)
-        if expectation.rule == rule
-    }
+def sentences(ds: xr.Dataset, measure: str) -> dict[str, str]:
+    """What is expected of a measure, by the rule that judges it."""
+    return {expectation.rule: expectation.sentence for expectation in expectations(ds, measure)}
 
 
 def steps_why(eta: float) -> str:
@@ -48,7 +43,7 @@ def allowed_by_steps(expected: float) -> float:
 
 def own_verdict(ds: xr.Dataset, measure: str) -> Verdict:
     """On a measure of somebody's own that does not retrain, by the first of its expectations that can be applied."""
-    by_rule = {expectation.rule: expectation.sentence for expectation in expectations(ds, measure)}
+    by_rule = sentences(ds, measure)
     analytic, simulated = (np.asarray(values(ds, measure, side)) for side in ("analytic", "simulated"))
     shown = f"{relative_l2(analytic, simulated):.2g}"
     if "chains" in by_rule:

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.agreement.differences import measures_in
-from workbench.agreement.expected import STEP_ERRORS, allowed_by_steps, expectations, own_verdict, steps_why
+from workbench.agreement.expected import STEP_ERRORS, allowed_by_steps, own_verdict, sentences, steps_why
 from workbench.agreement.verdict import Verdict, judge, scaled_l2, unclaimed
 from workbench.dataset import stderr
 
@@ -34,7 +34,7 @@ def judged_by_steps(ds: xr.Dataset) -> list[Verdict] | None:
     for name in measures_in(ds):
         if stderr(ds, name) is not None:
             continue
-        if not {"closed form", "flow"} & {expectation.rule for expectation in expectations(ds, name)}:
+        if not {"closed form", "flow"} & set(sentences(ds, name)):
             judged.append(own_verdict(ds, name))
         else:
             eta = float(ds[f"{name}_simulated"].attrs.get("eta", ds.attrs["eta"]))
@@ -43,7 +43,7 @@ def judged_by_steps(ds: xr.Dataset) -> list[Verdict] | None:
 
 
 def _measure(ds: xr.Dataset, name: str, expected: float | None, why: str) -> Verdict:
-    everything = "closed form" in {expectation.rule for expectation in expectations(ds, name)}
+    everything = "closed form" in sentences(ds, name)
     pairs = np.ones((ds.sizes["source"],) * 2, dtype=bool) & (everything | ~np.eye(ds.sizes["source"], dtype=bool))
     which, short = "" if everything else ", other items", ds[f"{name}_analytic"].attrs.get("short_name", name)
     claim, error = f"{short} follows its prediction (relative L2{which})", _l2_of(ds, name, pairs)

@@ -119,10 +119,9 @@ def _bounded(ds: xr.Dataset, expected: float) -> list[Verdict]:
         judged += _flips(ds, expected)
     if damped_newton.name in measures:
         judged.append(_newton(ds, a, a + shift, why))
-    flow = sentences(ds, "flow")
     for name in measures:
-        if name in flow:
-            judged.append(_through_training(ds, name, flow[name], a, per_eta))
+        if (sentence := sentences(ds, name).get("flow")) is not None:
+            judged.append(_through_training(ds, name, sentence, a, per_eta))
         elif name not in (gradient_kernel.name, damped_newton.name) and stderr(ds, name) is None:
             judged.append(own_verdict(ds, name))
     return judged

@@ -79,8 +79,7 @@ def compare(
     """
     settings = settings or Settings()
     if measures is not None:
-        names: Any = measures if isinstance(measures, str) else tuple(measures)  # a text is refused as one
-        settings = replace(settings, measures=names)
+        settings = replace(settings, measures=cast("Any", measures))  # it makes a tuple, and refuses a text
     ready = prepared(task, centre=settings.centre, standardise=settings.standardise)
     refuse_oversized(ready, settings)
     if settings.seeds > 1:

@@ -78,8 +78,7 @@ def aligned_state(modes: Modes, a: Array, active: int, depth: int) -> AlignedSta
     strengths[:, :active] = a[:, :active]
     groups = mode_groups(modes, active, null=True, apart=strengths)
     first = groups.first
-    # Strengths are read off the weights: of a start below rounding they may come out as a rounding error below 0.
-    w = np.maximum(strengths[:, first], 0.0) ** (1 / depth)
+    w = strengths[:, first] ** (1 / depth)
     return AlignedState(groups, w, groups.s - modes.c * strengths[:, first], modes.c, depth)
 
 
