@@ -88,6 +88,13 @@ def run_process():
     return run
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compare` writes neither figures nor derivations, which take most of its time."""
+    monkeypatch.setattr("workbench.report.result.figure_set", lambda name: {})
+    monkeypatch.setattr("workbench.report.result.equations", lambda ds: [])
+
+
 # The explorer in a browser: one server and one page a module
 
 

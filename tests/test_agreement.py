@@ -294,7 +294,7 @@ def test_covariances_of_an_item_with_nothing_to_learn_are_not_claimed():
 
 def test_the_verdict_on_a_dataset_whose_measures_were_swapped_fails():
     measures = ("leave_one_out", "window_removal", "trajectory_derivative", "damped_newton")
-    ds = compare(task_from_spec("tree:2,2"), Settings(checkpoints=8, hidden=5, measures=measures)).dataset
+    ds = compare(task_from_spec("tree:2,2"), Settings(checkpoints=8, hidden=5, eta=0.01, measures=measures)).dataset
     assert {v.ruling for v in verdicts(ds)} == {"holds"}
     for measure in measures:
         spoilt = ds.copy()

@@ -164,7 +164,9 @@ def test_too_small_a_gamma_is_refused_with_the_gamma_that_it_takes(refused):
     assert "use gamma above 65.89" in line
 
 
-def test_a_diverging_chain_is_refused_before_training_with_a_stable_step(refused, run_cli, tmp_path, monkeypatch):
+def test_a_diverging_chain_is_refused_before_training_with_a_stable_step(
+    refused, run_cli, tmp_path, monkeypatch, no_figures
+):
     def never(*args, **kwargs):
         raise AssertionError("training began")
 

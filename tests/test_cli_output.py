@@ -34,9 +34,8 @@ def result(run_cli, tmp_path_factory):
 
 
 @pytest.fixture
-def quick(run_cli, tmp_path, monkeypatch):
+def quick(run_cli, tmp_path, no_figures):
     """Run without drawing figures (they take most of the time) and return the dataset and what was printed."""
-    monkeypatch.setattr("workbench.report.result.figure_set", lambda name: {})
 
     def run(*argv, out="result"):
         ran = run_cli("compare", "--out", tmp_path / out, *SMALL, *argv)

@@ -123,7 +123,7 @@ def test_a_setting_that_would_not_be_what_it_says_is_refused(run_cli, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_largest_gamma_that_is_allowed_holds_every_claim(run_cli, tmp_path):
+def test_the_largest_gamma_that_is_allowed_holds_every_claim(run_cli, tmp_path, no_figures):
     ran = run_cli("compare", *SMALL, "--measures", "local_bif", "--gamma", 1e60, "--out", tmp_path / "result")
     most = ran.err.split("use at most ")[1].strip()
     ran = run_cli("compare", *SMALL, "--measures", "local_bif", "--gamma", most, "--out", tmp_path / "result")

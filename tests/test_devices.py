@@ -140,7 +140,8 @@ def test_deep_networks_are_sampled_the_same_on_every_device(device, sampler):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampler", ["sgld", "rmsprop", "hmc"])
 def test_chains_do_not_depend_on_how_little_memory_there_is(monkeypatch, device, sampler):
-    sampling = Sampling(sampler=sampler, chains=3, draws=40, seed=5, place=Place(device), traces=True)
+    short = {"burn_in": 20, "thin": 2, "force_short": True}
+    sampling = Sampling(sampler=sampler, chains=3, draws=40, seed=5, place=Place(device), traces=True, **short)
     whole = sample_local_posterior(trained(), sampling=sampling, **POSTERIOR)
     # Four checkpoints of three chains: two checkpoints at a time, two chains of one, and chains one by one.
     for fitting in (7, 2, 1):

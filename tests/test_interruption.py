@@ -179,7 +179,7 @@ def test_a_directory_made_by_someone_else_meanwhile_is_kept(tmp_path, earlier):
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
-def test_the_command_line_restores_the_signal_handlers(run_cli, tmp_path):
+def test_the_command_line_restores_the_signal_handlers(run_cli, tmp_path, no_figures):
     before = [signal.getsignal(number) for number in WORDS]
     run_cli("compare", "--task", "tree:1", "--out", tmp_path / "result")
     assert [signal.getsignal(number) for number in WORDS] == before

@@ -545,12 +545,6 @@ def test_a_store_in_use_is_refused(refusal, left):
 # --- what users meet --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr("workbench.report.result.equations", lambda ds: [])
-    monkeypatch.setattr("workbench.report.result.figure_set", lambda name: {})
-
-
 def test_resuming_computes_only_what_is_missing(resumed, left, uninterrupted, no_figures, monkeypatch):
     def never(*args, **options):
         raise AssertionError("it was computed before")
