@@ -440,6 +440,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(run_cli, tmp_path, argv, messa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_asked_for_is_refused_before_a_corpus_is_made(monkeypatch):
+    from workbench.language.study import language_study
+
+    monkeypatch.setattr("workbench.language.study.corpora", lambda settings: pytest.fail("a corpus was made"))
+    settings = LanguageSettings()
+    for wrong in (replace(settings, checkpoints=1), replace(settings, posterior=Posterior(chains=1))):
+        with pytest.raises(WorkbenchError, match=r"`ch\w+` 1"):
+            language_study(wrong)
+
+
 def test_a_text_shorter_than_the_context_is_refused(run_cli, tmp_path):
     (tmp_path / "short.txt").write_text("A short text.", encoding="utf-8")
     ran = run_cli("language", "--out", tmp_path / "result", "--quiet", "--text", tmp_path / "short.txt")

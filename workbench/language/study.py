@@ -51,13 +51,13 @@ def language_study(
         The dataset that ``language.nc`` holds.
     """
     asked = settings or LanguageSettings()
+    posterior = asked.posterior
+    posterior.sampling(asked.seed)  # refuses what cannot be before any work, as the next line does
+    steps, training = log_spaced(asked.steps, asked.checkpoints), Training(asked.steps, seed=asked.seed)
     corpus, held_out = corpora(asked) if text is None else corpora_of(text)
     model = Transformer(
         Shape(len(corpus.words), corpus.tokens.shape[1], asked.width, asked.heads, asked.layers), asked.seed
     )
-    posterior = asked.posterior
-    posterior.sampling(asked.seed)  # refuses what cannot be before any work
-    steps, training = log_spaced(asked.steps, asked.checkpoints), Training(asked.steps, seed=asked.seed)
     follow = np.unique(np.concatenate([steps, log_spaced(asked.steps, min(60, asked.steps))]))
     subject = Subject(
         model,
