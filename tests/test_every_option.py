@@ -80,7 +80,7 @@ def nothing_long():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workbench.studies.FILES", ("tree_in_influence",))
         patch.setattr("workbench.studies.tree_in_influence._MEASURES", ("gradient_kernel",))
-        patch.setattr("workbench.studies.answers.draw", lambda figure, facts, formats, title: dict.fromkeys(formats, b""))
+        patch.setattr("workbench.studies.answers.draw", lambda figure, facts, formats, title: {"png": b""})
         patch.setattr("workbench.report.result.figure_set", lambda name: {})
         patch.setattr("workbench.report.result.equations", lambda ds: [])
         patch.setattr("workbench.sweeps.result._draw", lambda ds, folder, bar: None)

@@ -222,7 +222,7 @@ def test_inputs_that_are_not_one_hot_are_sampled_too(monkeypatch, counted):
     X = 2 * np.linalg.qr(rng.normal(size=(5, 4)))[0]
     task = SemanticTask("t", tuple("abcd"), tuple("uvwxyz"), rng.normal(size=(6, 4)), X=X)
     run = train(network(task, 5, "gaussian:0.3"), Schedule.at([0.0, 1.0], 0.02))
-    sampling = Sampling(traces=True, **SHORT)
+    sampling = Sampling(traces=True, **SHORT | {"burn_in": 3})
     fused = sample_local_posterior(run, sampling=sampling, **POSTERIOR)
     monkeypatch.setattr(drivers, "can_fuse", lambda *_: False)
     stepwise = sample_local_posterior(run, sampling=sampling, **POSTERIOR)

@@ -22,10 +22,10 @@ QUICK = {"checkpoints": 4, "hidden": 4, "eta": 0.05, "t_max": 4.0}
 
 
 def test_importing_the_measures_and_what_shows_them_imports_neither_torch_nor_pyplot():
-    packages = ("workbench", "workbench.influence", "workbench.comparison.settings", "workbench.figures", "workbench.cli")
+    packages = ("", ".influence", ".comparison.settings", ".figures", ".cli")
     code = "".join(
-        f"import sys, {package}\nassert not {{'torch', 'matplotlib.pyplot'}} & set(sys.modules), {package!r}\n"
-        for package in packages
+        f"import sys, workbench{name}\nassert not {{'torch', 'matplotlib.pyplot'}} & set(sys.modules), {name!r}\n"
+        for name in packages
     )
     ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
