@@ -297,3 +297,20 @@ def test_names_are_mathematics_in_mathml():
     for expression, seen in written.items():
         assert " ".join(ElementTree.fromstring(mathml(expression)).itertext()) == seen
     assert "layers'" in words("the product of both layers' overlaps")
+
+
+def test_signs_as_indices_are_signs_in_every_notation():
+    text, page = (make([find("riccati_solution").build()]) for make in (as_latex, as_html))
+    assert r"X_{+ +}" in text and r"q_{+}" in text and r"time}^{- 1 / 2}" in text
+    assert "plus" not in page.replace("surplus", "") and "minus" not in page
+    assert "time<sup>−1/2</sup>" in page
+    assert re.search(r"<msub><mi>X</mi><mrow><mo>\+</mo><mo>\+</mo></mrow></msub>", page)
+
+
+def test_a_minus_sign_stands_before_a_fraction():
+    s = sp.Symbol("s")
+    assert mathml(-s / 2).index("<mo>−</mo>") < mathml(-s / 2).index("<mfrac>")
+
+
+def test_the_list_is_read_without_a_decoder():
+    assert "+-" not in listing()

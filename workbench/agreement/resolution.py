@@ -80,10 +80,11 @@ def _notes(ds: xr.Dataset, measure: str) -> list[str]:
     chains_of = facts_of_chains(ds, measure)
     draws, chains = int(chains_of["draws"]), int(chains_of.get("chains", 1))
     groups, notes = unresolved(ds, measure), []
+    short = chains_of.get("short_name", measure)
     if groups:
         each = ", ".join(f"{noise:.2g} times for {name} ({needed:g} draws)" for name, (noise, needed) in groups.items())
         notes.append(
-            f"{draws} draws a chain are too few to read single entries of the sampled {measure}: their Monte Carlo "
+            f"{draws} draws a chain are too few to read single entries of the sampled {short}: their Monte Carlo "
             f"error over the influence, and the draws a chain that would bring it to a third, are {each}; `draws` auto "
             "takes as many; what is pooled over many pairs can be read"
         )

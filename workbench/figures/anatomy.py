@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from workbench.agreement.events import visible_flips
 from workbench.comparison.prediction import start_of
 from workbench.figures.figure import Illustration, Subject
+from workbench.figures.keys import stage_key
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import HELPS_HARMS, mode_groups, span, stages, text
 from workbench.figures.style import PAGE, Style
@@ -75,7 +76,7 @@ def sign_flip_anatomy(
     pair = Subject(ds, source, target)
     i, j = pair.i, pair.j
     parts = anatomy(ds, i, j)
-    one, other = (text(ds["source"].values[k], 16) for k in (i, j))
+    one, other = (text(ds["source"].values[k], 16, ds["source"].values) for k in (i, j))
     groups = mode_groups(ds)
     with style.context():
         figure = style.figure(4.6)
@@ -105,7 +106,8 @@ def sign_flip_anatomy(
             for flip in parts.flips[:4]:
                 ax.axvline(flip, color=style.muted, linewidth=0.1 * style.font, linestyle=(0, (4, 2)))
         figure.suptitle(f"{one} and {other}: {flips_in_words(parts.flips)}", x=0.01, ha="left")
-        handles, labels = error.get_legend_handles_labels()
+        handles = [*error.get_legend_handles_labels()[0], *stage_key(ds, style)]
+        labels = [str(handle.get_label()) for handle in handles]
         figure.legend(handles, labels, loc="outside lower center", ncols=style.legend_columns(labels))
     return figure
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.comparison.prediction import start_of
 from workbench.figures.figure import Illustration
+from workbench.figures.keys import stage_key
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
@@ -116,7 +117,8 @@ def learning_coefficient(ds: xr.Dataset, style: Style = PAGE, sampled: xr.Datase
         axes[2].set_title("local estimate, $n\\beta\\,(E[L] - L(w^*))$ at the checkpoint")
         for ax in axes:
             stage_marks(style.tidy(ax), stages(ds), style, labels=False)
-        handles, labels = axes[2].get_legend_handles_labels()
+        handles = [*axes[2].get_legend_handles_labels()[0], *stage_key(ds, style)]
+        labels = [str(handle.get_label()) for handle in handles]
         figure.legend(handles, labels, loc="outside lower center", ncols=style.legend_columns(labels))
     return figure
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from workbench.figures.arrangement import arrange
-from workbench.figures.reading import Measure, ancestor_groups, text
+from workbench.figures.reading import Measure, ancestor_groups, texts
 from workbench.figures.style import Style
 
 Index = NDArray[np.int64]
@@ -34,7 +34,7 @@ class Curve:
 
 def curves_of(ds: xr.Dataset, source: int, chosen: tuple[Measure, ...], style: Style) -> tuple[Curve, ...]:
     """The named curves: groups by symmetry, every target, or the most extreme ones."""
-    names = [text(name) for name in ds["target"].values]
+    names = texts(ds["target"].values)
     order = arrange(ds)
     groups = ancestor_groups(ds, source, chosen)
     if groups is not None:

@@ -137,7 +137,7 @@ def _filled(template: str, known: dict[str, Callable[[Subject], str]], subject: 
 
 
 def _pair(subject: Subject) -> str:
-    return " and ".join(text(subject.items[k]) for k in (subject.i, subject.j)).replace(r"\$", "$")
+    return " and ".join(text(subject.items[k], among=subject.items) for k in (subject.i, subject.j)).replace(r"\$", "$")
 
 
 def _stages(subject: Subject) -> str:

@@ -19,7 +19,7 @@ from workbench.figures.figure import Illustration, Subject
 from workbench.figures.hidden import draw_paths, hidden_trajectories_data
 from workbench.figures.learning import stage_marks
 from workbench.figures.matrices import draw_matrix, tidy_bar
-from workbench.figures.reading import HELPS_HARMS, span, stages, text, unit
+from workbench.figures.reading import HELPS_HARMS, span, stages, text, texts, unit
 from workbench.figures.representation import hidden_map
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import influence_table
@@ -137,7 +137,7 @@ def influence_over_time(subject: Subject, frames: int = FRAMES) -> Film:
         clock = curve_ax.axvline(t[0], color=style.ink, linewidth=0.1 * style.font)
         stage_marks(curve_ax, stages(ds), style, labels=False)
         curve_ax.set(xlabel="flow time $t$", ylabel=HELPS_HARMS, xlim=span(time))
-        curve_ax.set_title(f"from {text(subject.items[i], 18)} to")
+        curve_ax.set_title(f"from {text(subject.items[i], 18, subject.items)} to")
         handles, labels = curve_ax.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, style.legend_columns(labels)))
         now = figure.suptitle("$t$ = 0.0", x=0.99, ha="right")
@@ -182,7 +182,7 @@ def _item_names(ax: Axes, ds: xr.Dataset, style: Style, *, coloured: bool) -> No
         return
     # A row of the picture is as tall as this, in points.
     row = 72 * 0.5 * ax.figure.get_figheight() / len(order.order)  # type: ignore[union-attr]
-    ax.set_yticks(range(len(order.order)), [text(ds["item"].values[k], 12) for k in order.order])
+    ax.set_yticks(range(len(order.order)), texts(ds["item"].values[order.order], 12))
     ax.tick_params(axis="y", labelsize=min(style.small, row / 1.1))
     if coloured:
         colours = style.item_colours(order.branch, order.place)

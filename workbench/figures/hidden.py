@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from workbench.figures.arrangement import arrange
 from workbench.figures.figure import Illustration, Subject
 from workbench.figures.hidden_distances import draw_distances
+from workbench.figures.keys import stage_key
 from workbench.figures.labels import spread
-from workbench.figures.reading import text
+from workbench.figures.reading import texts
 from workbench.figures.representation import HiddenMap, hidden_map
 from workbench.figures.style import PAGE, Style
 
@@ -45,7 +46,7 @@ def hidden_trajectories(ds: xr.Dataset, source: str | None = None, style: Style 
         handles = [
             Line2D([], [], **mark, color=style.ink, markersize=size, mfc=style.background, label="branch point"),
             Line2D([], [], **mark, color=style.muted, markersize=0.55 * size, label="times marked on every path"),
-            Line2D([], [], color=style.faint, label="stage half learned"),
+            *stage_key(ds, style),
         ]
         labels = [str(handle.get_label()) for handle in handles]
         figure.legend(handles=handles, loc="outside lower center", ncols=style.legend_columns(labels))
@@ -81,7 +82,7 @@ def draw_paths(
         engine.execute(figure)
     box = ax.get_window_extent()
     width, height = 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
-    labels = [text(name, 16) for name in names]
+    labels = texts(names, 16)
     column = 0.62 * style.small * max(map(len, labels)) + 1.5 * style.font
     low, high = paths.positions.min(axis=(0, 1)), paths.positions.max(axis=(0, 1))
     unit = max(float(high[0] - low[0]) / (width - 2 * column), float(high[1] - low[1]) / (0.92 * height))

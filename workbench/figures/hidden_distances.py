@@ -44,7 +44,7 @@ def draw_distances(
             )
     stage_marks(ax, stages(ds), style, labels=False)
     ax.set(xlabel="flow time $t$", ylabel="distance $|h_i - h_j|$", xlim=span(paths.times), ylim=(0, None))
-    ax.set_title(f"from {text(ds['item'].values[paths.source], 14)} to each")
+    ax.set_title(f"from {text(ds['item'].values[paths.source], 14, ds['item'].values)} to each")
     _name_distances(ax, ds, paths, others, colours, style)
 
 
@@ -67,7 +67,7 @@ def _name_distances(
         size = min(style.small, inches / len(groups) / 1.1)
     ends = np.array([last[group[0]] for group in groups])
     for group, end, y in zip(groups, ends, spread(ends, 1.1 * size / inches * high, 0.0, high), strict=True):
-        names = [text(ds["item"].values[k], 12) for k in group]
+        names = [text(ds["item"].values[k], 12, ds["item"].values) for k in group]
         named = f", {names[1]}" if len(names) == 2 else f" + {len(names) - 1}" if len(names) > 2 else ""
         beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "color": colours[group[0]], "clip_on": False}
         ax.plot([0.988, 1.05], [end, y], linewidth=0.05 * style.font, **beside)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from workbench.figures.curves import Curve, curves_of, sparse_marks
 from workbench.figures.figure import Illustration, Subject
+from workbench.figures.keys import keys, stage_key
 from workbench.figures.labels import label_curves
-from workbench.figures.learning import keys, stage_marks
+from workbench.figures.learning import stage_marks
 from workbench.figures.reading import HELPS_HARMS, Measure, measures, span, stages, text, thin, unit
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import influence_table
@@ -51,7 +52,8 @@ def influence_of_item(
             _panel(ax, ds, measure, i, curves, style)
         for ax in axes if style.wide else axes[-1:]:
             ax.set_xlabel("flow time $t$")
-        figure.suptitle(f"influence of {text(ds['source'].values[i])} on the other items", x=0.01, ha="left")
+        name = text(ds["source"].values[i], among=ds["source"].values)
+        figure.suptitle(f"influence of {name} on the other items", x=0.01, ha="left")
         _label(figure, list(axes), ds, chosen, i, curves, style)
     return figure
 
@@ -129,6 +131,7 @@ def _label(
     )
     if ds.sizes["target"] - 1 > sum(curve.members.size for curve in curves):
         handles.append(Line2D([], [], color=style.faint, label="all other items (theory)"))
+    handles += stage_key(ds, style)
     entries = [
         Line2D([], [], color=curve.colour, marker=curve.marker, markersize=0.32 * style.font, label=curve.name)
         for curve in curves

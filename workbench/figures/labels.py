@@ -116,4 +116,5 @@ def spread(wanted: Array, gap: float, low: float, high: float) -> Array:
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    between = 0.5 * (a[3] - a[1])  # names side by side are two names
+    return a[0] - between < b[2] and b[0] - between < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -7,10 +7,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from workbench.figures.figure import Illustration
+from workbench.figures.keys import keys
 from workbench.figures.reading import ModeGroup, mode_groups, span, stages, thin
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import loss_table, strength_table
@@ -19,14 +19,6 @@ Array = NDArray[np.float64]
 
 #: Simulated points on a curve; more would hide the line.
 POINTS = 30
-
-
-def keys(style: Style, *, theory: bool = True, simulation: bool = True, bars: bool = False) -> list[Line2D]:
-    """Legend entries that say which mark is theory and which simulation; none for a prediction alone."""
-    line = Line2D([], [], color=style.muted, label="theory")
-    label = "simulation" + (" ± 2 s.e." if bars else "")
-    mark = Line2D([], [], color=style.muted, linestyle="none", marker="o", label=label)
-    return [entry for entry, shown in ((line, theory and simulation), (mark, simulation)) if shown]
 
 
 def mode_strengths(ds: xr.Dataset, style: Style = PAGE) -> Figure:

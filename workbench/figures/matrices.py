@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.figures.arrangement import Arrangement, arrange
 from workbench.figures.figure import Illustration
-from workbench.figures.reading import HELPS_HARMS, Measure, measures, powers, stage_columns, text, unit
+from workbench.figures.reading import HELPS_HARMS, Measure, measures, powers, stage_columns, texts, unit
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import matrix_table
 
@@ -70,7 +70,7 @@ def influence_matrices(ds: xr.Dataset, style: Style = PAGE, shown: tuple[Measure
         _colourbars(figure, grid, axes, rows, style)
         size = min(style.small, 72 * (0.8 if style.wide else 0.6) * cell / len(order.order) / 1.1)
         if size >= style.least:
-            names = [text(ds["target"].values[i], 10) for i in order.order]
+            names = texts(ds["target"].values[order.order], 10)
             for ax in axes[-1]:
                 ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
         note = "rows: source, columns: target, in the same order;"
@@ -173,7 +173,7 @@ def tree_at_the_edge(ax: Axes, order: Arrangement, style: Style) -> None:
     """The tree of the items, left of the rows, in grey: colours of branches would be taken for help and harm."""
     P = len(order.order)
     width = 0.16 * P
-    lines = [np.column_stack([-0.7 - width * edge[:, 0], edge[:, 1]]) for edge in order.edges]
+    lines = [np.column_stack([-0.5 - 0.025 * P - width * edge[:, 0], edge[:, 1]]) for edge in order.edges]
     ax.add_collection(
         LineCollection(lines, colors=style.muted, linewidths=0.06 * style.font, clip_on=False), autolim=False
     )

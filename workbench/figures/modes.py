@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.errors import counted
 from workbench.figures.arrangement import Arrangement, arrange, property_order
 from workbench.figures.figure import Illustration
-from workbench.figures.reading import ModeGroup, mode_groups, text
+from workbench.figures.reading import ModeGroup, mode_groups, texts
 from workbench.figures.style import PAGE, Style
 
 Array = NDArray[np.float64]
@@ -60,7 +60,7 @@ def singular_modes(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         for ax, name in zip(axes[:, 0], rows, strict=True):
             ax.set_ylabel(name, fontsize=style.small)
         for ax in axes[1:, 0]:
-            _property_names(ax, [text(ds["property"].values[o], 14) for o in columns], style)
+            _property_names(ax, texts(ds["property"].values[columns], 14), style)
         bar = figure.colorbar(image, ax=axes[1:, :], aspect=30, fraction=0.03, pad=0.02)
         bar.outline.set_visible(False)
         style.tidy(bar.ax)
@@ -112,7 +112,7 @@ def _names(ax: Axes, ds: xr.Dataset, order: Arrangement, panels: int, style: Sty
     if size < 0.7 * style.font:
         ax.set_xlabel(f"{len(order.order)} items", fontsize=style.small, color=style.muted)
         return
-    names = [text(ds["item"].values[i], 12) for i in order.order]
+    names = texts(ds["item"].values[order.order], 12)
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,13 +142,13 @@ def ancestor_groups(ds: xr.Dataset, source: int, chosen: Sequence[Measure]) -> t
         if any(np.nanmax(np.ptp(curves[:, members], axis=1), initial=0.0) > scale for _, members in groups):
             return None
     names = ds["target"].values
-    return tuple((_group_name(m, [str(names[j]) for j in members]), members) for m, members in groups)
+    return tuple((_group_name(m, names[members], names), members) for m, members in groups)
 
 
-def _group_name(level: int, names: list[str]) -> str:
+def _group_name(level: int, names: Array, among: Array) -> str:
     if len(names) == 1:
-        return text(names[0])
-    shown = ", ".join(text(name, 12) for name in names[:2]) + ("" if len(names) == 2 else ", …")
+        return text(names[0], among=among)
+    shown = ", ".join(text(name, 12, among) for name in names[:2]) + ("" if len(names) == 2 else ", …")
     where = "root" if level == 0 else f"level {level}"
     return f"{len(names)} items via {where} ({shown})"
 
@@ -182,14 +182,41 @@ def names_in(ds: xr.Dataset) -> list[str]:
     return [str(name) for axis in ("item", "property") for name in ds[axis].values]
 
 
-def text(name: object, longest: int = 24) -> str:
+def text(name: object, longest: int = 24, among: Iterable[object] = ()) -> str:
     """A name from the data as label of a figure: not too long, dollar signs not taken for formulas."""
-    line = cut(name, longest)
+    line = cut(name, longest, among)
     # A legend leaves out labels that begin with an underscore.
     return (f" {line}" if line.startswith("_") else line).replace("$", r"\$")
 
 
-def cut(name: object, longest: int = 24) -> str:
-    """A name from the data on one line, not too long."""
-    line = " ".join(str(name).split())
-    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+def texts(names: Iterable[object], longest: int = 24) -> list[str]:
+    """`text` of every one of ``names``, told apart from the others."""
+    every = list(names)
+    return [text(name, longest, every) for name in every]
+
+
+def cut(name: object, longest: int = 24, among: Iterable[object] = ()) -> str:
+    """A name from the data on one line, not too long.
+
+    Where another of the names ``among`` which it stands begins in the same way, the middle is left out, so that what
+    tells them apart is seen.
+
+    >>> cut("item 1.2.1.2", 10), cut("item 1.2.1.2", 10, ["item 1.2.1.1", "item 1.2.1.2"])
+    ('item 1.2…', 'ite….2.1.2')
+    """
+    line = _one_line(name)
+    if len(line) <= longest:
+        return line
+    twins = {other for other in map(_one_line, among) if other[: longest - 1] == line[: longest - 1]} - {line}
+    if not twins:
+        return line[: longest - 1].rstrip(" .") + "…"
+    apart = max(next(k for k, (a, b) in enumerate(zip(line, f"{other}\0", strict=False)) if a != b) for other in twins)
+    head = longest // 3
+    tail = longest - 1 - head
+    start = max(head, min(apart - tail + 2, len(line) - tail))
+    shown = line[start : start + tail] if start + tail >= len(line) else f"{line[start : start + tail - 1].rstrip()}…"
+    return f"{line[:head].rstrip()}…{shown.lstrip()}"
+
+
+def _one_line(name: object) -> str:
+    return " ".join(str(name).split())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workbench.errors import counted
 from workbench.figures.arrangement import Arrangement, arrange, property_order
 from workbench.figures.figure import Illustration
-from workbench.figures.reading import text
+from workbench.figures.reading import texts
 from workbench.figures.style import PAGE, Style
 from workbench.figures.tables import task_table
 
@@ -54,11 +54,11 @@ def task(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         for ax in (items, properties):
             ax.spines[:].set(visible=True, color=style.faint)
         _tree(tree, order, style)
-        names = [text(ds["item"].values[i], 18) for i in order.order]
+        names = texts(ds["item"].values[order.order], 18)
         tree.set_yticks(range(len(names)), names)
         tree.yaxis.tick_right()
         if labelled:
-            matrix.set_xticks(range(len(columns)), [text(ds["property"].values[o], 18) for o in columns])
+            matrix.set_xticks(range(len(columns)), texts(ds["property"].values[columns], 18))
             matrix.tick_params(axis="x", labelrotation=90, labelsize=column_font, labeltop=True, labelbottom=False)
         properties.set_yticks(range(n_modes), [str(a + 1) for a in ds["mode"].values[:n_modes]])
         _bars(values, ds["singular_value"].values[:n_modes], style)

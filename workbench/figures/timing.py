@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.agreement.events import curve_events
 from workbench.figures.figure import Illustration, Subject
+from workbench.figures.keys import stage_key
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import Measure, measures, powers, span, stages, text
 from workbench.figures.style import PAGE, Style
@@ -46,7 +47,7 @@ def measures_compared(
         for ax in axes:
             stage_marks(ax, stages(ds), style, labels=False)
         axes[-1].set(xlabel="flow time $t$", xlim=span(ds["time"].values))
-        one, other = (text(ds["source"].values[k], 16) for k in (i, j))
+        one, other = (text(ds["source"].values[k], 16, ds["source"].values) for k in (i, j))
         figure.suptitle(f"influence of {one} on {other}", x=0.01, ha="left")
         marks = [
             Line2D([], [], linestyle="none", color=style.muted, marker=marker, label=name, markerfacecolor=fill)
@@ -57,8 +58,9 @@ def measures_compared(
             )
         ]
         lines = [Line2D([], [], color=colours[n], linestyle=_dash(n), label=_title(known[n])) for n in curves]
-        labels = [str(handle.get_label()) for handle in lines + marks]
-        figure.legend(handles=lines + marks, loc="outside lower center", ncols=min(4, style.legend_columns(labels)))
+        handles = [*lines, *marks, *stage_key(ds, style)]
+        labels = [str(handle.get_label()) for handle in handles]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, style.legend_columns(labels)))
     return figure
 
 

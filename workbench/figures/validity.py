@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.comparison.prediction import start_of
 from workbench.figures.figure import Illustration
+from workbench.figures.keys import stage_key
 from workbench.figures.learning import stage_marks
 from workbench.figures.reading import span, stages
 from workbench.figures.style import PAGE, Style
@@ -67,7 +68,7 @@ def local_posterior_validity(ds: xr.Dataset, style: Style = PAGE) -> Figure:
         lower.set_title("localization of the posterior at the checkpoint")
         for ax in (upper, lower):
             stage_marks(ax, stages(ds), style, labels=False)
-        handles = [*upper.get_legend_handles_labels()[0], *lower.get_legend_handles_labels()[0]]
+        handles = [*upper.get_legend_handles_labels()[0], *lower.get_legend_handles_labels()[0], *stage_key(ds, style)]
         labels = [str(handle.get_label()) for handle in handles]
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, style.legend_columns(labels)))
     return figure

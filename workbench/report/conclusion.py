@@ -60,7 +60,7 @@ def _tells(ds: xr.Dataset, group: ModeGroup) -> str:
     vector = ds["item_mode"].transpose("item", "mode").values[:, group.members[0]]
     strong = np.abs(vector) >= 0.5 * np.abs(vector).max()
     names = ds["item"].values
-    ends = [[cut(name, 16) for name in names[strong & (sign * vector > 0)]] for sign in (1, -1)]
+    ends = [[cut(name, 16, names) for name in names[strong & (sign * vector > 0)]] for sign in (1, -1)]
     if not all(ends):
         return "what all items share" if strong.all() else f"what sets {_listed(ends[0] or ends[1])} apart"
     like = " and other such pairs of branches" if len(group.members) > 1 else ""

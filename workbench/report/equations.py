@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -78,7 +79,7 @@ def unfolding(form: ClosedForm, *, unfolded: bool = False) -> Markup:
     symbols = [
         together(
             element("dt", mathml(variable.symbol)),
-            element("dd", sentence(variable.meaning), f" [{powers(variable.unit)}]"),
+            element("dd", sentence(variable.meaning), " [", _unit(variable.unit), "]"),
         )
         for variable in form.variables
     ]
@@ -94,6 +95,14 @@ def unfolding(form: ClosedForm, *, unfolded: bool = False) -> Markup:
             element("ol", *steps),
             **({"open": "open"} if unfolded else {}),
         ),
+    )
+
+
+def _unit(unit: str) -> Markup:
+    """A unit with raised exponents, ``time^(-1/2)`` too."""
+    parts = re.split(r"\^\(([^)]*)\)", unit)
+    return together(
+        *(element("sup", part.replace("-", "−")) if k % 2 else powers(part) for k, part in enumerate(parts))
     )
 
 

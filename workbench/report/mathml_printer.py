@@ -35,17 +35,17 @@ class Printer(MathMLPresentationPrinter):  # type: ignore[misc]
         return row
 
     def _print_Mul(self, product: Any) -> Any:
+        row = self.dom.createElement("mrow")
+        if product.as_coeff_Mul()[0].is_negative:
+            row.appendChild(self.leaf("mo", "-"))
+            row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"], strict=True))
+            return row
         numerator, denominator = over_a_sum(product) or sp.fraction(product, exact=True)
         if denominator != 1:
             fraction = self.dom.createElement("mfrac")
             fraction.appendChild(self._print(numerator))
             fraction.appendChild(self._print(denominator))
             return fraction
-        row = self.dom.createElement("mrow")
-        if product.could_extract_minus_sign():
-            row.appendChild(self.leaf("mo", "-"))
-            row.appendChild(self.parenthesize(-product, PRECEDENCE["Mul"], strict=True))
-            return row
         for factor in product.as_ordered_factors():
             if row.childNodes:
                 row.appendChild(self.leaf("mo", "\u2062"))

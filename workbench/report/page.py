@@ -18,6 +18,7 @@ from workbench.report.images import illustration
 from workbench.report.introduction import introduction, parameters
 from workbench.report.markup import Markup, document, element, slug, together
 from workbench.report.tables import table, verdict_class, verdict_table
+from workbench.report.wording import noted
 from workbench.store.files import write_file
 from workbench.theory.closed_form import ClosedForm
 
@@ -58,6 +59,7 @@ td.number { text-align: right; white-space: nowrap; }
 .good { color: var(--good); } .bad { color: var(--bad); } .open { color: var(--open); }
 .notes { border-left: 4px solid var(--open); background: var(--panel);
   padding: .6rem 1rem; margin: 1rem 0; }
+code { font-size: .92em; }
 .notes ul { margin: .3rem 0; padding-left: 1.2rem; }
 .formula { overflow-x: auto; padding: .35rem 0; }
 math { font-size: 1.08rem; } .term { white-space: nowrap; }
@@ -70,8 +72,10 @@ summary { cursor: pointer; color: var(--link); padding: .3rem 0; }
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; border-radius:
   6px; }
 @media (max-width: 40rem) { nav ol { columns: 1; } dl { display: block; } }
+@page { margin: 16mm 15mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 11pt; }
+  html { font-size: 10.5pt; }
+  body { max-width: none; padding: 0; font-size: 10.5pt; line-height: 1.45; }
   figure, tr, article > .formula, li { break-inside: avoid; }
   h1, h2, h3, dt, caption, summary, thead, .lead { break-after: avoid; }
   h2 { break-before: auto; }
@@ -115,14 +119,13 @@ def write_report(
         The path written.
     """
     config = dict(config or {})
-    sections = _sections(ds, figures, drawn, tables, equations, verdicts, config)
+    sections = _sections(ds, figures, drawn, tables, equations, verdicts, config, warnings)
     title = f"Influence over learning: {ds.attrs.get('task', 'a task')}"
     body = together(
         element(
             "header",
             element("h1", title),
             element("p", _summary(ds, verdicts), class_="note"),
-            _warnings(warnings),
             _contents(sections, figures),
         ),
         element(
@@ -145,6 +148,7 @@ def _sections(
     equations: Sequence[ClosedForm],
     verdicts: Sequence[Verdict],
     config: Mapping[str, Any],
+    warnings: Sequence[str],
 ) -> list[tuple[str, Markup]]:
     shown = [
         together(element("h3", image.title), illustration(name, image, images[name])) for name, image in figures.items()
@@ -152,7 +156,7 @@ def _sections(
     facts = pd.DataFrame(parameters(ds), columns=["name", "value"]).set_index("name")
     written = json.dumps(config, indent=2, sort_keys=True, default=str, ensure_ascii=False)
     everything = [
-        ("In short", conclusion(ds, verdicts)),
+        ("In short", together(conclusion(ds, verdicts), _warnings(warnings))),
         ("What is shown", introduction(ds)),
         ("Verdicts", verdict_table(verdicts) if verdicts else Markup()),
         ("Figures", together(*shown)),
@@ -178,7 +182,7 @@ def _summary(ds: xr.Dataset, verdicts: Sequence[Verdict]) -> str:
 def _warnings(warnings: Sequence[str]) -> Markup:
     if not warnings:
         return Markup()
-    listed = element("ul", *(element("li", note) for note in warnings))
+    listed = element("ul", *(element("li", noted(note)) for note in warnings))
     return element("aside", element("strong", "Please note"), listed, class_="notes", aria_label="Notes")
 
 

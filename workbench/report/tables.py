@@ -74,7 +74,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Markup:
     rows = [
         [
             _cell(v.claim, header=True),
-            _cell(v.found),
+            _cell(v.found.replace("+-", "±")),
             _cell(v.allowed),
             element("td", element("span", v.ruling.value, class_=f"verdict {verdict_class(v.ruling)}")),
             _cell(v.catches),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from workbench.agreement import ALL_OTHERS, error_table, event_table, pair_groups
 from workbench.agreement.resolution import RESOLVED
 from workbench.figures.reading import cut, measures
+from workbench.report.markup import Markup, element, together
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _EVENTS = {"most helpful": "helps most", "most harmful": "harms most"}
@@ -74,12 +77,22 @@ def typeset(formula: str) -> str:
     return "".join(letters)
 
 
+def noted(note: str) -> Markup:
+    """A note for the page: parameters between backticks as code, the rest with Greek letters."""
+    parts = note.split("`")
+    return together(*(element("code", part) if k % 2 else _greek(part) for k, part in enumerate(parts)))
+
+
+def _greek(text: str) -> str:
+    return re.sub(r"\bn beta\b", "nβ", re.sub(r"\bgamma\b", "γ", text)).replace("+-", "±")
+
+
 def pair_words(ds: xr.Dataset) -> dict[str, str]:
     """For every group of pairs, two items that belong to it, and how they are related.
 
     Two items alone stand for a group only where all its curves are one, as symmetry makes them.
     """
-    names = [cut(name, 40) for name in ds["source"].values]
+    names = [cut(name, 40, ds["source"].values) for name in ds["source"].values]
     told = {}
     for group, mask in pair_groups(ds).items():
         i, j = np.argwhere(mask)[0]

@@ -195,6 +195,6 @@ BY_LEVEL: dict[str, tuple[str, str, bool, str]] = {
 
 SPECTRA = {
     "nu_indicator_k": ("indicator", "eigenvalue of level {}, 0/1 properties"),
-    "nu_pm1_k": ("indicator_pm1", "eigenvalue of level {}, +-1 properties"),
+    "nu_pm1_k": ("indicator_pm1", "eigenvalue of level {}, -1/1 properties"),
     "nu_diffusion_k": ("diffusion", "eigenvalue of level {}, branching diffusion"),
 }

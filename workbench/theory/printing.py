@@ -26,8 +26,8 @@ _REGULAR = re.compile(r"[A-Za-z]+(_[A-Za-z0-9]+)*[0-9]*'?")
 
 
 def is_typed(name: str) -> bool:
-    """Whether the name of a symbol is a formula as people type it, such as ``I++_ab`` or ``eps_1``."""
-    return not _REGULAR.fullmatch(name) or name.rstrip("_0123456789") in SHORT
+    """Whether the name of a symbol is a formula as people type it, such as ``I++_ab``, ``eps_1`` or ``q_plus``."""
+    return not _REGULAR.fullmatch(name) or name.rstrip("_0123456789") in SHORT or name.endswith(("_plus", "_minus"))
 
 
 def ordered_terms(total: Any) -> list[Any]:

@@ -91,7 +91,7 @@ def _base(letters: str, setting: Setting) -> tuple[str, str]:
 
 
 def _script(text: str, setting: Setting) -> str:
-    text = text[1:-1] if text[0] in "{(" else text
+    text = text[1:-1] if text[0] in "{(" else {"plus": "+", "minus": "-"}.get(text, text)
     if re.fullmatch("[A-Za-z]{3,}", text) and text not in GREEK:
         return setting.upright(text)
     return _row(tokens_of(text), setting)

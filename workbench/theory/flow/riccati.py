@@ -104,7 +104,7 @@ def eigenvalue_form() -> ClosedForm:
                 why="the growth rate is larger than s: imbalance makes learning faster",
             ),
             Step(
-                "With s = mu sin 2 theta, lambda = -2 mu cos 2 theta the vector of +mu is",
+                "With s = mu sin(2 theta), lambda = -2 mu cos(2 theta) the vector of +mu is",
                 up,
                 sp.simplify(rotated * up - mu * up),
                 why="the angle is how the growing direction is shared between the two layers",
@@ -134,13 +134,13 @@ def riccati_form() -> ClosedForm:
     return ClosedForm(
         name="riccati_solution",
         title="Exact solution from a balanced start, one mode in the eigenbasis of F",
-        quantity=sp.Symbol("X_++"),
+        quantity=sp.Symbol("X_{++}"),
         expression=expression,
         variables=(
             VARIABLES[t],
             Variable(mu, "growth rate, eigenvalue of F", "1 / time"),
-            Variable(p, "sqrt(c) x start along the growing eigenvector", "(1 / time)^1/2"),
-            Variable(m, "sqrt(c) x start along the decaying eigenvector", "(1 / time)^1/2"),
+            Variable(p, "sqrt(c) x start along the growing eigenvector", "time^(-1/2)"),
+            Variable(m, "sqrt(c) x start along the decaying eigenvector", "time^(-1/2)"),
         ),
         unit="1 / time",
         source="Fukumizu (1998); Braun et al. (2022); Domine et al. (2024)",
