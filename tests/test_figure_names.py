@@ -1,12 +1,16 @@
 """Names in any script, and names that share a line."""
 
 import numpy as np
+import xarray as xr
 
 from workbench.figures import fonts
 from workbench.figures.hidden import marked_times
 from workbench.figures.learning import _shared_name
-from workbench.figures.reading import ModeGroup, powers
+from workbench.figures.reading import ModeGroup, cut, powers, texts
 from workbench.figures.representation import HiddenMap
+from workbench.figures.style import PAGE
+from workbench.semantics import Hierarchy
+from workbench.studies.item_colours import hues, item_colours
 
 
 def test_letters_that_no_font_has_are_named_once(monkeypatch):
@@ -43,3 +47,22 @@ def test_marked_times_are_spread_along_the_path():
     assert times and all(4 < each <= 6.5 for each in times)
     places = np.interp(times, t, x)
     assert np.diff(places, prepend=0.0).min() >= 0.1 - 1e-9
+
+
+def test_long_names_that_begin_alike_show_what_tells_them_apart():
+    names = [f"a property that is described in very many words, number {k} of this table" for k in (1, 2, 11)]
+    assert all(len(short) <= 18 for short in texts(names, 18))
+    assert len(set(texts(names, 18))) == 3 and "11" in texts(names, 18)[2]
+    leaves = Hierarchy((2, 2, 2, 2, 2)).indicator_task().items
+    assert len(set(texts(leaves, 12))) == 32
+    # A name without a twin is cut at its end, as before; one that another continues is told from it, too.
+    assert cut("a long enough name", 10, names) == "a long en…"
+    assert len(set(texts(["a long enough name", "a long enough name, again"], 12))) == 2
+
+
+def test_an_item_has_in_studies_the_colour_that_it_has_in_figures():
+    task = Hierarchy((2, 2)).indicator_task()
+    kept = xr.Dataset(hues(task))
+    assert item_colours(PAGE, kept) == PAGE.item_colours(np.array([0, 0, 1, 1]), np.array([0.0, 1.0, 0.0, 1.0]))
+    # Beside a larger network the items that are missing are nan.
+    assert item_colours(PAGE, kept.astype(float).pad(item=(0, 2))) == item_colours(PAGE, kept)

@@ -101,7 +101,7 @@ def page(tree: xr.Dataset, drawn: tuple, tmp_path_factory: pytest.TempPathFactor
             Verdict("late", "late posterior", "0.4", "0.1", "first order only", Ruling.FAILS),
             Verdict("depth", "depth", "2", "-", "two layers", Ruling.NOT_CLAIMED),
         ],
-        warnings=["R-hat above 1.05 at 3 checkpoints"],
+        warnings=["R-hat above 1.05 at 3 checkpoints", "n beta = 100, gamma = 2; `draws` auto takes more"],
         config={"task": "tree", "seed": 0},
     )
     return path.read_text(encoding="utf-8")
@@ -131,6 +131,12 @@ def test_tables_verdicts_warnings_and_configuration_are_there(page: str) -> None
     assert '"seed": 0' in parsed.text
     badges = {a["class"] for a in parsed.all("span") if "verdict" in str(a.get("class"))}
     assert badges == {"verdict good", "verdict bad", "verdict open"}
+
+
+def test_the_page_opens_with_what_was_found_and_notes_follow_in_words(page: str) -> None:
+    assert page.index("<strong>Learned. </strong>") < page.index("Please note") < page.index('id="what-is-shown"')
+    assert "nβ = 100, γ = 2; <code>draws</code> auto takes more" in page
+    assert "`" not in Page(page).text
 
 
 def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from workbench.comparison.prediction import start_of
@@ -17,6 +18,7 @@ from workbench.figures.arrangement import arrange, property_order
 from workbench.figures.curves import curves_of, sparse_marks
 from workbench.figures.figure import Illustration, Subject
 from workbench.figures.hidden import draw_paths, hidden_trajectories_data
+from workbench.figures.keys import stage_key
 from workbench.figures.learning import stage_marks
 from workbench.figures.matrices import draw_matrix, tidy_bar
 from workbench.figures.reading import HELPS_HARMS, span, stages, text, texts, unit
@@ -74,7 +76,7 @@ def learning_the_hierarchy(ds: xr.Dataset, style: Style = PAGE, frames: int = FR
     trajectory = aligned_trajectory(start_of(ds), t)
     answers = trajectory.outputs[:, property_order(ds)][:, :, order.order].transpose(0, 2, 1)
     with style.context():
-        figure = style.figure(4.05)
+        figure = style.figure(_height(style))
         grid = figure.add_gridspec(2, 2, height_ratios=(2.4, 1), width_ratios=(1.2, 1))
         paths_ax, answer_ax = (figure.add_subplot(grid[0, k]) for k in range(2))
         paths_ax.set_title("hidden representations")
@@ -90,7 +92,7 @@ def learning_the_hierarchy(ds: xr.Dataset, style: Style = PAGE, frames: int = FR
         answer_ax.set_title("what the network answers (properties →)")
         _item_names(answer_ax, ds, style, coloured=not signed)
         move = _loss_clock(figure.add_subplot(grid[1, :]), ds, t, trajectory.loss, style)
-        now = figure.suptitle("$t$ = 0.0", x=0.99, ha="right")
+        now = _clock(figure, style)
         lines = draw_paths(figure, paths_ax, paths, list(map(str, ds["item"].values)), colours, style)
         x, y = paths.positions[0].T
         dots = paths_ax.scatter(x, y, s=(0.6 * style.font) ** 2, c=colours, zorder=3, linewidths=0, clip_on=False)
@@ -116,7 +118,7 @@ def influence_over_time(subject: Subject, frames: int = FRAMES) -> Film:
     curves = curves_of(ds, i, (measure,), style)
     rows = [between[:, i, curve.members].mean(axis=1) for curve in curves]
     with style.context():
-        figure = style.figure(4.05)
+        figure = style.figure(_height(style))
         matrix_ax, curve_ax = figure.subplots(1, 2, width_ratios=(1, 1.25))
         image, draw = draw_matrix(matrix_ax, between, arrange(ds), style)
         matrix_ax.set_title(f"{measure.title}{unit(measure)}")
@@ -138,9 +140,10 @@ def influence_over_time(subject: Subject, frames: int = FRAMES) -> Film:
         stage_marks(curve_ax, stages(ds), style, labels=False)
         curve_ax.set(xlabel="flow time $t$", ylabel=HELPS_HARMS, xlim=span(time))
         curve_ax.set_title(f"from {text(subject.items[i], 18, subject.items)} to")
-        handles, labels = curve_ax.get_legend_handles_labels()
+        handles = [*curve_ax.get_legend_handles_labels()[0], *stage_key(ds, style)]
+        labels = [str(handle.get_label()) for handle in handles]
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, style.legend_columns(labels)))
-        now = figure.suptitle("$t$ = 0.0", x=0.99, ha="right")
+        now = _clock(figure, style)
 
     def show(k: int) -> None:
         draw(k)
@@ -188,6 +191,16 @@ def _item_names(ax: Axes, ds: xr.Dataset, style: Style, *, coloured: bool) -> No
         colours = style.item_colours(order.branch, order.place)
         for label, item in zip(ax.get_yticklabels(), order.order, strict=True):
             label.set_color(colours[item])
+
+
+def _height(style: Style) -> float:
+    """Of a film: 16 : 9, as screens are."""
+    return style.width * 9 / 16 * 8.0 / style.font
+
+
+def _clock(figure: Figure, style: Style) -> Text:
+    """The time, at the upper right, to be read from the last row."""
+    return figure.suptitle("$t$ = 0.0", x=0.99, ha="right", fontsize=1.5 * style.font)
 
 
 def _at_page_width(style: Style) -> Style:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import xarray as xr
@@ -207,11 +210,34 @@ def cut(name: object, longest: int = 24, among: Iterable[object] = ()) -> str:
     line = _one_line(name)
     if len(line) <= longest:
         return line
-    twins = {other for other in map(_one_line, among) if other[: longest - 1] == line[: longest - 1]} - {line}
-    if not twins:
-        return line[: longest - 1].rstrip(" .") + "…"
-    apart = max(next(k for k, (a, b) in enumerate(zip(line, f"{other}\0", strict=False)) if a != b) for other in twins)
-    head = longest // 3
+    return _shortened(tuple(map(_one_line, among)), longest).get(line, f"{line[: longest - 1].rstrip(' .')}…")
+
+
+@lru_cache(maxsize=32)
+def _shortened(lines: tuple[str, ...], longest: int) -> dict[str, str]:
+    """Names of one table that are too long and begin alike, each by what tells it from its nearest neighbour."""
+    too_long = sorted({line for line in lines if len(line) > longest})
+    starts = Counter(line[: longest - 1] for line in lines)
+    shown: dict[str, str] = {}
+    for head in (longest // 3, 0):
+        apart = [0, *(_apart(one, other) for one, other in itertools.pairwise(too_long)), 0]
+        shown = {
+            line: _around(line, longest, head, max(apart[k], apart[k + 1]))
+            for k, line in enumerate(too_long)
+            if starts[line[: longest - 1]] > 1
+        }
+        if len(set(shown.values())) == len(shown):
+            break
+    return shown
+
+
+def _apart(one: str, other: str) -> int:
+    """Where two different names part, the first before the second in the alphabet."""
+    return next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+def _around(line: str, longest: int, head: int, apart: int) -> str:
+    """The first ``head`` letters, and those that end with the one at ``apart``."""
     tail = longest - 1 - head
     start = max(head, min(apart - tail + 2, len(line) - tail))
     shown = line[start : start + tail] if start + tail >= len(line) else f"{line[start : start + tail - 1].rstrip()}…"

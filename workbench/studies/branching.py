@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from workbench import theory
+from workbench.figures.labels import spread
+from workbench.figures.reading import text
 from workbench.figures.representation import layout, splits
 from workbench.figures.style import Style
 from workbench.influence import MEASURES
 from workbench.networks import network
 from workbench.semantics import SemanticTask
 from workbench.studies.branch_openings import ancestor_levels, hidden_representations, measured_opening, opening_times
+from workbench.studies.item_colours import hues, item_colours
 from workbench.studies.pairs import EVENTS, enough, events_of, groups_far_first
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 from workbench.trajectory import Trajectory
@@ -63,6 +67,7 @@ def answer(inquiry: Inquiry) -> StudyResult:
             "opened": (("scale", "seed", "group"), opened),
             "event_time": (("scale", "seed", "group", "event"), events),
             "position": (("time", "item", "axis"), joint_map(shown)),
+            **hues(task),
         },
         coords={
             "scale": list(SCALES),
@@ -70,7 +75,6 @@ def answer(inquiry: Inquiry) -> StudyResult:
             "event": list(EVENTS),
             "time": shown.times,
             "item": list(task.items),
-            "branch": ("item", np.asarray((ancestor_levels(task) >= 1).argmax(axis=1))),
         },
     )
     caption = (
@@ -186,15 +190,7 @@ def draw(ds: xr.Dataset) -> Figure:
     with style.context():
         figure = style.figure(2.9)
         axes = figure.subplots(1, len(SCALES) + 1, width_ratios=(1.6, *[1] * len(SCALES)))
-        branch, place = ds["branch"].values, np.linspace(0, 1, ds.sizes["item"])
-        _, order = np.unique(branch, return_inverse=True)
-        colours = style.item_colours(order, place)
-        ax = style.tidy(axes[0])
-        for i, colour in enumerate(colours):
-            path = ds["position"].values[:, i]
-            ax.plot(*path.T, color=colour)
-            ax.annotate(str(ds["item"].values[i]), path[-1], fontsize=style.least, color=colour)
-        ax.set(xlabel="first split", ylabel="splits within", title="all times at once")
+        _map(style.tidy(axes[0]), ds, style)
         marks = {"most helpful": "v", "flip 1": "x", "most harmful": "^"}
         rows = np.arange(ds.sizes["group"])
         for k, scale in enumerate(ds["scale"].values):
@@ -208,8 +204,27 @@ def draw(ds: xr.Dataset) -> Figure:
                             markersize=2.5, markerfacecolor="none", label=event if g == 0 else None)  # fmt: skip
             ax.set(title=f"weights of {scale:g}", xlabel="flow time t", ylim=(-0.6, len(rows) - 0.4))
             ax.set_yticks(rows, [f"level {g}" for g in rows] if k == 0 else [])
-        axes[-1].legend(fontsize=style.least, loc="lower right")
+        handles, labels = axes[-1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
+
+
+def _map(ax: Axes, ds: xr.Dataset, style: Style) -> None:
+    """Paths of the items, and names inside of their ends: one above the other where items end at one place."""
+    colours, positions = item_colours(style, ds), ds["position"].values
+    for item, colour in enumerate(colours):
+        ax.plot(*positions[:, item].T, color=colour)
+    ax.set(xlabel="first split", ylabel="splits within", title="all times at once")
+    x, y = positions[-1].T
+    low, high = ax.get_ylim()
+    for side, align, step in ((x < 0, "left", 1), (x >= 0, "right", -1)):
+        members = np.flatnonzero(side)
+        for i, place in zip(members, spread(y[members], 0.055 * (high - low), low, high), strict=True):
+            shift = (0.4 * step * style.font, 0)
+            ax.annotate(
+                text(ds["item"].values[i], 12, ds["item"].values), (x[i], place), shift, textcoords="offset points",
+                fontsize=style.least, color=colours[i], ha=align, va="center",
+            )  # fmt: skip
 
 
 STUDY = Study(

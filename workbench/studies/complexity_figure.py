@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.figures.style import PAGE
+from workbench.studies.item_colours import item_colours
 
 
 def draw(ds: xr.Dataset) -> Figure:
@@ -25,8 +26,10 @@ def draw(ds: xr.Dataset) -> Figure:
         for ax in axes.ravel():
             PAGE.tidy(ax).set_xlabel("flow time t")
             ax.axhline(0, color=PAGE.muted, linewidth=0.6)
-        for ax in axes.ravel()[:4]:
-            ax.legend(fontsize=PAGE.least)
+        for ax, corner in zip(
+            axes.ravel()[:4], ("lower right", "lower right", "upper left", "lower right"), strict=True
+        ):
+            ax.legend(fontsize=PAGE.least, loc=corner)
     return figure
 
 
@@ -75,7 +78,7 @@ def _influence(ax: Axes, one: xr.Dataset) -> None:
 def _susceptibilities(ax: Axes, ds: xr.Dataset, layer: int) -> None:
     largest = float(np.abs(ds["susceptibility"]).max()) or 1.0
     P = ds.sizes["item"]
-    for i, colour in enumerate(PAGE.sequence(P)):
+    for i, colour in enumerate(item_colours(PAGE, ds)):
         label = str(ds["item"].values[i])
         ax.plot(ds["own_time"], ds["susceptibility"][layer, :, i] / largest, color=colour, label=label)
         values, error = (ds[f"susceptibility_{end}"][layer, :, i] / largest for end in ("sampled", "stderr"))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from workbench import theory
 from workbench.influence import local_bif
 from workbench.networks import Network
+from workbench.studies.item_colours import hues
 from workbench.studies.pairs import EVENTS, events_of, groups_far_first
 from workbench.studies.study import Inquiry
 from workbench.theory.posterior.restricted import restricted_posterior
@@ -151,7 +152,7 @@ def susceptibilities(start: Network, checkpoints: int, inquiry: Inquiry) -> xr.D
             "own_checkpoint_time": ("own_checkpoint", trained.times),
         },
         coords={"layer": names, "item": list(start.task.items), "of": ["slope", "stderr"]},
-    )
+    ).assign(hues(start.task))
 
 
 def _chains(trained: Trajectory, inquiry: Inquiry, *, draws: int | None = None, **options: Any) -> xr.DataArray:

@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.figures.style import Style
 from workbench.networks import Network
 from workbench.semantics import SemanticTask
+from workbench.studies.item_colours import hues, item_colours
 from workbench.studies.pairs import usual_networks
 from workbench.studies.study import Inquiry, Study, StudyClaim, StudyResult
 
@@ -98,6 +99,7 @@ def _responses(start: Network, points: int) -> xr.Dataset:
             "stage_of_margin": about,
             "name": ("item", list(start.task.items)),
             "branch": ("item", branches(start.task)),
+            **hues(start.task),
         },
         coords={"moment": np.arange(len(coarse.times))},  # networks of few steps have fewer checkpoints
     )
@@ -213,7 +215,7 @@ def draw(ds: xr.Dataset) -> Figure:
             P, K = int(one["branch"].count()), int(one["stage_time"].count())
             items = [str(item) for item in one["name"].values[:P]]
             _heat(style, figure, axes[row, 0], one["relative_response"].values[:P, :K], items, str(name))
-            colours = style.sequence(P)
+            colours = item_colours(style, one)
             ax = style.tidy(axes[row, 1])
             for i, colour in enumerate(colours):
                 ax.plot(one["time"], one["margin_response"][i], color=colour, label=items[i])

@@ -29,7 +29,8 @@ def draw(ds: xr.Dataset) -> Figure:
         left.set(xscale="log", xlabel="n beta over that of the transition", ylabel="variance of the loss / largest")
         left.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
         left.minorticks_off()
-        left.legend()
+        # Above what is drawn: the error bars reach everywhere.
+        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=PAGE.least)
         right.axhline(0, color=PAGE.muted, linewidth=0.7)
         for threshold in ds["threshold"].values:
             right.axvline(threshold, color=PAGE.faint, linestyle=":")
