@@ -314,3 +314,9 @@ def test_a_minus_sign_stands_before_a_fraction():
 
 def test_the_list_is_read_without_a_decoder():
     assert "+-" not in listing()
+
+
+def test_a_notebook_breaks_a_formula_that_is_wider_than_a_page():
+    wide, narrow = (find(name).build()._repr_markdown_() for name in ("mode_response", "mode_strength"))
+    assert wide.count(r"\begin{aligned}") == wide.count(r"\end{aligned}") == 1 and r" \\ &" in wide
+    assert "aligned" not in narrow

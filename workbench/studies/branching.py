@@ -219,10 +219,11 @@ def _map(ax: Axes, ds: xr.Dataset, style: Style) -> None:
     low, high = ax.get_ylim()
     for side, align, step in ((x < 0, "left", 1), (x >= 0, "right", -1)):
         members = np.flatnonzero(side)
+        inside = step * np.max(step * x[members], initial=-np.inf)
         for i, place in zip(members, spread(y[members], 0.055 * (high - low), low, high), strict=True):
             shift = (0.4 * step * style.font, 0)
             ax.annotate(
-                text(ds["item"].values[i], 12, ds["item"].values), (x[i], place), shift, textcoords="offset points",
+                text(ds["item"].values[i], 12, ds["item"].values), (inside, place), shift, textcoords="offset points",
                 fontsize=style.least, color=colours[i], ha=align, va="center",
             )  # fmt: skip
 

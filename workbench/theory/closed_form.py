@@ -12,7 +12,8 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.theory.printing import latex, marked, plain
+from workbench.theory.printing import LINE, breadth, latex, marked, plain
+from workbench.theory.printing import lines as broken_lines
 
 Array = NDArray[np.float64]
 
@@ -169,7 +170,7 @@ class ClosedForm:
         return f"$\\displaystyle {self.latex()}$"
 
     def _repr_markdown_(self) -> str:
-        lines = [f"**{self.title}** ({self.source})", "", f"$$ {self.latex()} $$", ""]
+        lines = [f"**{self.title}** ({self.source})", "", f"$$ {self._broken()} $$", ""]
         lines += [
             f"{number}. {marked(step.statement)} $\\displaystyle {latex(step.expression)}$"
             + ("" if step.residual is None else " ✓" if step.verify() else " ✗")
@@ -179,6 +180,14 @@ class ClosedForm:
         lines += [f"- *holds where* {marked(condition.statement)}" for condition in self.conditions]
         lines += [f"- ${latex(v.symbol)}$: {marked(v.meaning)} [{marked(v.unit)}]" for v in self.variables]
         return "\n".join(lines)
+
+    def _broken(self) -> str:
+        """`latex`, broken between terms where it is wider than a page."""
+        left = f"{latex(self.quantity)} = "
+        first, *more = broken_lines(self.expression, LINE - breadth(left))
+        if not more:
+            return left + first
+        return rf"\begin{{aligned}} {left} &{first}" + "".join(rf" \\ &{line}" for line in more) + r" \end{aligned}"
 
     def text(self) -> str:
         """The derivation for a terminal."""
