@@ -77,7 +77,7 @@ pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; font-size
   html { font-size: 10.5pt; }
   body { max-width: none; padding: 0; font-size: 10.5pt; line-height: 1.45; }
   figure, tr, article > .formula, li { break-inside: avoid; }
-  h1, h2, h3, dt, caption, summary, thead, .lead { break-after: avoid; }
+  h1, h2, h3, dt, caption, summary, thead, .lead, article > .formula { break-after: avoid; }
   h2 { break-before: auto; }
   figure img { max-height: 21cm; width: auto !important; max-width: 100%; }
   .scroll, .formula, pre { overflow: visible; } pre { white-space: pre-wrap; }
