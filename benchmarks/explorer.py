@@ -71,7 +71,6 @@ def in_process() -> list[tuple[str, str, str]]:
         return costs
 
     async def settle() -> float:
-        await move(1)
         began = time.perf_counter()
         while view.status.word != "fresh" or view.follower.runner.busy:
             await asyncio.sleep(0.002)
@@ -158,18 +157,21 @@ def press(app: App, count: int = 40) -> list[float]:
 def drag(app: App, seconds: float = 3.0) -> tuple[float, float]:
     """Pictures a second while the mouse drags a slider, and seconds from its release to the end of simulation."""
     app.at_rest()
-    box = app.handle("initial scale").bounding_box()
+    handle = app.handle("initial scale")
+    box, track = handle.bounding_box(), handle.evaluate("e => e.closest('.noUi-base').getBoundingClientRect().toJSON()")
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     app.page.mouse.move(x, y)
     app.page.mouse.down()
     app.page.evaluate("() => { window.frames = []; }")
     began, k = time.perf_counter(), 0
+    # Back and forth over the middle of the track: at its ends a hand that moves on changes nothing.
+    middle, reach = track["x"] + track["width"] / 2, round(0.35 * track["width"])
     while time.perf_counter() - began < seconds:
-        k += 1
-        app.page.mouse.move(x + (k % 40 if k // 40 % 2 == 0 else 40 - k % 40), y)
+        app.page.mouse.move(middle - reach + abs(k % (4 * reach) - 2 * reach), y)
         app.page.wait_for_timeout(16)
+        k += 1
     frames = len(app.page.evaluate("window.frames")) / (time.perf_counter() - began)
-    app.page.mouse.move(x + 20, y)
+    app.page.mouse.move(x + 4, y)
     app.page.mouse.up()
     released = time.perf_counter()
     app.settled("stale")

@@ -61,16 +61,15 @@ class Server:
         """The link that opens a state."""
         return f"{self.link}&{query.lstrip('?')}"
 
-    def kernels(self) -> int:
-        """How many kernels the server has started that still run."""
-        return len(self.children())
-
     def comes_to(self, kernels: int, seconds: float = 60) -> int:
-        """Wait until so many kernels run: one takes a moment to end. Returns how many do."""
+        """Wait until pages have so many kernels and one is spare: each takes a moment to end or to begin.
+
+        Returns how many pages have.
+        """
         until = time.monotonic() + seconds
-        while self.kernels() != kernels and time.monotonic() < until:
+        while len(self.children()) != kernels + 1 and time.monotonic() < until:
             time.sleep(0.1)
-        return self.kernels()
+        return len(self.children()) - 1
 
     def children(self) -> list[int]:
         """The processes that the server has started and that still run (Linux)."""

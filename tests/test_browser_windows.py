@@ -192,10 +192,16 @@ def test_reloads_leave_no_kernels(other: App, server: Server) -> None:
 
 def test_a_program_that_has_ended_is_said_in_words(other: App, page: App, server: Server) -> None:
     assert server.comes_to(2) == 2
-    os.kill(max(server.children()), signal.SIGKILL)  # the one started last
+    for kernel in sorted(server.children())[1:]:  # all but that of the first page
+        os.kill(kernel, signal.SIGKILL)
     # Voila starts a dead kernel anew, without the cell's objects: its page gets no more answers either.
     other.page.locator(".workbench-gone").wait_for()
     other.page.screenshot(path=SHOTS / "program_has_ended.png")
+
+
+def test_a_spare_kernel_that_has_ended_is_no_loss(other: App, server: Server) -> None:
+    other.open(server.page(LINK))
+    assert "t = 7.7" in other.numbers() and other.errors == []
 
 
 def test_a_closed_window_leaves_no_kernel(other: App, page: App, server: Server) -> None:

@@ -134,9 +134,9 @@ def cookie(server: Server) -> str:
 def test_foreign_requests_are_refused_and_start_no_kernel(
     server: Server, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    before = server.kernels()
+    assert server.comes_to(0) == 0
     assert ask(server, method, path, **({"Cookie": cookie(server)} | headers)) == 403
-    assert server.kernels() == before == 0
+    assert server.comes_to(0) == 0
 
 
 @pytest.mark.browser

@@ -55,8 +55,7 @@ def mode_view() -> ModeView:
 
 
 @pytest.fixture
-def mode(mode_view: ModeView, monkeypatch: pytest.MonkeyPatch) -> ModeView:
-    monkeypatch.setattr(mode_view._rest, "start", lambda *rest: None)  # drawing the picture a second time
+def mode(mode_view: ModeView) -> ModeView:
     mode_view.drop()
     for name, value in {"depth": 2, "a0": 0.01, "lam": 0.0, "s": 1.0}.items():
         mode_view.controls[name].value = value
@@ -69,8 +68,7 @@ def pair_view() -> PairView:
 
 
 @pytest.fixture
-def pair(pair_view: PairView, monkeypatch: pytest.MonkeyPatch) -> PairView:
-    monkeypatch.setattr(pair_view._rest, "start", lambda *rest: None)
+def pair(pair_view: PairView) -> PairView:
     for name, value in {"source": "dog", "target": "sparrow", "a0": 0.01, "lam": 0.0, "time": 4.0}.items():
         pair_view.controls[name].value = value
     return pair_view

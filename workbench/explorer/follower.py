@@ -37,7 +37,6 @@ class Follower:
         if not view.stale:
             self.runner.cancel()
             self._say()
-            self.runner.start(lambda _: None, rest)  # the picture is redrawn in order when the hand rests
             return
         self.status.stale()
         self.runner.start(partial(_simulate_and_judge, view.state, view.scene, view.curves.end), rest)
@@ -53,18 +52,13 @@ class Follower:
         if self.runner.cancel() and self.view.stale:
             self.status.stopped("simulation cancelled; move any control, or press simulate, to start it again")
 
-    def _done(self, outcome: tuple[Simulated, Verdict] | None) -> None:
-        view = self.view
-        if outcome is not None:
-            view.simulated, self._verdict = outcome
-            view.canvas.invalidate(view.panels.show(view.frame()))
-        view.canvas.polish()
-        if outcome is not None:  # said only once the picture shows it
-            self._say()
+    def _done(self, outcome: tuple[Simulated, Verdict]) -> None:
+        self.view.simulated, self._verdict = outcome
+        self.view.draw()
+        self._say()  # only once the picture shows it
 
     def _failed(self, line: str) -> None:
         self.status.stopped(f"no simulation: {line}")
-        self.view.canvas.polish()
 
     def _say(self) -> None:
         self.status.fresh(self._verdict)

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.canvas import BlittedImage, mimebundle
-from workbench.explorer.runner import Runner
 from workbench.figures.style import Style, dark
 
 DAY = Style(width=9.6, font=10.5)
@@ -47,7 +46,6 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
         self.canvas = BlittedImage(self.figure)
         self.controls, self.line = controls, ""
         self.numbers, self.error = widgets.HTML(), widgets.HTML()
-        self._rest = Runner(lambda _: None, lambda _: self.canvas.polish(), lambda _: None)
         with look.context():
             self.canvas.move(self._make())
         for widget in controls.values():
@@ -75,7 +73,6 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
         self.canvas.blit()
         self.numbers.value = f'<span class="workbench-numbers">{html.escape(self.line)}</span>'
         self.error.value = ""
-        self._rest.start(lambda _: None)  # the picture is drawn in its proper order when the hand rests
 
     def _moved(self, _: Any) -> None:
         try:
@@ -92,7 +89,6 @@ class Lecture(widgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Remove the widget and its parts."""
-        self._rest.cancel()
         for widget in (*self.controls.values(), self.numbers, self.error, self.canvas.widget):
             widget.close()
         super().close()

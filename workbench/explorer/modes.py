@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.scene import Scene
+from workbench.explorer.stamp import Stamp
 from workbench.explorer.time_axes import FADED, MOST_KEPT, Curves, TimeAxes, mode_colours, points, title
 from workbench.figures.style import Style
 
@@ -24,7 +25,9 @@ class StrengthPanel:
         self.kept = [[ax.plot([], [], lw=1.4, alpha=FADED)[0] for _ in range(K)] for _ in range(MOST_KEPT)]
         self.lines = Curves(ax)
         self.points = [points(ax, style) for _ in range(K)]
-        self.names: list[Any] = []
+        paper = {"facecolor": style.background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
+        options: dict[str, Any] = {"fontsize": style.small, "ha": "right", "va": "bottom", "bbox": paper}
+        self.names = [ax.add_artist(Stamp(0.99, 0, "", transform=ax.transAxes, **options)) for _ in range(K + 1)]
         letters = 72 * ax.get_position().height * ax.figure.get_figheight() / (0.55 * style.font)
         ax.set_ylabel(r"mode strength $a_k$  [weightᴰ]" if letters > 26 else r"$a_k$  [weightᴰ]")
         self.top = 1.18 * float(scene.modes.s[0] / scene.c)
@@ -32,7 +35,13 @@ class StrengthPanel:
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders, back to front."""
-        return [*self.axis.moving, *(line for each in self.kept for line in each), self.lines, *self.points]
+        return [
+            *self.axis.moving,
+            *(line for each in self.kept for line in each),
+            self.lines,
+            *self.points,
+            *self.names,
+        ]
 
     def show(self, frame: Frame) -> None:
         """Theory, simulated points (unless of other modes), kept curves."""
@@ -63,31 +72,25 @@ class StrengthPanel:
     def draw_background(self, frame: Frame) -> None:
         """Title, and the names of the modes at their final strengths, where there is room."""
         title(self.ax, self.style, "modes, learned in turn")
-        for name in self.names:
-            name.remove()
-        groups, style = frame.groups, self.style
-        self.names, last = [], np.inf
+        groups, style, last = frame.groups, self.style, np.inf
         room = 1.1 * style.small / (72 * self.ax.get_position().height * self.ax.figure.get_figheight())
         colours = mode_colours(self.axis.colours, frame)
-        paper = {"facecolor": style.background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
-        options: dict[str, Any] = {
-            "fontsize": style.small,
-            "ha": "right",
-            "transform": self.ax.transAxes,
-            "bbox": paper,
-        }
+        lines: list[tuple[float, str, str]] = []
         for g, name in enumerate(frame.scene.mode_names(groups)):
             place = float(groups.s[g] / self.scene.c) / self.top
-            if not groups.learned[g] or last - place < room:
-                continue
-            self.names.append(self.ax.text(0.99, place + 0.008, name, color=colours[g], va="bottom", **options))
-            last = place
+            if groups.learned[g] and last - place >= room:
+                lines.append((place + 0.008, name, colours[g]))
+                last = place
         never = [
             name for name, learned in zip(frame.scene.mode_names(groups), groups.learned, strict=True) if not learned
         ]
         if never:
             line = f"never learned: {', '.join(never[:3])}{' …' if len(never) > 3 else ''}"
-            self.names.append(self.ax.text(0.99, 0.012, line, color=style.ink, va="bottom", **options))
+            lines.append((0.012, line, style.ink))
+        for stamp in self.names[len(lines) :]:
+            stamp.set_text("")
+        for stamp, (place, line, colour) in zip(self.names, lines, strict=False):
+            stamp.set(y=place, text=line, color=colour)
 
 
 class LossPanel:
@@ -105,7 +108,8 @@ class LossPanel:
     @property
     def moving(self) -> list[Artist]:
         """Everything that follows the sliders, back to front."""
-        return [*self.axis.moving, *self.kept, self.line, self.points]
+        legend = self.ax.get_legend()
+        return [*self.axis.moving, *self.kept, self.line, self.points, *([legend] if legend else [])]
 
     def show(self, frame: Frame) -> None:
         """Theory, simulation, kept curves."""

@@ -60,7 +60,7 @@ _TEMPLATE = """\
 {% endblock data_priority %}
 """
 #: Of all extensions that happen to be installed, the page loads those it needs.
-_EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget", "ipyevents"]
+EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget", "ipyevents"]
 
 
 def write_app(folder: Path, state: ExplorerState, language: str = "") -> list[str]:
@@ -82,8 +82,16 @@ def write_app(folder: Path, state: ExplorerState, language: str = "") -> list[st
     template.mkdir(parents=True)
     (template / "conf.json").write_text('{"base_template": "lab"}')
     (template / "index.html.j2").write_text(_TEMPLATE)
-    allowed = f"--VoilaConfiguration.extension_allowlist={_EXTENSIONS!r}"
-    return [str(folder / NOTEBOOK), "--template=workbench", allowed]
+    return [str(folder / NOTEBOOK), "--template=workbench"]
+
+
+def rehearse() -> None:
+    """What every page does first, done without one: forms are derived, letters drawn, simulation has run."""
+    from workbench.explorer.view import Explorer
+
+    view = Explorer(ExplorerState(), app=True)
+    view.settle()
+    view.close()
 
 
 def open_app(config: str, language: str = "") -> Any:

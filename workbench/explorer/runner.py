@@ -12,8 +12,8 @@ from workbench.explorer.simulate import Cancelled
 
 #: The hand rests when nothing has moved for so many seconds.
 REST = 0.15
-#: A progress bar that moves more often only costs time.
-_TELL = 0.02
+#: Seconds between two movements of a progress bar; more of them only cost time.
+_TELL = 0.1
 
 
 def loop_running() -> bool:
@@ -99,7 +99,7 @@ class Runner:
         self, work: Callable[[Callable[[float], None]], Any], rest: float, stop: Event, loop: asyncio.AbstractEventLoop
     ) -> None:
         await asyncio.sleep(rest)
-        told = 0.0
+        told = loop.time()
 
         def tell(fraction: float) -> None:
             if not stop.is_set():
@@ -110,8 +110,9 @@ class Runner:
             nonlocal told
             if stop.is_set():
                 raise Cancelled
-            if fraction - told >= _TELL:
-                told = fraction
+            now = loop.time()
+            if now - told >= _TELL:
+                told = now
                 loop.call_soon_threadsafe(tell, fraction)
 
         try:

@@ -1,4 +1,4 @@
-"""The server of the app: Voila behind `Guard`, with kernels that end when their page does."""
+"""The server of the app: Voila behind `Guard`, with kernels that end when their page does and one to spare."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.explorer.guard import Answer, Guard
-from workbench.explorer.page import write_app
+from workbench.explorer.page import EXTENSIONS, write_app
+from workbench.explorer.spare import kernel_manager_class
 from workbench.explorer.state import ExplorerState
 
-#: Windows of the app open at once; each has a kernel of .3 GB.
+#: Windows of the app open at once; each has a kernel of .3 GB, and one more kernel waits.
 MAX_KERNELS = 8
 #: Seconds after which a kernel that no page is connected to ends, and between two looks for such.
 IDLE, LOOK = 120, 15
@@ -63,6 +64,12 @@ def _server(guard: Guard, browser: bool) -> Any:
         ) from None
 
     class Server(Voila):  # type: ignore[misc]
+        def initialize(self, argv: Any = None) -> None:
+            self.config.VoilaConfiguration.multi_kernel_manager_class = kernel_manager_class()
+            self.config.VoilaConfiguration.extension_allowlist = EXTENSIONS
+            self.config.MappingKernelManager.transport_encryption = "auto"  # others may use this machine, too
+            super().initialize(argv)
+
         def init_settings(self) -> Any:
             return super().init_settings() | {"websocket_max_message_size": _MESSAGE}
 
@@ -78,11 +85,15 @@ def _server(guard: Guard, browser: bool) -> Any:
                 self.port, "127.0.0.1"
             )
             self.ioloop = IOLoop.current()
+            env = {**os.environ, "VOILA_PREHEAT": "False", "VOILA_BASE_URL": self.base_url}
+            folder = os.path.dirname(os.path.relpath(self.notebook_path, self.root_dir))
+            self.ioloop.add_callback(self.kernel_manager.prepare, kernel_name="python3", path=folder, env=env)
             if browser:
                 self.ioloop.call_later(0.1, lambda: webbrowser.open(guard.link()))
             try:
                 self.ioloop.start()
             finally:
+                self.ioloop.run_sync(self.kernel_manager.stop_preparing)
                 self.stop()
 
     return Server
@@ -131,8 +142,8 @@ def _gate(app: Any, guard: Guard, kernel_manager: Any) -> Any:
 
 
 def open_kernels(kernel_manager: Any) -> int:
-    """How many kernels run or are being started."""
-    return len({*kernel_manager.list_kernel_ids(), *kernel_manager._pending_kernels})
+    """How many kernels of pages run or are being started."""
+    return len({*kernel_manager.list_kernel_ids(), *kernel_manager._pending_kernels} - {kernel_manager.spare})
 
 
 def _shutdown_handler() -> Any:

@@ -51,9 +51,15 @@ class Stamp(Text):
         super().draw(paper)
         self.set_transform(transform)
         self.set_position(place)
-        pixels = np.asarray(paper.buffer_rgba())[::-1]
-        rows, columns = (np.flatnonzero(pixels[:, :, 3].any(axis=1 - axis)) for axis in (0, 1))
-        if not len(rows):
-            return pixels[:1, :1].copy(), (0, 0)
-        inside = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return np.ascontiguousarray(inside), (left + int(columns[0]), bottom + int(rows[0]))
+        pixels, (column, row) = cut_out(paper)
+        return pixels, (left + column, bottom + row)
+
+
+def cut_out(paper: Any) -> tuple[Any, tuple[int, int]]:
+    """The pixels of what was drawn on transparent paper, lowest row first, and the place of their lower left corner."""
+    pixels = np.asarray(paper.buffer_rgba())[::-1]
+    rows, columns = (np.flatnonzero(pixels[:, :, 3].any(axis=1 - axis)) for axis in (0, 1))
+    if not len(rows):
+        return pixels[:1, :1].copy(), (0, 0)
+    inside = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.ascontiguousarray(inside), (int(columns[0]), int(rows[0]))

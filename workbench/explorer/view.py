@@ -187,7 +187,6 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         self.window = self.bridge.measured(large) or replace(self.window, large=large)
         self.panels = Panels(self.figure, self.scene, names, self.window, night=night)
         self.canvas.resized()
-        self.canvas.move(self.panels.moving)
 
     def _measured(self, _: Any) -> None:
         """The window has changed; the first time, the page is there."""
@@ -200,7 +199,6 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         if self.bridge.measured(large) != self.window or self.panels.night != night:
             self._make_panels()
             self._draw()
-            self.canvas.polish()
 
     def frame(self) -> Frame:
         """What is drawn."""
@@ -208,9 +206,14 @@ class Explorer(TakeAway, widgets.VBox):  # type: ignore[misc]
         known = every_measure(state, self.scene) if wanted else {}
         return Frame(state, self.scene, self.curves, self.simulated, not self.stale, kept_curves(state), known)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Show what there is now in the picture."""
         self.canvas.invalidate(self.panels.show(self.frame()))
+        self.canvas.move(self.panels.moving)
         self.canvas.blit()
+
+    def _draw(self) -> None:
+        self.draw()
         # After the picture: a page that turns dark first would show a white one.
         for name, wanted in (("workbench-dark", self.panels.night), ("workbench-large", self.window.large)):
             (self.add_class if wanted else self.remove_class)(name)

@@ -1,0 +1,104 @@
+"""A kernel that waits for the next page: started, and everything imported, before it is asked for.
+
+Most of the time until a page shows its picture goes into starting Python and importing; a spare kernel has done that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+#: Seconds after which a page that took the spare kernel is there, and the next one may be started.
+REFILL = 6.0
+#: Seconds that a page waits for a spare kernel which is being started, before it starts one of its own.
+_PATIENCE = 60.0
+#: What a page needs at once, and what it needs next; a page that comes in between waits for nothing that it could do
+#: without.
+_FIRST = "import workbench.explorer.menu, workbench.explorer.view"
+_THEN = "from workbench.explorer.page import rehearse\nrehearse()"
+
+
+def kernel_manager_class() -> type:
+    """A manager of kernels, one of which is spare."""
+    from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+    base: Any = AsyncMappingKernelManager  # not annotated throughout
+
+    class WithSpare(base):  # type: ignore[misc]
+        """Pages get the spare kernel; another one is started once they are there.
+
+        Attributes:
+            spare: the kernel that no page has yet; empty while there is none.
+        """
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.spare = ""
+            self._preparing: asyncio.Task[tuple[str, Any]] | None = None
+            self._tasks: set[asyncio.Task[Any]] = set()
+            self._asked: dict[str, Any] = {}
+
+        def prepare(self, wait: float = 0.0, **asked: Any) -> None:
+            """Start a spare kernel after some seconds, asked for as `start_kernel` will be."""
+            self._asked = asked or self._asked
+            self._preparing = self._later(self._prepared(wait))
+
+        def _later(self, work: Any) -> asyncio.Task[Any]:
+            task = asyncio.get_running_loop().create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return task
+
+        async def _prepared(self, wait: float) -> tuple[str, Any]:
+            await asyncio.sleep(wait)
+            kernel = await super().start_kernel(**self._asked)
+            self.spare = kernel
+            client = self.get_kernel(kernel).client()
+            client.start_channels()
+            self._later(self._rehearsed(kernel, client))
+            return kernel, client
+
+        async def _rehearsed(self, kernel: str, client: Any) -> None:
+            await _executed(client, _FIRST)
+            if kernel == self.spare:
+                await _executed(client, _THEN)
+
+        async def start_kernel(self, **asked: Any) -> str:
+            """The spare kernel in the environment of the page, or a new one."""
+            preparing, self._preparing = self._preparing, None
+            if preparing is None:
+                return str(await super().start_kernel(**asked))
+            kernel = ""
+            with contextlib.suppress(Exception):  # whatever is wrong with the spare one, a page gets a kernel
+                kernel, client = await preparing
+                self.spare = ""
+                new = {name: value for name, value in asked.get("env", {}).items()
+                       if self._asked.get("env", {}).get(name) != value}  # fmt: skip
+                await _executed(client, f"import os\nos.environ.update({new!r})")
+                client.stop_channels()
+                self.prepare(REFILL)
+                return kernel
+            if kernel in self:
+                await self.shutdown_kernel(kernel, now=True)
+            return str(await super().start_kernel(**asked))
+
+        async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+            """End a kernel that no page is connected to; the spare one is to wait."""
+            if kernel_id != self.spare:
+                await super().cull_kernel_if_idle(kernel_id)
+
+        async def stop_preparing(self) -> None:
+            """Drop what is being prepared; at once, since nobody has used it."""
+            tasks = [*self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self.spare in self:
+                await self.shutdown_kernel(self.spare, now=True)
+
+    return WithSpare
+
+
+async def _executed(client: Any, code: str) -> None:
+    await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
