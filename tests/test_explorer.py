@@ -16,6 +16,7 @@ from PIL import Image
 pytest.importorskip("ipywidgets")
 
 import matplotlib.pyplot as plt
+from matplotlib.colors import to_rgb
 
 import workbench.explorer as explorer
 from workbench import Hierarchy, SemanticTask, theory
@@ -616,3 +617,16 @@ def test_an_axis_kept_as_pixels_is_the_axis(view: Explorer) -> None:
     ticks._known.clear()
     np.testing.assert_array_equal(first, drawn(10.0))
     assert np.abs(first - other).max() > 100
+
+
+def test_names_of_modes_are_seen_over_their_curves(view: Explorer) -> None:
+    names = [stamp for stamp in panel(view, "strengths").names if stamp.get_text()]
+    assert [stamp.get_text() for stamp in names] == ["level 0", "level 1", "level 2", "level 3"]
+    view.canvas.blit()
+    shown = pixels(bytes(view.canvas.widget.value)).astype(int)
+    for stamp in names:
+        x, y = stamp.get_transform().transform(stamp.get_position())
+        height = shown.shape[0]
+        room = shown[round(height - y) - 9 : round(height - y) - 2, round(x) - 20 : round(x) - 2, :3]
+        ink = np.array([round(255 * part) for part in to_rgb(stamp.get_color())])
+        assert (np.abs(room - ink).max(axis=-1) < 60).sum() > 10

@@ -45,17 +45,22 @@ class CurveLabels:
         """Write each name on its curve, first come first placed; what finds no room is left out."""
         box = self.ax.get_window_extent()
         size = self.texts[0].get_fontsize() * self.ax.figure.dpi / 72 if self.texts else 0.0
+        (left, right), (bottom, top) = self.ax.get_xlim(), self.ax.get_ylim()
+        columns = (times - left) / (right - left) * box.width
+        rows = [(curve - bottom) / (top - bottom) * box.height for curve in values]
+        zero = -bottom / (top - bottom) * box.height
         taken: list[tuple[float, float, float, float]] = []
         used = 0
-        for name, curve, colour in zip(names, values, colours, strict=True):
+        for k, (name, colour) in enumerate(zip(names, colours, strict=True)):
             if used == len(self.texts):
                 break
             half = (0.5 * _LETTER * size * len(name), 0.75 * size)
-            place = self._place(times, curve, half, taken, box)
+            place = _place(columns, rows, k, zero, half, taken, (box.width, box.height))
             if place is None:
                 continue
+            x, y = place
             text = self.texts[used]
-            text.set_position(place)
+            text.set_position((left + x / box.width * (right - left), bottom + y / box.height * (top - bottom)))
             text.set_text(name)
             text.set_color(colour)
             text.set_visible(True)
@@ -63,27 +68,38 @@ class CurveLabels:
         for text in self.texts[used:]:
             text.set_visible(False)
 
-    def _place(
-        self, times: Array, curve: Array, half: tuple[float, float], taken: list[Any], box: Any
-    ) -> tuple[float, float] | None:
-        """Data coordinates of the middle of a name just off its curve, where the curve is far from 0."""
-        (left, right), (bottom, top) = self.ax.get_xlim(), self.ax.get_ylim()
-        at = np.linspace(0.02, 0.98, _CANDIDATES) * times[-1]
-        y = np.interp(at, times, curve)
-        column = (at - left) / (right - left) * box.width
-        row = (y - bottom) / (top - bottom) * box.height
-        for k in np.argsort(-np.abs(y), kind="stable"):
-            for side in (np.sign(y[k]) or 1.0, -(np.sign(y[k]) or 1.0)):
-                x, z = float(column[k]), float(row[k] + side * 1.5 * half[1])
-                x = min(max(x, half[0] + 2), box.width - half[0] - 2)
-                if not (half[1] <= z <= box.height - half[1]):
-                    continue
-                here = (x - half[0], x + half[0], z - half[1], z + half[1])
-                if any(a < here[1] and here[0] < b and c < here[3] and here[2] < d for a, b, c, d in taken):
-                    continue
-                taken.append(here)
-                return left + x / box.width * (right - left), bottom + z / box.height * (top - bottom)
+
+def _place(
+    columns: Array,
+    rows: Sequence[Array],
+    own: int,
+    zero: float,
+    half: tuple[float, float],
+    taken: list[tuple[float, float, float, float]],
+    size: tuple[float, float],
+) -> tuple[float, float] | None:
+    """Pixels of the middle of a name just off its curve, far from 0 and where no other curve runs if there is such.
+
+    Curves are ``rows`` over ``columns``, in pixels; the room of a name is ``2 * half``. The chosen room is ``taken``.
+    """
+    at = np.linspace(0.02, 0.98, _CANDIDATES) * columns[-1]
+    y = np.interp(at, columns, rows[own])
+    away = np.where(y >= zero, 1.0, -1.0)
+    x = np.tile(np.clip(at, half[0] + 2, size[0] - half[0] - 2), 2)
+    z = np.concatenate([y + away * 1.5 * half[1], y - away * 1.5 * half[1]])
+    free = (half[1] <= z) & (z <= size[1] - half[1])
+    for a, b, c, d in taken:
+        free &= (x + half[0] <= a) | (b <= x - half[0]) | (z + half[1] <= c) | (d <= z - half[1])
+    if not free.any():
         return None
+    crossed = np.zeros(len(x), dtype=bool)
+    beside = np.abs(columns - x[:, None]) < half[0]
+    for row in rows:
+        crossed |= (beside & (np.abs(row - z[:, None]) < half[1])).any(axis=1)
+    best = free & ~crossed if (free & ~crossed).any() else free
+    k = int(np.flatnonzero(best)[np.argmax(np.abs(np.tile(y, 2) - zero)[best])])
+    taken.append((x[k] - half[0], x[k] + half[0], z[k] - half[1], z[k] + half[1]))
+    return float(x[k]), float(z[k])
 
 
 def together(values: Array, members: Sequence[int], equal: float = 1e-6) -> list[list[int]]:

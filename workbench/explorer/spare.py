@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 #: Seconds after which a page that took the spare kernel is there, and the next one may be started.
@@ -73,9 +74,9 @@ def kernel_manager_class() -> type:
             with contextlib.suppress(Exception):  # whatever is wrong with the spare one, a page gets a kernel
                 kernel, client = await preparing
                 self.spare = ""
-                new = {name: value for name, value in asked.get("env", {}).items()
-                       if self._asked.get("env", {}).get(name) != value}  # fmt: skip
-                await _executed(client, f"import os\nos.environ.update({new!r})")
+                before = self._asked.get("env", {})
+                new = {name: value for name, value in asked.get("env", {}).items() if before.get(name) != value}
+                await _executed(client, f"import json, os\nos.environ.update(json.loads({json.dumps(new)!r}))")
                 client.stop_channels()
                 self.prepare(REFILL)
                 return kernel
@@ -101,4 +102,6 @@ def kernel_manager_class() -> type:
 
 
 async def _executed(client: Any, code: str) -> None:
-    await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
+    reply = await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
+    if reply["content"]["status"] != "ok":
+        raise RuntimeError(reply["content"].get("evalue", ""))

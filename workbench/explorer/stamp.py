@@ -40,6 +40,7 @@ class Stamp(Text):
     def _drawn(self, renderer: RendererAgg) -> tuple[Any, tuple[int, int]]:
         """The pixels of the line, lowest row first, and where they lie from its place."""
         transform, place = self.get_transform(), self.get_position()
+        self.set_clip_on(False)  # to axes that are not on this paper
         self.set_transform(IdentityTransform())
         self.set_position((0, 0))
         box = self.get_window_extent(renderer)
