@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run environment paper findings test slow check claims notebooks browser bench peers explore docs dist clean help
+.PHONY: run environment paper findings test slow check claims notebooks suite browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,11 +24,14 @@ findings: $(VENV)/run.stamp  ## run every study and write docs/findings.md from 
 	-$(BIN)/workbench study --all --out results/findings --force
 	$(BIN)/python docs/write_findings.py results/findings
 
+# A file's tests stay with one worker, which makes what they share once; the longest files begin (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
+
 test: $(VENV)/dev.stamp  ## the tests, but for slow ones and those in a browser
-	$(BIN)/python -m pytest -p no:nbmake -n auto --dist loadscope -m "not browser and not slow"
+	$(PYTEST) -p no:nbmake -m "not browser and not slow"
 
 slow: $(VENV)/dev.stamp  ## the tests that take more than five seconds: killed runs, full disks, signals, powers
-	$(BIN)/python -m pytest -p no:nbmake -n auto --dist load -m slow tests
+	$(PYTEST) -p no:nbmake -m slow tests
 
 check: $(VENV)/dev.stamp  ## style, types and import directions
 	$(BIN)/ruff check .
@@ -43,7 +46,10 @@ claims: $(VENV)/run.stamp  ## every closed form, the main job and every figure, 
 	$(BIN)/workbench figures --out "$$out/figures" --formats png --no-animations
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest -n auto --nbmake --nbmake-timeout=240 notebooks
+	$(PYTEST) --nbmake --nbmake-timeout=240 notebooks
+
+suite: $(VENV)/dev.stamp  ## test, slow and notebooks in one: collected once, and both cores busy to the end
+	$(PYTEST) --nbmake --nbmake-timeout=240 -m "not browser" tests workbench notebooks
 
 browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
 	WORKBENCH_BROWSER=required $(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/test_browser_*.py tests/test_explorer_guard.py tests/test_standalone.py

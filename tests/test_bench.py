@@ -358,7 +358,7 @@ def test_the_command_writes_its_files_and_rechecks_them(tmp_path, run_cli):
     mine = tmp_path / "mine.py"
     mine.write_text("def score(network, examples):\n    raise RuntimeError('broken')\n")
     out = tmp_path / "out"
-    chosen = ("--problems", "tree:2,2", "--methods", "gradient_kernel", "--method", f"{mine}:score", "--seeds", 2)
+    chosen = ("--problems", "tree:2,2", "--methods", "gradient_kernel", "--method", f"{mine}:score", "--seeds", 1)
     ran = run_cli("bench", *chosen, "--out", out, "--quiet")
     assert ran.code == 0, ran.err
     assert "raised RuntimeError: broken" in ran.out

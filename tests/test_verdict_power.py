@@ -27,7 +27,7 @@ MEASURES = (
 
 @pytest.fixture(scope="module")
 def small():
-    settings = Settings(checkpoints=40, draws=300, hidden=5, measures=MEASURES, window=(0.0, 6.0))
+    settings = Settings(checkpoints=40, draws=300, hidden=5, eta=0.004, measures=MEASURES, window=(0.0, 6.0))
     return compare(task_from_spec("tree:2,2"), settings).dataset
 
 
