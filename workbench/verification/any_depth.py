@@ -21,7 +21,7 @@ from workbench.theory.influence.transport_forms import difference_transport_form
 from workbench.theory.modes.strength import mode_state
 from workbench.theory.posterior.deep_forms import four_measures_form
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.verification.claims import Claim, Outcome, compared
+from workbench.verification.claims import Claim, Outcome, compared, worst
 from workbench.verification.reference import (
     autograd_gradients,
     item_losses,
@@ -37,11 +37,6 @@ DEPTHS = (3, 4, 5)
 def small_network(depth: int, hidden: int = 5) -> Network:
     """Four items on a tree, every mode at 0.05."""
     return network(task_from_spec("tree:2,2"), hidden, "balanced:0.05", depth=depth)
-
-
-def worst(outcomes: list[Outcome]) -> Outcome:
-    """The one that differs most."""
-    return max(outcomes, key=lambda x: x.difference)
 
 
 def _end_to_end() -> Outcome:

@@ -11,8 +11,8 @@ from workbench.theory.posterior.deep_forms import deep_block_form, unique_gamma_
 from workbench.theory.posterior.dense_depth import dense_bif
 from workbench.theory.posterior.hessian import hessian_spectrum
 from workbench.theory.posterior.local_posterior import local_bif
-from workbench.verification.any_depth import DEPTHS, FAMILY, small_network, worst
-from workbench.verification.claims import Claim, Outcome, compared
+from workbench.verification.any_depth import DEPTHS, FAMILY, small_network
+from workbench.verification.claims import Claim, Outcome, compared, worst
 from workbench.verification.reference import autograd_gradients, autograd_hessian
 
 Array = NDArray[np.float64]

@@ -9,16 +9,16 @@ that does not hold stays visible.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import WorkbenchError
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Outcome:
     size: float = field(default=0.0, compare=False)
     #: Of an inequality: the relative error of the prediction with which it would have failed.
     failing: float = field(default=float("nan"), compare=False)
+    #: The same comparison with all that theory predicts multiplied by a factor: what the power is measured with.
+    altered: Callable[[float], Outcome] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Checked:
 
     def record(self) -> dict[str, Any]:
         """As plain data for JSON; numbers that are not finite become None."""
-        numbers = {key: value if np.isfinite(value) else None for key, value in asdict(self.outcome).items()}
+        found = {key: getattr(self.outcome, key) for key in ("predicted", "computed", "difference", "size", "failing")}
+        numbers = {key: value if np.isfinite(value) else None for key, value in found.items()}
         told = {
             key: getattr(self.claim, key) for key in ("family", "sentence", "forms", "against", "tolerance", "reason")
         }
@@ -101,29 +104,33 @@ class Checked:
         return told | numbers | {"verdict": self.verdict, "seconds": round(self.seconds, 3), "error": self.error}
 
 
-_ALTERED: ContextVar[float] = ContextVar("_ALTERED", default=1.0)
+def _alterable(at: Callable[[float], Outcome]) -> Outcome:
+    """The outcome of a comparison, given as a function of the factor that the predictions are multiplied by."""
+    return replace(at(1.0), altered=at)
 
 
-@contextmanager
-def altered(factor: float) -> Iterator[None]:
-    """Multiply all predictions of the claims tested inside: what a claim's power is measured with."""
-    token = _ALTERED.set(factor)
-    try:
-        yield
-    finally:
-        _ALTERED.reset(token)
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """The one that differs most."""
+
+    def at(factor: float) -> Outcome:
+        return max((o.altered(factor) if o.altered else o for o in outcomes), key=lambda o: o.difference)
+
+    return _alterable(at)
 
 
 def measured(predicted: float, computed: float, difference: Callable[[float], float]) -> Outcome:
     """A claim about one number: ``difference`` of the prediction, as a function of what is predicted."""
-    p = predicted * _ALTERED.get()
-    return Outcome(p, computed, difference(p), abs(p))
+    return _alterable(lambda factor: Outcome(p := predicted * factor, computed, difference(p), abs(p)))
 
 
 def at_least(predicted: float, computed: float) -> Outcome:
     """A claim that a number is as large as predicted, or larger: what is missing to it."""
-    p = predicted * _ALTERED.get()
-    return Outcome(p, computed, max(0.0, p - computed), abs(p), max(0.0, computed / p - 1))
+
+    def at(factor: float) -> Outcome:
+        p = predicted * factor
+        return Outcome(p, computed, max(0.0, p - computed), abs(p), max(0.0, computed / p - 1))
+
+    return _alterable(at)
 
 
 def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None = None) -> Outcome:
@@ -132,23 +139,30 @@ def compared(predicted: ArrayLike, computed: ArrayLike, *, scale: float | None =
     The values shown are those of the entry that differs most.
     """
     p, q = np.broadcast_arrays(np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64))
-    p = p * _ALTERED.get()
+    return _alterable(lambda factor: _compared(p * factor, q, scale))
+
+
+def _compared(p: Array, q: Array, scale: float | None) -> Outcome:
     size = float(np.abs(q).max()) if scale is None else scale
     gap = np.abs(p - q)
     if not np.isfinite(gap).all():
         return Outcome(float("nan"), float("nan"), float("inf"))
-    worst = np.unravel_index(int(gap.argmax()), gap.shape)
-    share = float(gap[worst]) / size if gap[worst] else 0.0
-    return Outcome(float(p[worst]), float(q[worst]), share, float(np.abs(p).max()) / (size or 1.0))
+    at = np.unravel_index(int(gap.argmax()), gap.shape)
+    share = float(gap[at]) / size if gap[at] else 0.0
+    return Outcome(float(p[at]), float(q[at]), share, float(np.abs(p).max()) / (size or 1.0))
 
 
 def pointwise(predicted: ArrayLike, computed: ArrayLike) -> Outcome:
     """Largest relative difference, entry by entry."""
-    p, q = np.asarray(predicted, dtype=np.float64) * _ALTERED.get(), np.asarray(computed, dtype=np.float64)
-    worst = np.unravel_index(int(np.abs(p / q - 1).argmax()), q.shape)
+    p, q = np.asarray(predicted, dtype=np.float64), np.asarray(computed, dtype=np.float64)
+    return _alterable(lambda factor: _pointwise(p * factor, q))
+
+
+def _pointwise(p: Array, q: Array) -> Outcome:
+    at = np.unravel_index(int(np.abs(p / q - 1).argmax()), q.shape)
     ratio = np.abs(p / q - 1)
-    share = float(ratio[worst]) if np.isfinite(ratio).all() else float("inf")
-    return Outcome(float(p[worst]), float(q[worst]), share, 1.0)
+    share = float(ratio[at]) if np.isfinite(ratio).all() else float("inf")
+    return Outcome(float(p[at]), float(q[at]), share, 1.0)
 
 
 def check(claim: Claim) -> Checked:

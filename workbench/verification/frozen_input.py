@@ -16,7 +16,7 @@ from workbench.theory.influence.frozen_input import (
     rotated_start,
 )
 from workbench.theory.modes.strength import mode_strength
-from workbench.verification.claims import Claim, Outcome, compared
+from workbench.verification.claims import Claim, Outcome, compared, worst
 from workbench.verification.reference import item_losses, weight_flow
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def _retrained() -> Outcome:
         up, down = (_scaled(one, i, 1 + x) for one, x in zip(starts, (h, -h), strict=True))
         predicted = frozen_input_derivative(start.modes, _TIMES, a0=start.a0, depth=3, start=kind)
         outcomes.append(compared(predicted[:, i], start.task.n_items * (up - down) / (2 * h)))
-    return max(outcomes, key=lambda x: x.difference)
+    return worst(outcomes)
 
 
 _FAMILY = "Influence"

@@ -18,7 +18,7 @@ from workbench.theory.influence.unbalanced import (
 )
 from workbench.theory.influence.unequal_response import unequal_derivative
 from workbench.theory.modes.unbalanced_weights import mode_weights
-from workbench.verification.claims import Claim, Outcome, compared, pointwise
+from workbench.verification.claims import Claim, Outcome, compared, pointwise, worst
 from workbench.verification.reference import autograd_gradients, autograd_hessian, weight_flow
 
 
@@ -41,7 +41,7 @@ def _unbalanced() -> Outcome:
     e, g = two.s - two.c * w1 * w2, autograd_gradients(pair, layers)
     form = unbalanced_kernel_form()(e1=e[0], e2=e[1], x1=w1[0], x2=w1[1])
     outcomes.append(compared(form, -(g @ g.T)[0, 1]))
-    return max(outcomes, key=lambda x: x.difference)
+    return worst(outcomes)
 
 
 def _cousins() -> Outcome:
@@ -73,7 +73,7 @@ def _predicted() -> Outcome:
         outcomes.append(compared(unbalanced_kernel(modes, w1, w2), gradient_kernel(path).values))
         newton = np.stack([unbalanced_newton(modes, *w, damping=2.0) for w in zip(w1, w2, strict=True)])
         outcomes.append(compared(newton, damped_newton(path, damping=2.0).values))
-    return max(outcomes, key=lambda x: x.difference)
+    return worst(outcomes)
 
 
 def _derivative() -> Outcome:
@@ -85,7 +85,7 @@ def _derivative() -> Outcome:
         assert unequal is not None
         by_flow = trajectory_derivative_from_start(start, times, rtol=1e-12)
         outcomes.append(compared(unequal_derivative(unequal, times), by_flow))
-    return max(outcomes, key=lambda x: x.difference)
+    return worst(outcomes)
 
 
 _FAMILY = "Influence"
