@@ -11,7 +11,6 @@ from workbench.errors import ConditionError, WorkbenchError
 from workbench.semantics import Hierarchy, Modes, SemanticTask, singular_modes
 from workbench.theory.posterior.bayesian_learner import bayesian_learner
 from workbench.theory.posterior.coexistence import coexistence_strength_form
-from workbench.theory.posterior.coupled_forms import learned_pair_form, unlearned_pair_form
 from workbench.theory.posterior.coupled_posterior import (
     coupled_covariance,
     coupled_covariance_by_level,
@@ -327,11 +326,6 @@ def test_localising_at_the_learned_weights_makes_a_mode_learned_from_the_start(t
 
 
 # ---- modes coupled through the hidden layer ----
-
-
-@pytest.mark.parametrize("form", [learned_pair_form, unlearned_pair_form])
-def test_coupled_derivations_reduce_to_zero(form):
-    assert all(result.passed for result in form().self_check())
 
 
 def dense_laplace(task, modes, n_beta, gamma, hidden):

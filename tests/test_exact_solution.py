@@ -240,12 +240,6 @@ def test_starts_outside_the_conditions_are_refused_with_a_remedy():
         exact_solution(start, [-1.0])
 
 
-@pytest.mark.parametrize("form", [riccati_form, eigenvalue_form])
-def test_every_step_of_the_derivation_is_verified_by_sympy(form):
-    results = form().self_check()
-    assert all(result.passed for result in results) and sum(result.checked for result in results) >= 2
-
-
 def test_scalar_form_is_the_growing_part_of_the_numeric_solution_and_of_the_logistic():
     s, lam, w1, w2 = 0.8, 0.3, 0.1, np.sqrt(0.31)
     times = np.array([0.0, 1.0, 5.0, 30.0, 2000.0])

@@ -30,13 +30,6 @@ FORMS = [
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_every_step_of_the_derivation_reduces_to_zero(form):
-    results = form().self_check()
-    assert all(result.passed for result in results)
-    assert any(result.checked for result in results)
-
-
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_a_wrong_step_would_be_noticed(form):
     """The residuals are not trivially zero: spoiling one by a constant makes the check fail."""
     steps = [step for step in form().steps if step.residual is not None]

@@ -166,15 +166,9 @@ def test_extrema_are_where_the_slope_of_the_curve_vanishes():
     assert np.array_equal(np.sign(values), [-1, 1, -1])
 
 
-def test_every_step_of_the_derivations_is_verified_by_sympy():
-    forms = [
-        mode_response_form(),
-        equal_mode_response_form(),
-        *(tree_derivative_form((6, 2, 1), m) for m in range(3)),
-    ]
-    for form in forms:
-        assert [step.statement for step in form.self_check() if not step.passed] == []
-    assert sum(step.checked for step in mode_response_form().self_check()) >= 10
+def test_every_step_of_the_derivations_on_another_tree_is_verified_by_sympy():
+    for m in range(3):
+        assert [step for step in tree_derivative_form((6, 2, 1), m).self_check() if not step.passed] == []
 
 
 def test_sech_integrals_equal_gauss_functions():

@@ -12,7 +12,7 @@ from workbench.theory.modes.balanced import half_rise_form, mode_strength_form
 from workbench.theory.modes.rise_time import half_rise_time
 from workbench.theory.modes.strength import mode_strength
 from workbench.theory.modes.unbalanced import lazy_limit_form, stable_manifold_form, unbalanced_form
-from workbench.theory.modes.unbalanced_weights import initial_pair, mode_weights, unbalanced_weight_form
+from workbench.theory.modes.unbalanced_weights import initial_pair, mode_weights
 
 
 def random_problems(count, seed=0):
@@ -145,12 +145,6 @@ def test_half_rise_time_counts_from_negative_starts_off_balance():
     np.testing.assert_allclose(mode_strength(half, 1.0, c=0.5, a0=-0.4, lam=1e-3), 1.0, rtol=1e-11)
     with pytest.raises(ConditionError, match="a start that grows"):
         half_rise_time(1.0, c=0.5, a0=-0.4)
-
-
-@pytest.mark.parametrize("form", [unbalanced_form, unbalanced_weight_form, lazy_limit_form, stable_manifold_form])
-def test_every_step_of_the_derivation_is_verified_by_sympy(form):
-    results = form().self_check()
-    assert all(result.passed for result in results) and sum(result.checked for result in results) >= 4
 
 
 @pytest.mark.parametrize(
