@@ -51,7 +51,7 @@ notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(PYTEST) --nbmake --nbmake-timeout=240 notebooks
 
 suite: $(VENV)/dev.stamp  ## test, slow and notebooks in one: collected once, and both cores busy to the end
-	$(PYTEST) --nbmake --nbmake-timeout=240 -m "not browser" tests workbench notebooks
+	$(PYTEST) --nbmake --nbmake-timeout=240 -m "not browser" notebooks tests workbench
 
 browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
 	WORKBENCH_BROWSER=required $(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/test_browser_*.py tests/test_explorer_guard.py tests/test_standalone.py
