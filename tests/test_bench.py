@@ -365,6 +365,8 @@ def test_the_command_writes_its_files_and_rechecks_them(tmp_path, run_cli):
     names = {path.name for path in out.iterdir()}
     assert {"leaderboard.html", "scores.csv", "scores.nc", "costs.csv", "truths", "config.json"} <= names
     page = (out / "leaderboard.html").read_text()
+    # Blue would say that it helps; a name is not broken inside.
+    assert "plum gradient_kernel, grey the truth" in page and "blue" not in page and 'class="method"' in page
     assert "raised RuntimeError: broken" in page and "http" not in page.replace("http://www.w3.org", "")
     again = run_cli("bench", "--recheck", out)
     assert again.code == 0 and "differ by" in again.out

@@ -339,6 +339,9 @@ def test_two_items_stand_for_a_group_only_where_its_curves_are_one(tree: xr.Data
     assert "on average over the pairs of a group" in told and "(a and c among them)" in told
     assert "a and b (most alike pairs) help each other throughout" in told  # one item twice, in a group of its own
     assert "among them" not in " ".join(helps(tree))
+    # Words begin a sentence with a capital, names as their owner writes them.
+    assert all(line[0].isupper() or line.startswith("a and b ") for line in helps(ds))
+    assert helps(tree)[1].startswith("dog ")
 
 
 def test_turning_times_of_a_measure_are_where_its_mean_curve_turns_to_harm(tree: xr.Dataset) -> None:
@@ -371,7 +374,9 @@ def test_noise_is_called_noise_beside_every_large_relative_difference(tree: xr.D
     drowned = tree.copy()
     drowned["local_bif_simulated_stderr"] = 50 * tree["local_bif_simulated_stderr"]
     drowned["local_bif_simulated"].attrs["draws"] = 500
-    assert "are noise" in Page(conclusion(drowned, [])).text and "Noise." in Page(conclusion(drowned, [])).text
+    told = Page(conclusion(drowned, [])).text
+    assert "Noise." in told and told.count("are noise") == told.count("no verdict rests on it") == 1
+    assert all(f"between dog and {other} (" in told.split("Noise.")[1] for other in ("cat", "sparrow", "oak"))
     errors = errors_for_people(drowned)
     others = errors[(errors["measure"] == "local BIF") & errors["items"].str.contains("dog and")]
     assert len(others) == 3 and (others["read as"] == "entries are noise").all()

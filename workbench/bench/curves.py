@@ -10,11 +10,12 @@ from workbench.bench.runner import Evaluation
 from workbench.bench.scores import level_masks
 from workbench.bench.summary import RANKED_BY
 from workbench.bench.truth import Truths
+from workbench.figures.style import PAGE
 
 Array = NDArray[np.float64]
 
-#: Levels and methods are told apart by panels, truth and estimate by these two colours (contrast 4.5:1 on white).
-_TRUTH, _ESTIMATE = "#6b6b76", "#0b57b0"
+#: Levels and methods are told apart by panels, truth and estimate by grey and plum: blue would say that it helps.
+_TRUTH, _ESTIMATE = PAGE.muted, PAGE.sequence(1)[0]
 
 
 def curve_table(evaluation: Evaluation, truths: Truths) -> dict[str, Array]:
@@ -49,6 +50,6 @@ def draw_curves(evaluation: Evaluation, truths: Truths) -> Figure:
         ax.set_xlabel("flow time t", fontsize=7)
         ax.tick_params(labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("influence (truth's scale)", fontsize=7)
+    axes[0].set_ylabel("← helps    harms →\ninfluence (truth's scale)", fontsize=7)
     axes[0].legend(fontsize=6.5, frameon=False)
     return figure

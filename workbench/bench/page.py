@@ -16,6 +16,7 @@ from workbench.bench.method import Method
 from workbench.bench.runner import Evaluation
 from workbench.bench.summary import RANKED_BY, where_it_fails
 from workbench.bench.truth import Truths
+from workbench.figures.reading import powers
 from workbench.report.markup import Markup, document, element, slug, together, void
 from workbench.report.page import CSS
 from workbench.report.tables import table
@@ -26,6 +27,7 @@ th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-vis
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 td.number, th { padding: .28rem .45rem; }
+td.method { white-space: nowrap; }
 tr.control { color: var(--muted); font-style: italic; }
 """
 
@@ -95,7 +97,9 @@ def _board(board: pd.DataFrame) -> Markup:
 
 def _cell(value: object, column: str) -> Markup:
     if column == "method":
-        return element("td", element("a", str(value), href=f"#{slug(str(value))}"), data_value=str(value))
+        return element(
+            "td", element("a", str(value), href=f"#{slug(str(value))}"), class_="method", data_value=str(value)
+        )
     number = float(value)  # type: ignore[arg-type]
     known = bool(np.isfinite(number))
     text = "–" if not known else f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
@@ -106,7 +110,7 @@ def _method_section(
     method: Method, truths: Mapping[str, Truths], evaluations: Mapping[tuple[str, str], Evaluation]
 ) -> Markup:
     parts = [element("h3", method.name + (" (control)" if method.control else ""))]
-    facts = f"Scale: {method.scale}. Sign as registered: {method.sign.replace('_', ' ')}. {method.source}"
+    facts = f"Scale: {powers(method.scale)}. Sign as registered: {method.sign.replace('_', ' ')}. {method.source}"
     parts.append(element("p", facts, class_="note"))
     for name, truth in truths.items():
         evaluation = evaluations[method.name, name]
@@ -123,5 +127,5 @@ def _image(evaluation: Evaluation, truth: Truths) -> Markup:
     )
     uri = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
     about = f"{evaluation.method.name} on {evaluation.problem.name}: mean influence by level, estimate over truth"
-    caption = f"{evaluation.problem.name}: blue {evaluation.method.name}, grey the truth; means over pairs and seeds."
+    caption = f"{evaluation.problem.name}: plum {evaluation.method.name}, grey the truth; means over pairs and seeds."
     return element("figure", void("img", src=uri, alt=about, loading="lazy"), element("figcaption", caption))

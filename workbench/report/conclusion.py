@@ -78,7 +78,8 @@ def helps(ds: xr.Dataset) -> list[str]:
     means = any(averaged(ds, mask) for mask in groups.values())
     sentences = [f"By the {measure.title}{', on average over the pairs of a group' if means else ''}:"]
     for group, mask in groups.items():
-        sentences.append(f"{names[group]} {_course(ds['time'].values, _mean(measure, mask), _errors(measure, mask))}.")
+        who = names[group][0].upper() + names[group][1:] if averaged(ds, mask) else names[group]
+        sentences.append(f"{who} {_course(ds['time'].values, _mean(measure, mask), _errors(measure, mask))}.")
     return sentences
 
 
@@ -154,11 +155,13 @@ def noise(ds: xr.Dataset) -> list[str]:
     """Where single sampled entries cannot be read, so that a large relative error there says nothing of the theory."""
     names, sentences = pair_words(ds), []
     for measure in measures(ds):
+        told = []
         for group, (size, draws) in unresolved(ds, measure.name).items():
             needed = f"; {draws:,.0f} draws a chain would show them" if math.isfinite(draws) else ""
+            told.append(f"between {names[group]} (Monte Carlo error {size:.2g} times the influence{needed})")
+        if told:
             sentences.append(
-                f"Single entries of the sampled {measure.title} between {names[group]} are noise: their Monte Carlo "
-                f"error is {size:.2g} times the influence{needed}. A relative difference of that size is chance, and "
-                "no verdict rests on it."
+                f"Single entries of the sampled {measure.title} are noise {', and '.join(told)}. A relative difference "
+                "of that size is chance, and no verdict rests on it."
             )
     return sentences
