@@ -83,7 +83,6 @@ def reach(stage: str, process, parent: Path) -> None:
         ("training", signal.SIGTERM, 1, False),
         ("sampling", signal.SIGINT, 1, False),
         ("derivatives", signal.SIGTERM, 1, True),
-        ("figures", signal.SIGINT, 1, True),
         ("figures", signal.SIGINT, 2, True),
         ("figures", signal.SIGTERM, 1, False),
     ],
