@@ -9,6 +9,7 @@ import workbench
 from workbench.errors import WorkbenchError
 from workbench.paper import PaperSettings, Sentence, paper, write_paper
 from workbench.paper.curves import GroupCurve
+from workbench.paper.page import _spoken, page
 from workbench.paper.peaks import half_height_width, spacing, transitions
 from workbench.paper.run import read_language
 from workbench.paper.tokens import token_sentence
@@ -84,6 +85,18 @@ def test_stages_in_the_right_place_are_seen_and_shifted_ones_are_not():
         return token_sentence(language_model(shift)).checks[0].holds
 
     assert own_stage(0.0) and not own_stage(1.5)
+
+
+def test_tables_on_the_page_name_measures_as_people_do_and_files_keep_the_names_of_the_code():
+    numbers = pd.DataFrame(
+        {"measure": ["local_bif", "leave-one-out"], "closed_form": [1.0, 2.0], "found": ["1 +- 2", ""]}
+    )
+    shown = _spoken(numbers)
+    assert list(shown["measure"]) == ["local BIF", "leave-one-out"] and shown["found"][0] == "1 ± 2"
+    assert "closed form" in shown and list(numbers["measure"]) == ["local_bif", "leave-one-out"]
+    checks = (StudyClaim("c", 0.1, "<=", 0.25, "1 +- 2"),)
+    written = page([Sentence("n", "claim", "asked", numbers, "note", checks, None, None)], {}, {})
+    assert ">≤ 0.25<" in written and "&lt;=" not in written and "+-" not in written
 
 
 @pytest.mark.slow

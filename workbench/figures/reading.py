@@ -241,6 +241,8 @@ def _around(line: str, longest: int, head: int, apart: int) -> str:
     tail = longest - 1 - head
     start = max(head, min(apart - tail + 2, len(line) - tail))
     shown = line[start : start + tail] if start + tail >= len(line) else f"{line[start : start + tail - 1].rstrip()}…"
+    if line[start - 1 : start].strip():
+        shown = re.sub(r"^\S{1,2} ", "", shown)  # the end of a word
     return f"{line[:head].rstrip()}…{shown.lstrip()}"
 
 

@@ -54,6 +54,11 @@ def measures_of(ds: xr.Dataset) -> list[str]:
     return dataset.measure_names(ds)
 
 
+def short_name(measure: str) -> str:
+    """What people call a measure; names that are theirs already stay."""
+    return MEASURES[measure].short if measure in MEASURES else measure.replace("_", " ")
+
+
 def groups_of(ds: xr.Dataset) -> dict[str, NDArray[np.bool_]]:
     """Groups of pairs, the farthest first."""
     groups = pair_groups(ds)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from workbench.figures import Words
 from workbench.figures.style import PAGE
-from workbench.paper.curves import UNRESOLVED, groups_of, resolved
+from workbench.paper.curves import UNRESOLVED, groups_of, resolved, short_name
 from workbench.paper.sentence import Sentence
 from workbench.studies import StudyClaim
 
@@ -41,7 +41,7 @@ def hierarchy_sentence(ds: xr.Dataset, events: pd.DataFrame) -> Sentence:
                 continue
             checks.append(
                 StudyClaim(
-                    f"By {name.replace('_', ' ')} ({side}), pairs that part earlier in the tree change sign earlier",
+                    f"By {short_name(name)} ({side}), pairs that part earlier in the tree change sign earlier",
                     float(gaps.min()),
                     ">=",
                     0.0,
@@ -76,7 +76,7 @@ def _between(frame: pd.DataFrame) -> list[StudyClaim]:
     """Whether flips lie between the half-rise of the level at which pairs part and that of the next, by measure."""
     return [
         StudyClaim(
-            f"By {str(name).replace('_', ' ')}, each group changes sign between the learning of its common ancestor "
+            f"By {short_name(str(name))}, each group changes sign between the learning of its common ancestor "
             "and that of what divides it",
             float(part["between"][part["first flip"].notna()].mean()),
             ">=",
@@ -105,7 +105,7 @@ def _order_figure(frame: pd.DataFrame) -> Figure:
             for side, face in (("analytic", colour), ("simulated", PAGE.background)):
                 part = frame[(frame["measure"] == name) & (frame["side"] == side)]
                 rows = np.array([groups.index(group) for group in part["pairs"]]) + 0.14 * (k - (len(names) - 1) / 2)
-                label = name.replace("_", " ") if side == "analytic" else None
+                label = short_name(name) if side == "analytic" else None
                 ax.plot(part["first flip"], rows, "o", color=colour, markerfacecolor=face, label=label)
         ax.set_yticks(range(len(groups)), groups)
         ax.invert_yaxis()

@@ -12,6 +12,7 @@ import xarray as xr
 from workbench import __version__, dataset
 from workbench.comparison import Comparison
 from workbench.figures import Rendered, save
+from workbench.paper.curves import short_name
 from workbench.paper.sentence import Sentence
 from workbench.report.directory import MARKER, staged
 from workbench.report.images import illustration
@@ -20,8 +21,12 @@ from workbench.report.page import CSS
 from workbench.report.tables import table
 from workbench.store.files import write_file
 
+_SIGNS = {"<=": "≤", ">=": "≥"}
 _TITLE = "The abstract, sentence by sentence"
-_STYLE = "nav ol { columns: 1; } .claim { font-size: 1.1rem; font-weight: 600; }"
+#: The list at the top holds the verdicts: it is printed, too.
+_STYLE = (
+    "nav ol { columns: 1; } .claim { font-size: 1.1rem; font-weight: 600; } @media print { nav { display: block; } }"
+)
 _SOURCE = (
     "Lee, Smith, Adam & Hoogland, Influence Dynamics and Stagewise Data Attribution (arXiv 2510.12071). The claims "
     "are in our words. Influence of i on j is the change of j's loss per extra weight on i: negative helps, positive "
@@ -89,6 +94,14 @@ def _badge(sentence: Sentence) -> Markup:
     return element("span", sentence.verdict, class_=f"verdict {sentence.kind}")
 
 
+def _spoken(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The numbers as people read them; files keep the names of the code."""
+    named = numbers.rename(columns={"closed_form": "closed form"})
+    if "measure" in named:
+        named["measure"] = named["measure"].map(short_name)
+    return named.replace("\\+-", "±", regex=True)
+
+
 def _section(sentence: Sentence, drawn: dict[str, Rendered]) -> Markup:
     image = Markup()
     if sentence.words is not None and sentence.name in drawn:
@@ -98,7 +111,15 @@ def _section(sentence: Sentence, drawn: dict[str, Rendered]) -> Markup:
         listed = element("ul", *(element("li", line) for line in sentence.missing))
         missing = together(element("p", "What does not hold:"), listed)
     checks = pd.DataFrame(
-        [["holds" if c.holds else "fails", c.value, f"{c.relation} {c.bound:.4g}", c.reason] for c in sentence.checks],
+        [
+            [
+                "holds" if c.holds else "fails",
+                c.value,
+                f"{_SIGNS.get(c.relation, c.relation)} {c.bound:.4g}",
+                c.reason.replace("+-", "±"),
+            ]
+            for c in sentence.checks
+        ],
         columns=["verdict", "found", "bound", "why this bound"],
         index=pd.Index([c.sentence for c in sentence.checks], name="check"),
     )
@@ -112,6 +133,6 @@ def _section(sentence: Sentence, drawn: dict[str, Rendered]) -> Markup:
         element(
             "details",
             element("summary", f"Numbers with their errors ({len(sentence.numbers)} rows)"),
-            table(f"Numbers: {sentence.claim}", sentence.numbers, sentence.note),
+            table(f"Numbers: {sentence.claim}", _spoken(sentence.numbers), sentence.note),
         ),
     )

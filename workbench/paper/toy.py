@@ -13,7 +13,7 @@ from workbench.agreement.events import VISIBLE
 from workbench.comparison import Comparison
 from workbench.figures import Words
 from workbench.figures.style import PAGE
-from workbench.paper.curves import UNRESOLVED, GroupCurve, curves_figure, group_curves, groups_of, resolved
+from workbench.paper.curves import UNRESOLVED, GroupCurve, curves_figure, group_curves, groups_of, resolved, short_name
 from workbench.paper.hierarchy import hierarchy_sentence
 from workbench.paper.peaks import peak_table
 from workbench.paper.sentence import Sentence
@@ -103,7 +103,7 @@ def _flips(ds: xr.Dataset, events: pd.DataFrame) -> Sentence:
         without = [group for group in asked if group not in set(part["pairs"])]
         checks.append(
             StudyClaim(
-                f"By {name.replace('_', ' ')}, influence of every group of pairs changes sign, predicted and seen",
+                f"By {short_name(name)}, influence of every group of pairs changes sign, predicted and seen",
                 float(len(without)),
                 "<=",
                 0.0,
