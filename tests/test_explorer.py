@@ -23,6 +23,7 @@ from workbench import Hierarchy, SemanticTask, theory
 from workbench.errors import WorkbenchError
 from workbench.explorer import ExplorerState, explore, follower, model
 from workbench.explorer import view as view_module
+from workbench.explorer.labels import _place
 from workbench.explorer.model import curves, start_of
 from workbench.explorer.scales import limits
 from workbench.explorer.scene import Scene, scene_of
@@ -630,3 +631,28 @@ def test_names_of_modes_are_seen_over_their_curves(view: Explorer) -> None:
         room = shown[round(height - y) - 9 : round(height - y) - 2, round(x) - 20 : round(x) - 2, :3]
         ink = np.array([round(255 * part) for part in to_rgb(stamp.get_color())])
         assert (np.abs(room - ink).max(axis=-1) < 60).sum() > 10
+
+
+def test_side_by_side_axes_and_colours_have_the_same_ends(view: Explorer) -> None:
+    view.keep()
+    view.show(replace(view.state, beside=True, a0=0.1))
+    try:
+        sides = view.panels.by_name
+        for name in ("influence", "loss", "strengths"):
+            kept, now = sides[f"{name}@kept"].ax, sides[name].ax
+            assert kept.get_xlim() == now.get_xlim() and kept.get_ylim() == now.get_ylim()
+        assert view.curves.end < max(sides["loss"].ax.get_xlim())  # the kept one is slower
+        assert sides["matrix@kept"].image.get_clim() == sides["matrix"].image.get_clim()
+    finally:
+        view.drop()
+
+
+def test_a_name_stands_where_no_other_curve_runs() -> None:
+    x = np.linspace(0.0, 400.0, 161)
+    # The second curve runs where the name of the first would stand: above its middle.
+    rows = [100 + 50 * np.exp(-(((x - 200) / 80) ** 2)), np.where(np.abs(x - 200) < 60, 162.0, 20.0)]
+    alone, pushed = (_place(x, rows[:n], 0, 100.0, (20.0, 8.0), [], (400.0, 200.0)) for n in (1, 2))
+    assert alone == (pytest.approx(200, abs=6), pytest.approx(162, abs=2))
+    assert pushed is not None and pushed != alone
+    near = np.abs(x - pushed[0]) < 20
+    assert all((np.abs(row[near] - pushed[1]) >= 8).all() for row in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from workbench.explorer.model import Curves, curves, width
@@ -33,6 +33,7 @@ class Frame:
         simulated: what simulation found, of this state if ``fresh``, or else of an earlier one.
         kept: other curves beside these.
         measures: the curves of every measure for the state, by name; empty unless they are asked for.
+        beside: the curves in the panel at this one's side, whose axes and colours have the same ends.
     """
 
     state: ExplorerState
@@ -42,6 +43,7 @@ class Frame:
     fresh: bool = False
     kept: tuple[Kept, ...] = ()
     measures: dict[str, Curves] = field(default_factory=dict)
+    beside: Curves | None = None
 
     @cached_property
     def groups(self) -> ModeGroups:
@@ -64,6 +66,11 @@ class Frame:
         return min(self.state.time, self.curves.end)
 
     @property
+    def end(self) -> float:
+        """Where axes over time end."""
+        return max(self.curves.end, self.beside.end) if self.beside is not None else self.curves.end
+
+    @property
     def alpha(self) -> float:
         """How strongly the simulated points are drawn."""
         return FRESH if self.fresh else STALE
@@ -77,7 +84,17 @@ class Frame:
         names = [self.scene.task.items[k] for k in (self.source, *self.targets)]
         if not known.issuperset(names):
             return None
-        return Frame(kept.state.picking(self.state), kept.scene, kept.curves)
+        return Frame(kept.state.picking(self.state), kept.scene, kept.curves, beside=self._beside(self.curves))
+
+    def with_other_side(self) -> Frame:
+        """This frame, its axes shared with `other_side`."""
+        return replace(self, beside=self._beside(self.kept[-1].curves)) if self.other_side() else self
+
+    def _beside(self, curves: Curves) -> Curves | None:
+        """Curves that can have the same axes: of as many items, by the same measure."""
+        kept = self.kept[-1]
+        alike = kept.state.measure == self.state.measure and kept.scene.task.n_items == self.scene.task.n_items
+        return curves if alike else None
 
 
 def kept_curves(state: ExplorerState) -> tuple[Kept, ...]:

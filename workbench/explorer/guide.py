@@ -45,8 +45,10 @@ SYMBOLS = {
     "aₖ": "strength of mode k, the product of its weights in all layers (weightᴰ)",
     "sₖ": "singular value of mode k: how strongly it stands in the data; c: scale of the inputs; aₖ ends at sₖ/c",
     "eₖ": "what is still missing of mode k, sₖ − c aₖ",
-    "v_ki": "how much of mode k is in item i; Hᵏ_ij = v_ki v_kj is what items i and j share of it",
-    "I_ij": "influence of item i on item j: change of the loss of j per extra weight on i; below 0 helps, above harms",
+    "v<sub>ki</sub>": "how much of mode k is in item i; H<sup>k</sup><sub>ij</sub> = v<sub>ki</sub> v<sub>kj</sub> "
+    "is what items i and j share of it",
+    "I<sub>ij</sub>": "influence of item i on item j: change of the loss of j per extra weight on i; below 0 helps, "
+    "above harms",
     "level m": "the modes that tell the branches of the m-th split apart; level 0 is what all items have in common",
     "dashes": "times at which a mode is half learned; the solid upright line is the time that is shown",
     "circles": "simulation; faded while they belong to an earlier setting; upright bars: 2 standard errors",

@@ -112,6 +112,9 @@ class InfluencePanel:
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
         shown = frame.curves.influence[:, source][:, others]
         low, high = float(shown.min(initial=0.0)), float(shown.max(initial=0.0))
+        if frame.beside is not None:
+            shown = frame.beside.influence[:, source][:, others]
+            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
         simulated = frame.simulated
         if simulated is not None and simulated.stderr is not None and frame.fresh:
             reach = 2 * simulated.stderr[:, source, list(targets)]

@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 #: Width of a letter over its size, on average and with room.
 _LETTER = 0.56
 _CANDIDATES = 41
+#: A name leaves the place farthest from 0, where others cross it, for one at least so far away.
+_FAR = 0.2
 
 
 class CurveLabels:
@@ -78,7 +80,7 @@ def _place(
     taken: list[tuple[float, float, float, float]],
     size: tuple[float, float],
 ) -> tuple[float, float] | None:
-    """Pixels of the middle of a name just off its curve, far from 0 and where no other curve runs if there is such.
+    """Pixels of the middle of a name just off its curve, far from 0 and where no curve runs if there is such a place.
 
     Curves are ``rows`` over ``columns``, in pixels; the room of a name is ``2 * half``. The chosen room is ``taken``.
     """
@@ -96,8 +98,9 @@ def _place(
     beside = np.abs(columns - x[:, None]) < half[0]
     for row in rows:
         crossed |= (beside & (np.abs(row - z[:, None]) < half[1])).any(axis=1)
-    best = free & ~crossed if (free & ~crossed).any() else free
-    k = int(np.flatnonzero(best)[np.argmax(np.abs(np.tile(y, 2) - zero)[best])])
+    far = np.where(free, np.abs(np.tile(y, 2) - zero), -1.0)
+    good = free & ~crossed & (far >= _FAR * far.max())
+    k = int(np.argmax(np.where(good, far, -1.0) if good.any() else far))
     taken.append((x[k] - half[0], x[k] + half[0], z[k] - half[1], z[k] + half[1]))
     return float(x[k]), float(z[k])
 

@@ -167,11 +167,12 @@ class MatrixMap:
     def _size(self, frame: Frame) -> float:
         """The end of the colours: of this time, in steps of about two so that it rarely moves, or of all times."""
         off = ~np.eye(self.scene.task.n_items, dtype=bool)
+        shown = [frame.curves, *([frame.beside] if frame.beside is not None else [])]
+        ever = max(float(np.abs(curves.influence[:, off]).max()) for curves in shown)
         if frame.state.scale == "whole":
-            return rounded_up(float(np.abs(frame.curves.influence[:, off]).max()))
-        now = float(np.abs(frame.curves.matrix(frame.time)[off]).max())
-        floor = 1e-6 * float(np.abs(frame.curves.influence[:, off]).max())
-        return _coarsely_up(max(now, floor))
+            return rounded_up(ever)
+        now = max(float(np.abs(curves.matrix(frame.time)[off]).max()) for curves in shown)
+        return _coarsely_up(max(now, 1e-6 * ever))
 
     def background(self, frame: Frame) -> Hashable:
         """What the title depends on."""

@@ -134,4 +134,6 @@ class LossPanel:
             legend.remove()
         if frame.kept:
             labels = [f"kept: {kept.label}" for kept in frame.kept]
-            self.ax.legend(self.kept[: len(labels)], labels, loc="upper right", fontsize=self.style.small)
+            look = {"facecolor": self.style.background, "edgecolor": self.style.muted, "labelcolor": self.style.ink}
+            lines = self.kept[: len(labels)]
+            self.ax.legend(lines, labels, loc="upper right", fontsize=self.style.small, **look)

@@ -174,9 +174,9 @@ class Panels:
 
     @staticmethod
     def _frame_of(name: str, frame: Frame) -> Frame:
-        if not name.endswith("@kept"):
+        if not (frame.state.beside and frame.kept):
             return frame
-        return frame.other_side() or frame
+        return (frame.other_side() or frame) if name.endswith("@kept") else frame.with_other_side()
 
     def _say_which(self, name: str, panel: Panel, frame: Frame) -> None:
         """Beside each other, panels say whose curves are theirs."""

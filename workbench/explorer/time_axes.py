@@ -44,7 +44,7 @@ class TimeAxes:
 
     def show(self, frame: Frame, low: float, high: float) -> None:
         """Set both axes, move the lines."""
-        end = frame.curves.end
+        end = frame.end
         ends = (-0.008 * end, 1.008 * end), (low, high)
         if ends != (self.ax.get_xlim(), self.ax.get_ylim()):
             self.ax.set(xlim=ends[0], ylim=ends[1])
