@@ -18,8 +18,9 @@ from workbench.report.equations import mathml
 from workbench.report.sentences import sentence
 from workbench.semantics import Hierarchy
 from workbench.theory.catalogue import catalogue, find, listing
-from workbench.theory.printing import LINE, breadth, escape, latex, lines, math_of, plain, words
+from workbench.theory.printing import LINE, breadth, latex, lines, plain
 from workbench.theory.prose import pieces
+from workbench.theory.sentences import escape, math_of, words
 
 #: Forms whose derivation takes sympy longer than a second; their own tests check their steps.
 SLOW = {"scalar_volume", *(f"nu_diffusion_k{k}" for k in range(4))}

@@ -20,6 +20,12 @@ function nameParts(root, alt) {
   for (const button of root.querySelectorAll("button.jupyter-button.widget-toggle-button")) {
     button.setAttribute("aria-pressed", String(button.classList.contains("mod-active")));
   }
+  // How many files were chosen is no news: the button names the one that is shown.
+  for (const button of root.querySelectorAll("button.widget-upload, button.jupyter-widget-upload")) {
+    for (const part of [...button.childNodes]) {
+      if (part.nodeType === Node.TEXT_NODE && /\(\d+\)$/.test(part.data)) part.data = part.data.replace(/ ?\(\d+\)$/, "");
+    }
+  }
   for (const image of root.querySelectorAll("img.widget-image, img.jupyter-widget-image")) {
     if (image.alt !== alt) image.alt = alt;
     image.draggable = false;

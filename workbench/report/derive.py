@@ -9,7 +9,8 @@ from workbench.report.equations import equation
 from workbench.report.markup import Markup, element, together
 from workbench.report.page import CSS
 from workbench.theory.closed_form import ClosedForm
-from workbench.theory.printing import LINE, breadth, escape, latex, lines, signed, words
+from workbench.theory.printing import LINE, breadth, latex, lines, signed
+from workbench.theory.sentences import escape, words
 
 _PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[T1]{fontenc}

@@ -12,8 +12,9 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.errors import ConditionError, WorkbenchError
-from workbench.theory.printing import LINE, breadth, latex, marked, plain
+from workbench.theory.printing import LINE, breadth, latex, plain
 from workbench.theory.printing import lines as broken_lines
+from workbench.theory.sentences import marked
 
 Array = NDArray[np.float64]
 
