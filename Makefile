@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run environment paper findings test slow check claims outputs notebooks suite browser bench peers explore docs dist clean help
+.PHONY: run environment paper findings test slow check claims outputs notebooks browser bench peers explore docs dist clean help
 
 help:            ## what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -27,8 +27,8 @@ findings: $(VENV)/run.stamp  ## run every study and write docs/findings.md from 
 # A file's tests stay with one worker, which makes what they share once; the longest files begin (tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
-test: $(VENV)/dev.stamp  ## the tests, but for slow ones and those in a browser
-	$(PYTEST) -p no:nbmake -m "not browser and not slow"
+test: $(VENV)/dev.stamp  ## the tests, but for slow ones and those in a browser; ALSO=notebooks: these in the same run
+	$(PYTEST) $(if $(ALSO),--nbmake --nbmake-timeout=240,-p no:nbmake) -m "not browser and not slow" $(ALSO) tests workbench
 
 slow: $(VENV)/dev.stamp  ## the tests that take more than five seconds: killed runs, full disks, signals, powers
 	$(PYTEST) -p no:nbmake -m slow tests
@@ -49,9 +49,6 @@ outputs: $(VENV)/run.stamp  ## the main job and every figure, by the program its
 
 notebooks: $(VENV)/dev.stamp  ## run every notebook from top to bottom
 	$(PYTEST) --nbmake --nbmake-timeout=240 notebooks
-
-suite: $(VENV)/dev.stamp  ## test, slow and notebooks in one: collected once, and both cores busy to the end
-	$(PYTEST) --nbmake --nbmake-timeout=240 -m "not browser" notebooks tests workbench
 
 browser: $(VENV)/browser.stamp  ## the explorer in Chromium, and its server; screenshots into .artifacts/browser
 	WORKBENCH_BROWSER=required $(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/test_browser_*.py tests/test_explorer_guard.py tests/test_standalone.py
