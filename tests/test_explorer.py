@@ -656,3 +656,15 @@ def test_a_name_stands_where_no_other_curve_runs() -> None:
     assert pushed is not None and pushed != alone
     near = np.abs(x - pushed[0]) < 20
     assert all((np.abs(row[near] - pushed[1]) >= 8).all() for row in rows)
+
+
+def test_an_echo_of_playing_time_takes_neither_the_picture_nor_the_handle_back(view: Explorer) -> None:
+    step = view.curves.end / 400
+    for k in (100, 101, 102):
+        view.move_time(k * step, remember=False)
+    view.controls.time.set_state({"value": 100 * step})  # what a browser answers, later than the next are there
+    assert view.state.time == pytest.approx(102 * step)
+    view.session.settled()
+    assert view.controls.time.value == pytest.approx(102 * step)
+    view.controls.time.value = 100 * step  # a hand
+    assert view.state.time == pytest.approx(100 * step)

@@ -202,9 +202,14 @@ class Controls:
         self.time.value = time
         self._quiet = False
 
-    def rested(self) -> None:
-        """No echo of `set_time` is under way any more."""
-        self._sent.clear()
+    def rested(self, time: float) -> None:
+        """No echo of `set_time` is under way any more; the last one may have taken the handle back with it."""
+        if self._sent:
+            self._sent.clear()
+            self._quiet = True
+            self.time.value = time
+            self._quiet = False
+            self.time.send_state("value")  # even if it is the same here: the page may show another
 
     def _moved(self, change: Any) -> None:
         # A browser answers with the times it was sent, later than the next are there: that is no hand.

@@ -27,7 +27,7 @@ class Session:
     def settled(self) -> None:
         """The state has come to rest: undo and the address bar know it."""
         view = self.view
-        view.controls.rested()
+        view.controls.rested(view.state.time)
         self._tell_address(replaces=not self.history.add(view.state))
         view.toolbar.show()
         view.bridge.alt = picture_in_words(view.frame())

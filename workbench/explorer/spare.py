@@ -36,14 +36,17 @@ def kernel_manager_class() -> type:
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.spare = ""
-            self._preparing: asyncio.Task[tuple[str, Any]] | None = None
+            self._preparing: asyncio.Task[str] | None = None
             self._tasks: set[asyncio.Task[Any]] = set()
             self._asked: dict[str, Any] = {}
 
         def prepare(self, wait: float = 0.0, **asked: Any) -> None:
             """Start a spare kernel after some seconds, asked for as `start_kernel` will be."""
             self._asked = asked or self._asked
-            self._preparing = self._later(self._prepared(wait))
+            asyncio.get_running_loop().call_later(wait, self._begin)
+
+        def _begin(self) -> None:
+            self._preparing = self._later(self._prepared())
 
         def _later(self, work: Any) -> asyncio.Task[Any]:
             task = asyncio.get_running_loop().create_task(work)
@@ -51,38 +54,47 @@ def kernel_manager_class() -> type:
             task.add_done_callback(self._tasks.discard)
             return task
 
-        async def _prepared(self, wait: float) -> tuple[str, Any]:
-            await asyncio.sleep(wait)
-            kernel = await super().start_kernel(**self._asked)
+        async def _prepared(self) -> str:
+            kernel = str(await super().start_kernel(**self._asked))
             self.spare = kernel
+            self._later(self._rehearsed(kernel))
+            return kernel
+
+        async def _rehearsed(self, kernel: str) -> None:
+            await self._execute(kernel, _FIRST)
+            if kernel == self.spare:
+                await self._execute(kernel, _THEN)
+
+        async def _execute(self, kernel: str, code: str) -> None:
             client = self.get_kernel(kernel).client()
             client.start_channels()
-            self._later(self._rehearsed(kernel, client))
-            return kernel, client
-
-        async def _rehearsed(self, kernel: str, client: Any) -> None:
-            await _executed(client, _FIRST)
-            if kernel == self.spare:
-                await _executed(client, _THEN)
+            try:
+                reply = await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
+            finally:
+                client.stop_channels()
+            if reply["content"]["status"] != "ok":
+                raise RuntimeError(reply["content"].get("evalue", ""))
 
         async def start_kernel(self, **asked: Any) -> str:
             """The spare kernel in the environment of the page, or a new one."""
             preparing, self._preparing = self._preparing, None
-            if preparing is None:
-                return str(await super().start_kernel(**asked))
             kernel = ""
-            with contextlib.suppress(Exception):  # whatever is wrong with the spare one, a page gets a kernel
-                kernel, client = await preparing
-                self.spare = ""
-                before = self._asked.get("env", {})
-                new = {name: value for name, value in asked.get("env", {}).items() if before.get(name) != value}
-                await _executed(client, f"import json, os\nos.environ.update(json.loads({json.dumps(new)!r}))")
-                client.stop_channels()
+            if preparing is not None:
+                with contextlib.suppress(Exception):  # whatever is wrong with the spare one, the page gets a kernel
+                    kernel = await self._taken(await preparing, asked.get("env", {}))
                 self.prepare(REFILL)
-                return kernel
-            if kernel in self:
+            return kernel or str(await super().start_kernel(**asked))
+
+        async def _taken(self, kernel: str, env: dict[str, str]) -> str:
+            self.spare = ""
+            before = self._asked.get("env", {})
+            new = json.dumps({name: value for name, value in env.items() if before.get(name) != value})
+            try:
+                await self._execute(kernel, f"import json, os\nos.environ.update(json.loads({new!r}))")
+            except Exception:
                 await self.shutdown_kernel(kernel, now=True)
-            return str(await super().start_kernel(**asked))
+                raise
+            return kernel
 
         async def cull_kernel_if_idle(self, kernel_id: str) -> None:
             """End a kernel that no page is connected to; the spare one is to wait."""
@@ -99,9 +111,3 @@ def kernel_manager_class() -> type:
                 await self.shutdown_kernel(self.spare, now=True)
 
     return WithSpare
-
-
-async def _executed(client: Any, code: str) -> None:
-    reply = await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
-    if reply["content"]["status"] != "ok":
-        raise RuntimeError(reply["content"].get("evalue", ""))
