@@ -36,7 +36,8 @@ def kernel_manager_class() -> type:
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.spare = ""
-            self._preparing: asyncio.Task[str] | None = None
+            self._preparing: asyncio.Task[tuple[str, Any]] | None = None
+            self._asking = asyncio.Lock()
             self._tasks: set[asyncio.Task[Any]] = set()
             self._asked: dict[str, Any] = {}
 
@@ -54,24 +55,24 @@ def kernel_manager_class() -> type:
             task.add_done_callback(self._tasks.discard)
             return task
 
-        async def _prepared(self) -> str:
+        async def _prepared(self) -> tuple[str, Any]:
             kernel = str(await super().start_kernel(**self._asked))
             self.spare = kernel
-            self._later(self._rehearsed(kernel))
-            return kernel
-
-        async def _rehearsed(self, kernel: str) -> None:
-            await self._execute(kernel, _FIRST)
-            if kernel == self.spare:
-                await self._execute(kernel, _THEN)
-
-        async def _execute(self, kernel: str, code: str) -> None:
+            # The only one: clients of one kernel have the same identity, and one gets the answers to all.
             client = self.get_kernel(kernel).client()
             client.start_channels()
-            try:
+            self._later(self._rehearsed(kernel, client))
+            return kernel, client
+
+        async def _rehearsed(self, kernel: str, client: Any) -> None:
+            with contextlib.suppress(Exception):  # if it was no good, the page will say why
+                await self._execute(client, _FIRST)
+                if kernel == self.spare:
+                    await self._execute(client, _THEN)
+
+        async def _execute(self, client: Any, code: str) -> None:
+            async with self._asking:
                 reply = await client.execute(code, silent=True, store_history=False, reply=True, timeout=_PATIENCE)
-            finally:
-                client.stop_channels()
             if reply["content"]["status"] != "ok":
                 raise RuntimeError(reply["content"].get("evalue", ""))
 
@@ -81,19 +82,21 @@ def kernel_manager_class() -> type:
             kernel = ""
             if preparing is not None:
                 with contextlib.suppress(Exception):  # whatever is wrong with the spare one, the page gets a kernel
-                    kernel = await self._taken(await preparing, asked.get("env", {}))
+                    kernel = await self._taken(*await preparing, asked.get("env", {}))
                 self.prepare(REFILL)
             return kernel or str(await super().start_kernel(**asked))
 
-        async def _taken(self, kernel: str, env: dict[str, str]) -> str:
+        async def _taken(self, kernel: str, client: Any, env: dict[str, str]) -> str:
             self.spare = ""
             before = self._asked.get("env", {})
             new = json.dumps({name: value for name, value in env.items() if before.get(name) != value})
             try:
-                await self._execute(kernel, f"import json, os\nos.environ.update(json.loads({new!r}))")
+                await self._execute(client, f"import json, os\nos.environ.update(json.loads({new!r}))")
             except Exception:
                 await self.shutdown_kernel(kernel, now=True)
                 raise
+            finally:
+                client.stop_channels()
             return kernel
 
         async def cull_kernel_if_idle(self, kernel_id: str) -> None:
