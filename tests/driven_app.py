@@ -72,16 +72,16 @@ class Server:
         return len(self.children()) - 1
 
     def children(self) -> list[int]:
-        """The processes that the server has started and that still run (Linux)."""
-        running = []
+        """The processes that the server has started and that still run, the oldest first (Linux)."""
+        running: list[tuple[int, int]] = []  # numbers of processes begin again from 1 when they have come to the last
         for entry in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = entry.read_text().rpartition(")")[2].split()
             except OSError:  # it ended meanwhile
                 continue
             if fields[1] == str(self.process.pid) and fields[0] != "Z":
-                running.append(int(entry.parent.name))
-        return running
+                running.append((int(fields[19]), int(entry.parent.name)))
+        return [process for _, process in sorted(running)]
 
 
 @contextmanager

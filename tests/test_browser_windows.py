@@ -192,7 +192,7 @@ def test_reloads_leave_no_kernels(other: App, server: Server) -> None:
 
 def test_a_program_that_has_ended_is_said_in_words(other: App, page: App, server: Server) -> None:
     assert server.comes_to(2) == 2
-    for kernel in sorted(server.children())[1:]:  # all but that of the first page
+    for kernel in server.children()[1:]:  # all but that of the first page
         os.kill(kernel, signal.SIGKILL)
     # Voila starts a dead kernel anew, without the cell's objects: its page gets no more answers either.
     other.page.locator(".workbench-gone").wait_for()
