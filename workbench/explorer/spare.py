@@ -8,10 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 #: Seconds after which a page that took the spare kernel is there, and the next one may be started.
 REFILL = 6.0
+#: Seconds without a message after which no hand moves anything, and how often that is looked for at most.
+_QUIET, _LOOKS = 2.0, 240
 #: Seconds that a page waits for a spare kernel which is being started, before it starts one of its own.
 _PATIENCE = 60.0
 #: What a page needs at once, and what it needs next; a page that comes in between waits for nothing that it could do
@@ -44,10 +48,21 @@ def kernel_manager_class() -> type:
         def prepare(self, wait: float = 0.0, **asked: Any) -> None:
             """Start a spare kernel after some seconds, asked for as `start_kernel` will be."""
             self._asked = asked or self._asked
-            asyncio.get_running_loop().call_later(wait, self._begin)
+            self._later(self._begin(wait))
 
-        def _begin(self) -> None:
+        async def _begin(self, wait: float) -> None:
+            await asyncio.sleep(wait)
+            for _ in range(_LOOKS):
+                if not self._moving():
+                    break
+                await asyncio.sleep(0.25)
             self._preparing = self._later(self._prepared())
+
+        def _moving(self) -> bool:
+            """Whether a page is being used: its beat alone is rarer."""
+            now = datetime.now(UTC)
+            pages = [self.get_kernel(kernel) for kernel in self.list_kernel_ids()]
+            return any((now - page.last_activity).total_seconds() < _QUIET for page in pages)
 
         def _later(self, work: Any) -> asyncio.Task[Any]:
             task = asyncio.get_running_loop().create_task(work)
@@ -58,6 +73,8 @@ def kernel_manager_class() -> type:
         async def _prepared(self) -> tuple[str, Any]:
             kernel = str(await super().start_kernel(**self._asked))
             self.spare = kernel
+            if len(self) > 1:
+                self._last_in_line(kernel, True)
             # The only one: clients of one kernel have the same identity, and one gets the answers to all.
             client = self.get_kernel(kernel).client()
             client.start_channels()
@@ -76,6 +93,13 @@ def kernel_manager_class() -> type:
             if reply["content"]["status"] != "ok":
                 raise RuntimeError(reply["content"].get("evalue", ""))
 
+        def _last_in_line(self, kernel: str, last: bool) -> None:
+            """Whether a kernel gets only what time of the processor others leave, moving pages above all (Linux)."""
+            with contextlib.suppress(OSError, AttributeError):
+                # Of the whole session, a process of its own: unlike the process's, this rank can be given back.
+                group = Path(f"/proc/{self.get_kernel(kernel).provisioner.pid}/autogroup")
+                group.write_text("19" if last else "0")
+
         async def start_kernel(self, **asked: Any) -> str:
             """The spare kernel in the environment of the page, or a new one."""
             preparing, self._preparing = self._preparing, None
@@ -88,6 +112,7 @@ def kernel_manager_class() -> type:
 
         async def _taken(self, kernel: str, client: Any, env: dict[str, str]) -> str:
             self.spare = ""
+            self._last_in_line(kernel, False)
             before = self._asked.get("env", {})
             new = json.dumps({name: value for name, value in env.items() if before.get(name) != value})
             try:
