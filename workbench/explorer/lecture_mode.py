@@ -160,7 +160,7 @@ class ModeView(Lecture):
             if depth < 4:  # the others lie too close together to be named
                 ax.annotate(
                     ("D = 2" if depth == 2 else "D = 3 to 6") if depth > 1 else "D = 1: exponential",
-                    (start[0], values[0]),
+                    (start[0], values[np.searchsorted(start, 30 * start[0])]),  # above the curve at the name's end, too
                     (4, 3 if depth > 1 else 5), textcoords="offset points",
                     color=self.look.muted, fontsize=self.look.small,
                 )  # fmt: skip
