@@ -205,10 +205,8 @@ class Controls:
     def rested(self, time: float) -> None:
         """No echo of `set_time` is under way any more; the last one may have taken the handle back with it."""
         if self._sent:
+            self.set_time(time)
             self._sent.clear()
-            self._quiet = True
-            self.time.value = time
-            self._quiet = False
             self.time.send_state("value")  # even if it is the same here: the page may show another
 
     def _moved(self, change: Any) -> None:

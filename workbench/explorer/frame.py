@@ -33,7 +33,7 @@ class Frame:
         simulated: what simulation found, of this state if ``fresh``, or else of an earlier one.
         kept: other curves beside these.
         measures: the curves of every measure for the state, by name; empty unless they are asked for.
-        beside: the curves in the panel at this one's side, whose axes and colours have the same ends.
+        beside: curves at this frame's side, whose axes and colours have the same ends.
     """
 
     state: ExplorerState
@@ -66,35 +66,32 @@ class Frame:
         return min(self.state.time, self.curves.end)
 
     @property
+    def in_range(self) -> tuple[Curves, ...]:
+        """The curves that axes and colours have room for."""
+        return (self.curves,) if self.beside is None else (self.curves, self.beside)
+
+    @property
     def end(self) -> float:
         """Where axes over time end."""
-        return max(self.curves.end, self.beside.end) if self.beside is not None else self.curves.end
+        return max(curves.end for curves in self.in_range)
 
     @property
     def alpha(self) -> float:
         """How strongly the simulated points are drawn."""
         return FRESH if self.fresh else STALE
 
-    def other_side(self) -> Frame | None:
-        """The frame of the curves kept last, for a panel beside this one's; None where it has other items."""
-        if not self.kept:
-            return None
+    def sides(self) -> tuple[Frame, Frame]:
+        """The frame of the curves kept last and this one, side by side; this one twice where that has other items."""
+        if not (self.state.beside and self.kept):
+            return self, self
         kept = self.kept[-1]
-        known = set(kept.scene.task.items)
         names = [self.scene.task.items[k] for k in (self.source, *self.targets)]
-        if not known.issuperset(names):
-            return None
-        return Frame(kept.state.picking(self.state), kept.scene, kept.curves, beside=self._beside(self.curves))
-
-    def with_other_side(self) -> Frame:
-        """This frame, its axes shared with `other_side`."""
-        return replace(self, beside=self._beside(self.kept[-1].curves)) if self.other_side() else self
-
-    def _beside(self, curves: Curves) -> Curves | None:
-        """Curves that can have the same axes: of as many items, by the same measure."""
-        kept = self.kept[-1]
-        alike = kept.state.measure == self.state.measure and kept.scene.task.n_items == self.scene.task.n_items
-        return curves if alike else None
+        if not set(kept.scene.task.items).issuperset(names):
+            return self, self
+        other = Frame(kept.state.picking(self.state), kept.scene, kept.curves)
+        if kept.state.measure != self.state.measure or kept.scene.task.n_items != self.scene.task.n_items:
+            return other, self
+        return replace(other, beside=self.curves), replace(self, beside=kept.curves)
 
 
 def kept_curves(state: ExplorerState) -> tuple[Kept, ...]:

@@ -110,11 +110,11 @@ class InfluencePanel:
         source, targets = frame.source, frame.targets
         # An item's influence on itself is far larger: it sets the scale only where it is asked for.
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
-        shown = frame.curves.influence[:, source][:, others]
-        low, high = float(shown.min(initial=0.0)), float(shown.max(initial=0.0))
-        if frame.beside is not None:
-            shown = frame.beside.influence[:, source][:, others]
-            low, high = min(low, float(shown.min())), max(high, float(shown.max()))
+        shown = [curves.influence[:, source][:, others] for curves in frame.in_range]
+        low, high = (
+            min(float(each.min(initial=0.0)) for each in shown),
+            max(float(each.max(initial=0.0)) for each in shown),
+        )
         simulated = frame.simulated
         if simulated is not None and simulated.stderr is not None and frame.fresh:
             reach = 2 * simulated.stderr[:, source, list(targets)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.explorer.stamp import Stamp
+from workbench.explorer.stamp import Stamp, paper
 
 Array = NDArray[np.float64]
 
@@ -24,7 +24,6 @@ class CurveLabels:
 
     def __init__(self, ax: Any, most: int, size: float, background: str) -> None:
         self.ax = ax
-        paper = {"facecolor": background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
         self.texts = [
             Stamp(
                 0,
@@ -33,7 +32,7 @@ class CurveLabels:
                 fontsize=size,
                 ha="center",
                 va="center",
-                bbox=paper,
+                bbox=paper(background),
                 visible=False,
                 transform=ax.transData,
                 clip_on=False,

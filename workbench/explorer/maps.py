@@ -167,11 +167,10 @@ class MatrixMap:
     def _size(self, frame: Frame) -> float:
         """The end of the colours: of this time, in steps of about two so that it rarely moves, or of all times."""
         off = ~np.eye(self.scene.task.n_items, dtype=bool)
-        shown = [frame.curves, *([frame.beside] if frame.beside is not None else [])]
-        ever = max(float(np.abs(curves.influence[:, off]).max()) for curves in shown)
+        ever = max(float(np.abs(curves.influence[:, off]).max()) for curves in frame.in_range)
         if frame.state.scale == "whole":
             return rounded_up(ever)
-        now = max(float(np.abs(curves.matrix(frame.time)[off]).max()) for curves in shown)
+        now = max(float(np.abs(curves.matrix(frame.time)[off]).max()) for curves in frame.in_range)
         return _coarsely_up(max(now, 1e-6 * ever))
 
     def background(self, frame: Frame) -> Hashable:

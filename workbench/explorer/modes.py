@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 
 from workbench.explorer.frame import Frame
 from workbench.explorer.scene import Scene
-from workbench.explorer.stamp import Stamp
+from workbench.explorer.stamp import Stamp, paper
 from workbench.explorer.time_axes import FADED, MOST_KEPT, Curves, TimeAxes, mode_colours, points, title
 from workbench.figures.style import Style
 
@@ -25,8 +25,12 @@ class StrengthPanel:
         self.kept = [[ax.plot([], [], lw=1.4, alpha=FADED)[0] for _ in range(K)] for _ in range(MOST_KEPT)]
         self.lines = Curves(ax)
         self.points = [points(ax, style) for _ in range(K)]
-        paper = {"facecolor": style.background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
-        options: dict[str, Any] = {"fontsize": style.small, "ha": "right", "va": "bottom", "bbox": paper}
+        options: dict[str, Any] = {
+            "fontsize": style.small,
+            "ha": "right",
+            "va": "bottom",
+            "bbox": paper(style.background),
+        }
         self.names = [ax.add_artist(Stamp(0.99, 0, "", transform=ax.transAxes, **options)) for _ in range(K + 1)]
         letters = 72 * ax.get_position().height * ax.figure.get_figheight() / (0.55 * style.font)
         ax.set_ylabel(r"mode strength $a_k$  [weightᴰ]" if letters > 26 else r"$a_k$  [weightᴰ]")

@@ -153,9 +153,10 @@ class Panels:
 
     def show(self, frame: Frame) -> tuple[Part, ...] | None:
         """Give the artists the numbers of a frame; returns of which parts the background changed too, None for all."""
-        frames = {name: self._frame_of(name, frame) for name in self.names}
+        kept, now = frame.sides()
+        frames = {name: kept if name.endswith("@kept") else now for name in self.names}
         keys = {name: panel.background(frames[name]) for name, panel in self.by_name.items()}
-        common = formula(frame.state), tuple(kept.label for kept in frame.kept), frame.state.beside
+        common = formula(frame.state), tuple(each.label for each in frame.kept), frame.state.beside
         everything = common != self._common
         changed = [name for name in self.names if everything or keys[name] != self._keys.get(name)]
         for name in changed:
@@ -171,12 +172,6 @@ class Panels:
         self.numbers_line = line
         self.numbers.set_text(f"{line}    [{frame.state.summary()}]")
         return None if everything else tuple(self._parts[name] for name in changed)
-
-    @staticmethod
-    def _frame_of(name: str, frame: Frame) -> Frame:
-        if not (frame.state.beside and frame.kept):
-            return frame
-        return (frame.other_side() or frame) if name.endswith("@kept") else frame.with_other_side()
 
     def _say_which(self, name: str, panel: Panel, frame: Frame) -> None:
         """Beside each other, panels say whose curves are theirs."""

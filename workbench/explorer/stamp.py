@@ -56,6 +56,11 @@ class Stamp(Text):
         return pixels, (left + column, bottom + row)
 
 
+def paper(background: str) -> dict[str, Any]:
+    """The ``bbox`` of a name that is read over curves."""
+    return {"facecolor": background, "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
+
+
 def cut_out(paper: Any) -> tuple[Any, tuple[int, int]]:
     """The pixels of what was drawn on transparent paper, lowest row first, and the place of their lower left corner."""
     pixels = np.asarray(paper.buffer_rgba())[::-1]
