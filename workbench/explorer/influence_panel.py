@@ -110,11 +110,8 @@ class InfluencePanel:
         source, targets = frame.source, frame.targets
         # An item's influence on itself is far larger: it sets the scale only where it is asked for.
         others = [j for j in range(self.scene.task.n_items) if j != source or j in targets]
-        shown = [curves.influence[:, source][:, others] for curves in frame.in_range]
-        low, high = (
-            min(float(each.min(initial=0.0)) for each in shown),
-            max(float(each.max(initial=0.0)) for each in shown),
-        )
+        shown = np.concatenate([curves.influence[:, source][:, others] for curves in frame.in_range])
+        low, high = float(shown.min(initial=0.0)), float(shown.max(initial=0.0))
         simulated = frame.simulated
         if simulated is not None and simulated.stderr is not None and frame.fresh:
             reach = 2 * simulated.stderr[:, source, list(targets)]

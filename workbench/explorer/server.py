@@ -85,15 +85,16 @@ def _server(guard: Guard, browser: bool) -> Any:
                 self.port, "127.0.0.1"
             )
             self.ioloop = IOLoop.current()
-            env = {**os.environ, "VOILA_PREHEAT": "False", "VOILA_BASE_URL": self.base_url}
             folder = os.path.dirname(os.path.relpath(self.notebook_path, self.root_dir))
-            self.ioloop.add_callback(self.kernel_manager.prepare, kernel_name="python3", path=folder, env=env)
+            self.ioloop.add_callback(
+                self.kernel_manager.spare.prepare, kernel_name="python3", path=folder, env={**os.environ}
+            )
             if browser:
                 self.ioloop.call_later(0.1, lambda: webbrowser.open(guard.link()))
             try:
                 self.ioloop.start()
             finally:
-                self.ioloop.run_sync(self.kernel_manager.stop_preparing)
+                self.ioloop.run_sync(self.kernel_manager.spare.stop)
                 self.stop()
 
     return Server
@@ -143,7 +144,7 @@ def _gate(app: Any, guard: Guard, kernel_manager: Any) -> Any:
 
 def open_kernels(kernel_manager: Any) -> int:
     """How many kernels of pages run or are being started."""
-    return len({*kernel_manager.list_kernel_ids(), *kernel_manager._pending_kernels} - {kernel_manager.spare})
+    return len({*kernel_manager.list_kernel_ids(), *kernel_manager._pending_kernels} - {kernel_manager.spare.kernel})
 
 
 def _shutdown_handler() -> Any:
